@@ -1,0 +1,11 @@
+#include "include/allocator.h"
+
+/* MALLOC_CONF knows over a hundred options and drops unknown ones with a warning: none are listed. */
+const struct allocator allocator_jemalloc = {
+    .name = "jemalloc",
+    .summary = "arenas with size-classed slabs and thread caches (FreeBSD, Meta)",
+    .package = "libjemalloc2",
+    .colour = "#0072b2",
+    .libraries = (const char *const[]){"libjemalloc.so.2", NULL},
+    .knob_template = "MALLOC_CONF={name}:{value},",
+};

@@ -1,0 +1,10 @@
+#include "include/allocator.h"
+
+const struct allocator allocator_mimalloc = {
+    .name = "mimalloc",
+    .summary = "per-thread pages with sharded free lists (Microsoft)",
+    .package = "libmimalloc2.0",
+    .colour = "#009e73",
+    .libraries = (const char *const[]){"libmimalloc.so.2", NULL},
+    .knob_template = "MIMALLOC_{NAME}={value}",
+};

@@ -1,0 +1,14 @@
+#include "include/allocator.h"
+
+const struct allocator allocator_scudo = {
+    .name = "scudo",
+    .summary = "hardened allocator with checksummed headers (LLVM, Android's default)",
+    .package = "libclang-rt-14-dev",
+    .colour = "#56b4e9",
+    .libraries =
+        (const char *const[]){
+            "/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.scudo_standalone-*64.so",
+            NULL,
+        },
+    .knob_template = "SCUDO_OPTIONS={name}={value}:",
+};

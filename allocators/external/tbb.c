@@ -1,0 +1,17 @@
+#include "include/allocator.h"
+
+static const struct allocator_knob knobs[] = {
+    {"use_huge_pages", "1: huge pages where there are some"},
+    {"set_huge_size_threshold", "blocks from this size on are not cached, in bytes"},
+    {NULL, NULL},
+};
+
+const struct allocator allocator_tbb = {
+    .name = "tbb",
+    .summary = "oneTBB's scalable allocator behind its malloc proxy (Intel)",
+    .package = "libtbbmalloc2",
+    .colour = "#cc79a7",
+    .libraries = (const char *const[]){"libtbbmalloc_proxy.so.2", NULL},
+    .knob_template = "TBB_MALLOC_{NAME}={value}",
+    .knobs = knobs,
+};

@@ -1,0 +1,11 @@
+#include "include/allocator.h"
+
+/* Knobs become TCMALLOC_NAME in the environment, such as TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES. */
+const struct allocator allocator_tcmalloc_minimal = {
+    .name = "tcmalloc_minimal",
+    .summary = "gperftools' thread-caching malloc, without profiler",
+    .package = "libtcmalloc-minimal4",
+    .colour = "#e69f00",
+    .libraries = (const char *const[]){"libtcmalloc_minimal.so.4", NULL},
+    .knob_template = "TCMALLOC_{NAME}={value}",
+};

@@ -1,0 +1,15 @@
+#include "include/allocator.h"
+
+static const struct allocator_knob knobs[] = {
+    {"populate", "bytes of each thread's first arena that are resident from the start"},
+    {NULL, NULL},
+};
+
+const struct allocator allocator_null = {
+    .name = "null",
+    .summary = "bump allocator that never frees: the harness's own floor",
+    .colour = "#bbbbbb",
+    .libraries = (const char *const[]){"libhm_null.so", NULL},
+    .knob_template = "HEAPMARK_NULL={name}={value}:",
+    .knobs = knobs,
+};

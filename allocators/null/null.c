@@ -1,0 +1,207 @@
+/*
+ * libhm_null.so: a bump allocator that never frees. Whatever a workload takes over it is the
+ * harness's own cost, since malloc can hardly be cheaper and free is nothing.
+ *
+ *   arena:  | size | block ........ | size | block ... |        not yet used        |
+ *                                                      ^ next                        ^ end
+ *
+ * Every thread bumps through an arena of its own; a block larger than an arena gets a new arena of
+ * its size. The size before each block serves realloc and malloc_usable_size. Blocks are aligned
+ * to 16 bytes: `next` is always 8 bytes short of such an address.
+ *
+ * HEAPMARK_NULL=populate=SIZE makes each thread's first arena SIZE bytes large and resident from
+ * the start, so that floors can be measured without page faults.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+enum { HEADER_BYTES = 8, ALIGN_BYTES = 16, PAGE_BYTES = 4096 };
+static const size_t arena_bytes = 64u << 20;
+static size_t populate_bytes;
+
+static _Thread_local struct {
+    char *next, *end;
+} arena __attribute__((tls_model("initial-exec")));
+
+static void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+static int arena_new(size_t bytes, int populate)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (memory == MAP_FAILED)
+        return -ENOMEM;
+    if (populate) {
+        /* Advice: where it is refused, the first touches fault as usual. */
+        madvise(memory, bytes, MADV_HUGEPAGE);
+        madvise(memory, bytes, MADV_POPULATE_WRITE);
+    }
+    arena.next = memory + HEADER_BYTES;
+    arena.end = memory + bytes;
+    return 0;
+}
+
+/* The rest of the old arena is lost: nothing here is ever found again. */
+static void *malloc_slow(size_t size)
+{
+    if (size > PTRDIFF_MAX - 2 * PAGE_BYTES)
+        return out_of_memory();
+    size_t bytes = arena_bytes;
+    int populate = arena.next == NULL && populate_bytes > 0;
+    if (populate)
+        bytes = populate_bytes;
+    if (bytes < size + PAGE_BYTES)
+        bytes = (size + 2 * PAGE_BYTES) & ~(size_t)(PAGE_BYTES - 1);
+    return arena_new(bytes, populate) == 0 ? malloc(size) : out_of_memory();
+}
+
+EXPORT void *malloc(size_t size)
+{
+    size_t step = (size + HEADER_BYTES + ALIGN_BYTES - 1) & ~(size_t)(ALIGN_BYTES - 1);
+    char *next = arena.next;
+    if (UNLIKELY(step < size || step > (size_t)(arena.end - next)))
+        return malloc_slow(size);
+    memcpy(next, &size, sizeof size);
+    arena.next = next + step;
+    return next + HEADER_BYTES;
+}
+
+EXPORT void free(void *block)
+{
+    (void)block;
+}
+
+EXPORT size_t malloc_usable_size(void *block)
+{
+    size_t size = 0;
+    if (block != NULL)
+        memcpy(&size, (char *)block - HEADER_BYTES, sizeof size);
+    return size;
+}
+
+EXPORT void *calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return out_of_memory();
+    return malloc(bytes); /* fresh from mmap: already zero */
+}
+
+EXPORT void *realloc(void *block, size_t size)
+{
+    size_t old = malloc_usable_size(block);
+    void *moved = malloc(size);
+    if (moved != NULL && old != 0)
+        memcpy(moved, block, old < size ? old : size);
+    return moved;
+}
+
+EXPORT void *reallocarray(void *block, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return out_of_memory();
+    return realloc(block, bytes);
+}
+
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+    if (alignment <= ALIGN_BYTES)
+        return malloc(size);
+    if ((alignment & (alignment - 1)) != 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    size_t bytes;
+    if (__builtin_add_overflow(size, alignment + HEADER_BYTES, &bytes))
+        return out_of_memory();
+    char *block = malloc(bytes);
+    if (block == NULL)
+        return NULL;
+    char *aligned = (char *)(((uintptr_t)block + alignment - 1) & ~(uintptr_t)(alignment - 1));
+    memcpy(aligned - HEADER_BYTES, &size, sizeof size);
+    return aligned;
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+    return memalign(alignment, size);
+}
+
+EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
+{
+    if (alignment < sizeof(void *) || (alignment & (alignment - 1)) != 0)
+        return EINVAL;
+    int saved = errno;
+    void *memory = memalign(alignment, size);
+    errno = saved;
+    if (memory == NULL)
+        return ENOMEM;
+    *block = memory;
+    return 0;
+}
+
+EXPORT void *valloc(size_t size)
+{
+    return memalign(PAGE_BYTES, size);
+}
+
+EXPORT void *pvalloc(size_t size)
+{
+    size_t bytes;
+    if (__builtin_add_overflow(size, (size_t)PAGE_BYTES - 1, &bytes))
+        return out_of_memory();
+    return memalign(PAGE_BYTES, bytes & ~(size_t)(PAGE_BYTES - 1));
+}
+
+/* ---- the knob -------------------------------------------------------------------------------- */
+
+static void complain(const char *knobs)
+{
+    static const char *const text[] = {"heapmark-null: HEAPMARK_NULL='", NULL,
+                                       "' is not populate=SIZE with k, m or g; ignored\n"};
+    for (int i = 0; i < 3; i++) {
+        const char *part = text[i] ? text[i] : knobs;
+        ssize_t ignored = write(2, part, strlen(part));
+        (void)ignored;
+    }
+}
+
+static size_t parse_bytes(const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    const char *units = "kmg", *unit = *end ? strchr(units, *end) : NULL;
+    if (unit != NULL) {
+        value <<= 10 * (unit - units + 1);
+        end++;
+    }
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && value < 1ull << 40 ? value
+                                                                                            : 0;
+}
+
+__attribute__((constructor)) static void read_knobs(void)
+{
+    static const char name[] = "populate=";
+    const char *knobs = getenv("HEAPMARK_NULL");
+    if (knobs == NULL)
+        return;
+    if (strncmp(knobs, name, strlen(name)) == 0)
+        populate_bytes = parse_bytes(knobs + strlen(name));
+    if (populate_bytes == 0)
+        complain(knobs);
+    else if (arena_new(populate_bytes, 1) != 0)
+        populate_bytes = 0;
+}

@@ -1,0 +1,266 @@
+/*
+ * workload.h: everything that the author of a workload needs.
+ *
+ * A workload is one file that defines `const struct workload workload_NAME`, and its line
+ * WORKLOAD(NAME) in workloads/list.def. See workloads/pair.c for the smallest complete one.
+ *
+ * A trial runs the workload's body up to three times in one process: a short warm-up, the measured
+ * part, and a shorter sampled part from which latencies come. Each time the body starts with
+ * nothing allocated and ends with everything freed, so that memory left at the end is the
+ * allocator's choice. Between its start and its end only the op_*() calls below may reach the
+ * allocator: no printf, no thread creation, no library call that allocates.
+ *
+ * The body is written once, as an always-inline function with a constant `timed` argument;
+ * WORKLOAD_INSTANCES() makes a plain and a timed instance of it, so that the plain one carries no
+ * sampling code at all.
+ */
+#ifndef HEAPMARK_WORKLOAD_H
+#define HEAPMARK_WORKLOAD_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HM_INLINE static inline __attribute__((always_inline))
+#define HM_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+struct trial;
+
+/* Operations whose latencies are kept apart. Aligned allocations count as malloc. */
+enum op { OP_MALLOC, OP_CALLOC, OP_REALLOC, OP_FREE, OP_COUNT };
+
+/* ---- options ------------------------------------------------------------------------------- */
+
+enum option_type {
+    OPTION_COUNT,  /* a whole number; k, m, g mean thousands, millions, milliards */
+    OPTION_BYTES,  /* a size; k, m, g mean KiB, MiB, GiB */
+    OPTION_CHOICE, /* one of `choices`; the parameter is its index */
+    OPTION_TRACE,  /* a recorded trace: the harness decodes it, see trial_input() */
+};
+
+struct workload_option {
+    const char *name;
+    enum option_type type;
+    const char *fallback;       /* default, as a user would write it; NULL: must be given */
+    uint64_t min, max;          /* OPTION_COUNT and OPTION_BYTES: the range, inclusive */
+    const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
+    const char *help;
+};
+
+/* ---- the worker: one thread of a trial ------------------------------------------------------ */
+
+/* Latency sampling state; only the timed instance touches it. */
+struct sampler {
+    uint32_t left; /* operations until the next sample */
+    uint32_t rng;
+    uint64_t cost_ticks; /* what reading the clock twice costs, subtracted from each sample */
+    struct histogram *histograms; /* OP_COUNT of them */
+};
+
+struct worker {
+    alignas(128) uint32_t index; /* 0 .. thread_count-1; worker 0 is the process's main thread */
+    uint32_t thread_count;
+    uint64_t work;      /* iterations to run now */
+    uint64_t ops;       /* out: allocator calls made; the body adds to it, at its end */
+    int64_t live_bytes; /* out: kept by worker_live() */
+    int64_t live_bytes_peak;
+    struct trial *trial;
+    void *state; /* the workload's own, set in setup */
+    struct sampler sampler;
+    uint64_t start_ticks, end_ticks; /* the harness's */
+};
+
+/* ---- the workload --------------------------------------------------------------------------- */
+
+struct workload {
+    const char *name;
+    const char *summary;   /* what it stresses, one line */
+    const char *source;    /* where the idea comes from */
+    const char *work_unit; /* what one iteration is, plural: "pairs", "passes over the trace" */
+    const struct workload_option *options; /* ended by a NULL name; NULL: none */
+
+    /*
+     * Optional. Prepare before the clock starts: memory from trial_map(), random draws. Returns 0,
+     * or -ENOTSUP after trial_unsupported() where these parameters cannot run here.
+     * Called in the main thread, pinned, under the trial's memory policy.
+     */
+    int (*setup)(struct trial *trial);
+
+    void (*run)(struct worker *worker);       /* required: the plain instance */
+    void (*run_timed)(struct worker *worker); /* required: the timed instance */
+};
+
+#define WORKLOAD_INSTANCES(body)                                                                   \
+    static void body##_plain(struct worker *w) { body(w, false); }                                 \
+    static void body##_timed(struct worker *w) { body(w, true); }
+
+/* ---- what setup may ask of its trial (main thread only) ------------------------------------- */
+
+/* Value of option number `option` in the order of workload->options: number, bytes or choice index. */
+uint64_t trial_param(const struct trial *trial, unsigned option);
+uint64_t trial_seed(const struct trial *trial);
+uint32_t trial_thread_count(const struct trial *trial);
+struct worker *trial_worker(struct trial *trial, uint32_t index);
+
+/*
+ * Zeroed, page-aligned harness memory that is resident before the clock starts and never comes
+ * from the allocator under test. It lives until the process ends. Never NULL: a trial that cannot
+ * map its own memory ends as `oom`, and says so.
+ */
+void *trial_map(struct trial *trial, size_t bytes);
+
+/* The decoded trace of an OPTION_TRACE option, read-only and resident. *bytes is its size. */
+const void *trial_input(const struct trial *trial, size_t *bytes);
+
+/* Says why the trial cannot run; setup then returns -ENOTSUP. printf-style. */
+void trial_unsupported(struct trial *trial, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A small generator for draws in setup: splitmix64 (Steele, Lea, Flood 2014). */
+static inline uint64_t rng_next(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+/* A uniform draw from 0 .. bound-1; bound is 1 .. 2^32 (Lemire 2019, without the rejection step:
+ * the bias is below 2^-32). */
+static inline uint64_t rng_below(uint64_t *state, uint64_t bound)
+{
+    return (uint64_t)(((unsigned __int128)rng_next(state) * bound) >> 64);
+}
+
+/* ---- what a body may call ------------------------------------------------------------------- */
+
+/* Waits until every worker of the trial has arrived. Never allocates; sleeps when it lasts. */
+void worker_barrier(struct worker *worker);
+
+/* For a body's own spin loops: pauses, and yields the CPU now and then. `spins` starts at 0. */
+void worker_relax(unsigned *spins);
+
+/* End the trial with status oom or corrupt. They do not return. */
+_Noreturn void worker_out_of_memory(struct worker *worker, size_t size);
+_Noreturn void worker_corrupt(struct worker *worker, const void *block, size_t size);
+
+/* Slow halves of the timed operations. */
+void *sampled_malloc(struct worker *worker, size_t size);
+void *sampled_calloc(struct worker *worker, size_t count, size_t size);
+void *sampled_realloc(struct worker *worker, void *block, size_t size);
+void *sampled_aligned(struct worker *worker, size_t alignment, size_t size);
+void sampled_free(struct worker *worker, void *block);
+
+HM_INLINE bool sample_due(struct worker *w, bool timed)
+{
+    return timed && HM_UNLIKELY(--w->sampler.left == 0);
+}
+
+HM_INLINE void *op_checked(struct worker *w, void *block, size_t size)
+{
+    if (HM_UNLIKELY(block == NULL && size != 0))
+        worker_out_of_memory(w, size);
+    return block;
+}
+
+HM_INLINE void *op_malloc(struct worker *w, size_t size, bool timed)
+{
+    return op_checked(w, sample_due(w, timed) ? sampled_malloc(w, size) : malloc(size), size);
+}
+
+HM_INLINE void *op_calloc(struct worker *w, size_t count, size_t size, bool timed)
+{
+    return op_checked(
+        w, sample_due(w, timed) ? sampled_calloc(w, count, size) : calloc(count, size), size);
+}
+
+/* size must not be 0: what realloc(p, 0) does differs between allocators. */
+HM_INLINE void *op_realloc(struct worker *w, void *block, size_t size, bool timed)
+{
+    return op_checked(
+        w, sample_due(w, timed) ? sampled_realloc(w, block, size) : realloc(block, size), size);
+}
+
+/* alignment is a power of two and a multiple of sizeof(void *). */
+HM_INLINE void *op_aligned(struct worker *w, size_t alignment, size_t size, bool timed)
+{
+    if (sample_due(w, timed))
+        return op_checked(w, sampled_aligned(w, alignment, size), size);
+    void *block = NULL;
+    if (posix_memalign(&block, alignment, size) != 0)
+        worker_out_of_memory(w, size);
+    return block;
+}
+
+HM_INLINE void op_free(struct worker *w, void *block, bool timed)
+{
+    if (sample_due(w, timed))
+        sampled_free(w, block);
+    else
+        free(block);
+}
+
+/* Accounts bytes that became live (positive) or were freed (negative) by this worker. */
+HM_INLINE void worker_live(struct worker *w, int64_t bytes)
+{
+    w->live_bytes += bytes;
+    if (w->live_bytes > w->live_bytes_peak)
+        w->live_bytes_peak = w->live_bytes;
+}
+
+/*
+ * Stamps: the first and last bytes of a block hold a value made of its address and size, written
+ * after allocation and checked before the free. Two live blocks that overlap destroy one another's
+ * stamps; this also touches the block as a program would. Blocks of at least two pages are
+ * touched on every page. Blocks under 8 bytes carry as many bytes of the stamp as fit.
+ */
+enum { STAMP_PAGE_BYTES = 4096 };
+
+HM_INLINE uint64_t stamp_value(const void *block, size_t size)
+{
+    return ((uint64_t)(uintptr_t)block ^ ((uint64_t)size << 48)) * 0x9e3779b97f4a7c15u;
+}
+
+void stamp_pages(void *block, size_t size);
+
+HM_INLINE void stamp_write(void *block, size_t size)
+{
+    uint64_t value = stamp_value(block, size);
+    if (HM_UNLIKELY(size < sizeof value)) {
+        for (size_t i = 0; i < size; i++)
+            ((unsigned char *)block)[i] = (unsigned char)(value >> (8 * i));
+        return;
+    }
+    if (HM_UNLIKELY(size >= 2 * STAMP_PAGE_BYTES))
+        stamp_pages(block, size);
+    memcpy((char *)block + size - sizeof value, &value, sizeof value);
+    memcpy(block, &value, sizeof value);
+}
+
+/* True when the stamp is whole. Where the two halves overlap (8 to 15 bytes) the first one rules. */
+HM_INLINE bool stamp_whole(const void *block, size_t size)
+{
+    uint64_t value = stamp_value(block, size), first, last;
+    if (HM_UNLIKELY(size < sizeof value)) {
+        for (size_t i = 0; i < size; i++)
+            if (((const unsigned char *)block)[i] != (unsigned char)(value >> (8 * i)))
+                return false;
+        return true;
+    }
+    memcpy(&first, block, sizeof first);
+    if (size < 2 * sizeof value)
+        return first == value;
+    memcpy(&last, (const char *)block + size - sizeof last, sizeof last);
+    return ((first ^ value) | (last ^ value)) == 0;
+}
+
+HM_INLINE void stamp_check(struct worker *w, const void *block, size_t size)
+{
+    if (HM_UNLIKELY(!stamp_whole(block, size)))
+        worker_corrupt(w, block, size);
+}
+
+#endif

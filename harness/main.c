@@ -1,0 +1,69 @@
+/* heapmark: fio for memory allocators. The command table. */
+#include "cmd/cmd.h"
+#include "util/nearest.h"
+#include "util/say.h"
+#include "version.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"list", cmd_list, "what there is: allocators, workloads, jobs, metrics, traces"},
+    {"run", cmd_run, "run a job, a workload or a trace; write CSV; print the ranking"},
+    {"record", cmd_record, "record a program's heap traffic as a trace"},
+    {"trace", cmd_trace, "look at a trace, or verify it"},
+    {"topo", cmd_topo, "the machine, and where threads would go"},
+    {"doctor", cmd_doctor, "what on this machine will spoil measurements, and how to mend it"},
+    {"ranking", cmd_ranking, "print the ranking of a finished run again"},
+    {"plot", cmd_plot, "draw the plots of a finished run"},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_usage(FILE *stream)
+{
+    fprintf(stream, "Usage: heapmark COMMAND [OPTION...]\n"
+                    "Measures memory allocators: which one, with which settings, is best for this "
+                    "program?\n\n");
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(stream, "  %-10s%s\n", commands[i].name, commands[i].help);
+    fprintf(stream, "\n'heapmark COMMAND --help' says more. To begin: heapmark run quick\n");
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[COMMANDS];
+    for (int i = 0; i < COMMANDS; i++)
+        names[i] = commands[i].name;
+    say_error("unknown command '%s'%s 'heapmark --help' shows what there is", name,
+              say_hint(nearest(name, names, COMMANDS)));
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_usage(stdout);
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("heapmark %s (%s)\n", HEAPMARK_VERSION, HEAPMARK_GIT);
+        return EXIT_OK;
+    }
+    for (int i = 0; i < COMMANDS; i++) {
+        char name[64];
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        snprintf(name, sizeof name, "heapmark %s", commands[i].name);
+        argv[1] = name;
+        return commands[i].run(argc - 1, argv + 1);
+    }
+    return unknown_command(argv[1]);
+}

@@ -1,0 +1,321 @@
+/* The looking-up half of planning: from a checked job to cells and contenders. */
+#include "plan/plan.h"
+
+#include "allocators/registry.h"
+#include "job/params.h"
+#include "util/nearest.h"
+#include "util/paths.h"
+#include "util/say.h"
+#include "workloads/registry.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What is being expanded, to keep argument lists short. */
+struct expansion {
+    const struct job *job;
+    const struct topo *topo;
+    struct plan *plan;
+    const struct section *section;
+    struct cell cell; /* filled in step by step, copied into the plan at the innermost */
+};
+
+static const char *where(const struct expansion *e, enum run_option_id id)
+{
+    const char *at = e->section->option_where[id];
+    if (at == NULL)
+        at = e->job->global.option_where[id];
+    return at != NULL && *at ? pool_printf("%s: ", at) : "";
+}
+
+static const char *text(const struct expansion *e, enum run_option_id id)
+{
+    return job_text(e->job, e->section, id);
+}
+
+/* ---- contenders ------------------------------------------------------------------------------- */
+
+/* The index of a contender in the plan, added if it is new; or -1 after an error. */
+static int32_t contender_index(struct expansion *e, const char *argument, const char *at)
+{
+    struct plan *plan = e->plan;
+    for (uint32_t i = 0; i < plan->contender_count; i++)
+        if (strcmp(plan->contenders[i].label, argument) == 0)
+            return (int32_t)i;
+    struct contender *grown = pool_alloc((plan->contender_count + 1) * sizeof *grown);
+    if (plan->contender_count > 0)
+        memcpy(grown, plan->contenders, plan->contender_count * sizeof *grown);
+    plan->contenders = grown;
+    if (contender_find(argument, at, &grown[plan->contender_count]) != 0)
+        return -1;
+    return (int32_t)plan->contender_count++;
+}
+
+/* `all`: every installed allocator but null, which measures the harness. */
+static struct strings allocator_arguments(const char *list)
+{
+    struct strings arguments = {0}, items = strings_split(list, ',');
+    for (size_t i = 0; i < items.count; i++) {
+        if (strcmp(items.items[i], "all") != 0) {
+            strings_add(&arguments, items.items[i]);
+            continue;
+        }
+        for (size_t a = 0; allocators[a] != NULL; a++)
+            if (strcmp(allocators[a]->name, "null") != 0 &&
+                contender_installed_path(allocators[a]) != NULL)
+                strings_add(&arguments, allocators[a]->name);
+    }
+    return arguments;
+}
+
+static bool takes_part(const struct cell *cell, int32_t contender)
+{
+    for (uint32_t i = 0; i < cell->contender_count; i++)
+        if (cell->contenders[i] == (uint32_t)contender)
+            return true;
+    return false;
+}
+
+static int expand_contenders(struct expansion *e)
+{
+    const char *baseline = text(e, OPT_baseline);
+    struct strings arguments = allocator_arguments(text(e, OPT_allocators));
+    struct cell *cell = &e->cell;
+    cell->contenders = pool_alloc((arguments.count + 1) * sizeof *cell->contenders);
+    cell->contender_count = 0;
+    cell->baseline = -1;
+    if (strcmp(baseline, "none") != 0) {
+        cell->baseline = contender_index(e, baseline, where(e, OPT_baseline));
+        if (cell->baseline < 0)
+            return -EINVAL;
+        if (e->plan->baseline != NULL && strcmp(e->plan->baseline, baseline) != 0) {
+            say_error("%sbaseline '%s' differs from '%s' of another job: a run has one, or 'none'",
+                      where(e, OPT_baseline), baseline, e->plan->baseline);
+            return -EINVAL;
+        }
+        e->plan->baseline = baseline;
+        cell->contenders[cell->contender_count++] = (uint32_t)cell->baseline;
+    }
+    for (size_t i = 0; i < arguments.count; i++) {
+        int32_t index = contender_index(e, arguments.items[i], where(e, OPT_allocators));
+        if (index < 0)
+            return -EINVAL;
+        if (!takes_part(cell, index))
+            cell->contenders[cell->contender_count++] = (uint32_t)index;
+    }
+    return 0;
+}
+
+/* ---- cells ------------------------------------------------------------------------------------ */
+
+int mempolicy_parse(const char *policy, enum trial_mempolicy *mode, uint64_t *nodes)
+{
+    static const struct {
+        const char *name;
+        enum trial_mempolicy mode;
+        bool takes_nodes;
+    } known[] = {{"default", MEMPOLICY_DEFAULT, false},
+                 {"local", MEMPOLICY_LOCAL, false},
+                 {"interleave", MEMPOLICY_INTERLEAVE, true},
+                 {"bind", MEMPOLICY_BIND, true},
+                 {"preferred", MEMPOLICY_PREFERRED, true}};
+    size_t length = strcspn(policy, ":");
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strlen(known[i].name) != length || strncmp(known[i].name, policy, length) != 0)
+            continue;
+        *mode = known[i].mode;
+        *nodes = 0;
+        if (policy[length] == '\0') /* without nodes, interleave means all */
+            return !known[i].takes_nodes || known[i].mode == MEMPOLICY_INTERLEAVE ? 0 : -EINVAL;
+        if (!known[i].takes_nodes)
+            return -EINVAL;
+        for (const char *at = policy + length; *at != '\0';) {
+            char *end;
+            if (at[1] < '0' || at[1] > '9')
+                return -EINVAL;
+            unsigned long node = strtoul(at + 1, &end, 10);
+            if (node >= TRIAL_NODES_MAX || (*end != '\0' && *end != '+'))
+                return -EINVAL;
+            *nodes |= 1ull << node;
+            at = end;
+        }
+        return *mode == MEMPOLICY_PREFERRED && (*nodes & (*nodes - 1)) != 0 ? -EINVAL : 0;
+    }
+    return -EINVAL;
+}
+
+static int set_mempolicy(struct expansion *e, const char *policy)
+{
+    static const char *const names[] = {"default", "local", "interleave", "bind:0", "preferred:0"};
+    struct cell *cell = &e->cell;
+    cell->mempolicy = policy;
+    if (mempolicy_parse(policy, &cell->mempolicy_mode, &cell->mempolicy_nodes) != 0) {
+        say_error("%sunknown memory policy '%s'%s expected default, local, interleave, bind:N or "
+                  "preferred:N", where(e, OPT_mempolicy), policy,
+                  say_hint(nearest(policy, names, 5)));
+        return -EINVAL;
+    }
+    for (unsigned node = 0; node < TRIAL_NODES_MAX; node++) {
+        bool is_all = cell->mempolicy_mode == MEMPOLICY_INTERLEAVE &&
+                      strchr(policy, ':') == NULL && topo_has_node(e->topo, node);
+        if (is_all)
+            cell->mempolicy_nodes |= 1ull << node;
+        if ((cell->mempolicy_nodes >> node & 1) && !topo_has_node(e->topo, node)) {
+            say_error("%smemory policy '%s': this machine has no node %u; 'heapmark topo' shows the "
+                      "nodes", where(e, OPT_mempolicy), policy, node);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static void add_cell(struct expansion *e)
+{
+    struct plan *plan = e->plan;
+    struct cell *grown = pool_alloc((plan->cell_count + 1) * sizeof *grown);
+    if (plan->cell_count > 0)
+        memcpy(grown, plan->cells, plan->cell_count * sizeof *grown);
+    plan->cells = grown;
+    grown[plan->cell_count++] = e->cell;
+}
+
+static struct strings placement_list(const struct expansion *e)
+{
+    const char *list = text(e, OPT_placement);
+    struct strings one = {0};
+    if (*list < '0' || *list > '9')
+        return strings_split(list, ',');
+    strings_add(&one, list); /* a list of CPUs, not a sweep */
+    return one;
+}
+
+/* Innermost: threads x placement x memory policy for fixed parameters. */
+static int expand_places(struct expansion *e)
+{
+    struct strings counts = strings_split(text(e, OPT_threads), ',');
+    struct strings places = placement_list(e), policies = strings_split(text(e, OPT_mempolicy), ',');
+    if (e->cell.input != NULL)
+        counts.count = 1; /* a trace brings its own */
+    for (size_t t = 0; t < counts.count; t++)
+        for (size_t p = 0; p < places.count; p++)
+            for (size_t m = 0; m < policies.count; m++) {
+                char reason[256];
+                uint64_t count = run_option_number(&run_options[OPT_threads], counts.items[t]);
+                e->cell.threads = e->cell.input ? e->cell.input->threads : (uint32_t)count;
+                e->cell.placement = places.items[p];
+                if (topo_check_placement(e->topo, e->cell.placement, reason, sizeof reason) != 0) {
+                    say_error("%s%s", where(e, OPT_placement), reason);
+                    return -EINVAL;
+                }
+                if (set_mempolicy(e, policies.items[m]) != 0)
+                    return -EINVAL;
+                add_cell(e);
+            }
+    return 0;
+}
+
+/* Opens a trace once for all the cells that replay it. */
+static int open_trace(struct expansion *e, const char *name)
+{
+    static struct opened {
+        struct opened *next;
+        const char *path;
+        struct trace_input input;
+    } *all;
+    char path[PATH_MAX], error[512];
+    if (paths_find("traces", name, ".hmt", path, sizeof path) != 0) {
+        say_error("no trace '%s'; 'heapmark list traces' shows the shipped ones, any other is given "
+                  "by its path", name);
+        return -EINVAL;
+    }
+    struct opened *trace = all;
+    while (trace != NULL && strcmp(trace->path, path) != 0)
+        trace = trace->next;
+    if (trace == NULL) {
+        trace = pool_alloc(sizeof *trace);
+        if (trace_load(path, &trace->input, error, sizeof error) != 0) {
+            say_error("%s", error);
+            return -EINVAL;
+        }
+        *trace = (struct opened){.next = all, .path = pool_strdup(path), .input = trace->input};
+        all = trace;
+    }
+    if (trace->input.threads > TRIAL_THREADS_MAX) {
+        say_error("trace '%s' has %u threads; heapmark replays up to %d", name, trace->input.threads,
+                  TRIAL_THREADS_MAX);
+        return -EINVAL;
+    }
+    e->cell.input = &trace->input;
+    return 0;
+}
+
+/* Outer: every combination of parameter values, option by option. */
+static int expand_params(struct expansion *e, size_t option_index, const char *so_far)
+{
+    const struct workload *workload = e->cell.workload;
+    if (option_index == workload_option_count(workload)) {
+        e->cell.params_text = so_far;
+        return expand_places(e);
+    }
+    const struct workload_option *option = &workload->options[option_index];
+    struct strings values = strings_split(job_param_text(e->job, e->section, option), ',');
+    for (size_t i = 0; i < values.count; i++) {
+        char expected[256];
+        const char *shown = values.items[i];
+        if (workload_option_parse(option, shown, &e->cell.params[option_index], expected,
+                                  sizeof expected) != 0) {
+            say_error("'%s' is not good for '%s' of workload '%s': expected %s", shown, option->name,
+                      workload->name, expected);
+            return -EINVAL;
+        }
+        if (option->type == OPTION_TRACE && open_trace(e, shown) != 0)
+            return -EINVAL;
+        const char *grown = pool_printf("%s%s%s=%s", so_far, *so_far ? " " : "", option->name, shown);
+        if (expand_params(e, option_index + 1, grown) != 0)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+static uint64_t default_memory_limit(void)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), pages = (uint64_t)sysconf(_SC_PHYS_PAGES);
+    return page * pages / 4 * 3;
+}
+
+static int expand_section(struct expansion *e)
+{
+    struct strings names = strings_split(text(e, OPT_workload), ',');
+    for (size_t i = 0; i < names.count; i++) {
+        e->cell = (struct cell){.workload = workload_find(names.items[i])};
+        struct cell *cell = &e->cell;
+        cell->trial_time_ns = job_number(e->job, e->section, OPT_trial_time);
+        cell->timeout_ns = job_number(e->job, e->section, OPT_timeout);
+        cell->memory_limit_bytes = job_number(e->job, e->section, OPT_memory_limit);
+        if (cell->memory_limit_bytes == 0)
+            cell->memory_limit_bytes = default_memory_limit();
+        cell->has_latency = job_number(e->job, e->section, OPT_latency) != 0;
+        cell->work = job_number(e->job, e->section, OPT_work);
+        if (expand_contenders(e) != 0 || expand_params(e, 0, "") != 0)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+int plan_expand(const struct job *job, const struct topo *topo, struct plan *plan)
+{
+    *plan = (struct plan){
+        .seed = job_number(job, NULL, OPT_seed),
+        .blocks = (uint32_t)job_number(job, NULL, OPT_reps),
+        .has_aa = job_number(job, NULL, OPT_aa) != 0,
+    };
+    struct expansion e = {.job = job, .topo = topo, .plan = plan};
+    for (size_t i = 0; i < job->section_count; i++) {
+        e.section = &job->sections[i];
+        if (expand_section(&e) != 0)
+            return -EINVAL;
+    }
+    return 0;
+}

@@ -1,0 +1,72 @@
+/*
+ * The plan: every trial of a run, in order. Two steps. plan_expand() turns the checked job into
+ * cells (workload, parameters, threads, placement, memory policy) and contenders, and is where
+ * names are looked up. plan_order() is pure: from cells, contenders and the seed alone it draws
+ * randomised complete blocks. A block holds every combination once, in an order of its own, so that
+ * a drift of the machine meets all allocators alike (Fisher 1935).
+ */
+#ifndef HEAPMARK_PLAN_PLAN_H
+#define HEAPMARK_PLAN_PLAN_H
+
+#include "job/contender.h"
+#include "job/job.h"
+#include "topo/topo.h"
+#include "trial/spec.h"
+#include "workloads/trace/load.h"
+
+struct cell {
+    const struct workload *workload;
+    uint64_t params[TRIAL_PARAMS_MAX];
+    const char *params_text; /* "size=64 order=fifo" */
+    uint32_t threads;
+    const char *placement, *mempolicy;
+    enum trial_mempolicy mempolicy_mode;
+    uint64_t mempolicy_nodes;
+    const struct trace_input *input; /* NULL: no trace */
+    uint64_t trial_time_ns, timeout_ns, memory_limit_bytes;
+    bool has_latency;
+    uint64_t work; /* iterations of each thread; 0 until calibrated */
+    uint32_t *contenders; /* who takes part, as indices of plan->contenders */
+    uint32_t contender_count;
+    int32_t baseline; /* index of plan->contenders, or -1 */
+};
+
+/* One trial to run. Its number is its index in plan->trials. */
+struct planned {
+    uint32_t block, cell, contender;
+    bool is_aa;         /* the baseline's second part */
+    uint32_t pad_bytes; /* of the environment */
+};
+
+struct plan {
+    const char *baseline; /* label */
+    uint64_t seed;
+    uint32_t blocks;
+    bool has_aa;
+    struct contender *contenders;
+    uint32_t contender_count;
+    struct cell *cells;
+    uint32_t cell_count;
+    struct planned *trials;
+    uint32_t trial_count, trials_in_block;
+};
+
+/* 0, or -EINVAL after an error was said. The plan lives in the pool; its traces stay open. */
+int plan_expand(const struct job *job, const struct topo *topo, struct plan *plan);
+
+/* Fills plan->trials from cells, contenders, blocks and seed. */
+void plan_order(struct plan *plan);
+
+/* How long a trial should take, without and with what surrounds its measured part. */
+uint64_t plan_trial_estimate_ns(const struct cell *cell);
+
+/* The same for the whole plan. */
+uint64_t plan_estimate_ns(const struct plan *plan);
+
+/* The name and variant under which a trial's row appears. */
+const char *planned_variant(const struct plan *plan, const struct planned *trial);
+
+/* Parses default, local, interleave[:N+M], bind:N, preferred:N. 0 or -EINVAL. */
+int mempolicy_parse(const char *text, enum trial_mempolicy *mode, uint64_t *nodes);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * env.json: everything a reader of a run needs to judge and repeat it: machine, kernel, governor,
+ * huge pages, C library, each allocator's file, version and SHA-256, the columns of trials.csv,
+ * the calibrated work, the seed. Control plane, one thread.
+ */
+#ifndef HEAPMARK_RESULTS_ENV_JSON_H
+#define HEAPMARK_RESULTS_ENV_JSON_H
+
+#include "plan/plan.h"
+#include "results/rundir.h"
+
+/* Writes env.json for a calibrated plan. `command` is the command line. 0 or -errno, said. */
+int env_json_write(struct rundir *dir, const struct plan *plan, const struct topo *topo,
+                   struct clock_scale clock, int argc, char **argv);
+
+/*
+ * For --resume: sets the calibrated work of every cell from DIR/env.json, and checks that every
+ * contender's file is still the one that was measured. 0; -ENOENT when there is no env.json yet
+ * (calibrate again); -EINVAL after an error was said.
+ */
+int env_json_resume(const char *path, struct plan *plan);
+
+#endif

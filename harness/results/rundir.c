@@ -1,0 +1,299 @@
+#include "results/rundir.h"
+
+#include "results/csv_read.h"
+#include "trial/clock.h"
+#include "util/say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char latency_header[] = "trial,op,low_ns,high_ns,count\r\n";
+
+struct rundir {
+    char path[PATH_MAX];
+    int dir_fd, trials_fd, latency_fd;
+    char *text; /* the row being written */
+};
+
+/* ---- opening ---------------------------------------------------------------------------------- */
+
+static int make_directories(const char *path)
+{
+    char partial[PATH_MAX];
+    if ((size_t)snprintf(partial, sizeof partial, "%s", path) >= sizeof partial)
+        return -ENAMETOOLONG;
+    for (char *slash = partial + 1; *slash; slash++) {
+        if (*slash != '/')
+            continue;
+        *slash = '\0';
+        if (mkdir(partial, 0777) != 0 && errno != EEXIST)
+            return -errno;
+        *slash = '/';
+    }
+    return mkdir(partial, 0777) != 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int open_directory(const char *path, struct rundir **result)
+{
+    struct rundir *dir = calloc(1, sizeof *dir);
+    if (dir == NULL)
+        return -ENOMEM;
+    dir->trials_fd = dir->latency_fd = -1;
+    dir->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir->dir_fd < 0 || realpath(path, dir->path) == NULL) {
+        int error = errno;
+        rundir_close(dir);
+        return -error;
+    }
+    *result = dir;
+    return 0;
+}
+
+static int open_file(struct rundir *dir, const char *name, int flags)
+{
+    int fd = openat(dir->dir_fd, name, flags | O_CLOEXEC, 0666);
+    return fd >= 0 ? fd : -errno;
+}
+
+void rundir_close(struct rundir *dir)
+{
+    if (dir == NULL)
+        return;
+    if (dir->trials_fd >= 0)
+        close(dir->trials_fd);
+    if (dir->latency_fd >= 0)
+        close(dir->latency_fd);
+    if (dir->dir_fd >= 0)
+        close(dir->dir_fd);
+    free(dir->text);
+    free(dir);
+}
+
+const char *rundir_path(const struct rundir *dir)
+{
+    return dir->path;
+}
+
+const char *rundir_name(const struct rundir *dir)
+{
+    return strrchr(dir->path, '/') + 1;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+/* All of it, or nothing: what a full disk leaves of a row is cut off again. */
+static int append(struct rundir *dir, int fd, const char *name, const char *text, size_t length)
+{
+    off_t before = lseek(fd, 0, SEEK_END);
+    size_t written = 0;
+    while (written < length) {
+        ssize_t n = write(fd, text + written, length - written);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            int error = n < 0 ? errno : ENOSPC;
+            if (before >= 0 && ftruncate(fd, before) != 0)
+                say_error("cannot take back half a row of '%s/%s': %s", dir->path, name,
+                          strerror(errno));
+            say_error("cannot write '%s/%s': %s; finished rows are kept, go on with --resume='%s' when "
+                      "there is room", dir->path, name, strerror(error), dir->path);
+            return -error;
+        }
+        written += (size_t)n;
+    }
+    return 0;
+}
+
+int rundir_write_file(struct rundir *dir, const char *name, const char *text, size_t length)
+{
+    char temporary[NAME_MAX];
+    snprintf(temporary, sizeof temporary, ".%s.new", name);
+    int fd = open_file(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC);
+    int result = fd < 0 ? fd : 0;
+    if (fd >= 0) {
+        result = append(dir, fd, name, text, length);
+        close(fd);
+        if (result != 0)
+            return result;
+        if (renameat(dir->dir_fd, temporary, dir->dir_fd, name) != 0)
+            result = -errno;
+    }
+    if (result != 0)
+        say_error("cannot write '%s/%s': %s", dir->path, name, strerror(-result));
+    return result;
+}
+
+int rundir_create(const char *path, struct rundir **result)
+{
+    int error = make_directories(path);
+    if (error == 0)
+        error = open_directory(path, result);
+    if (error != 0) {
+        say_error("cannot make run directory '%s': %s; --out=DIR names another", path,
+                  strerror(-error));
+        return error;
+    }
+    struct rundir *dir = *result;
+    dir->trials_fd = open_file(dir, "trials.csv", O_RDWR | O_CREAT | O_EXCL | O_APPEND);
+    if (dir->trials_fd == -EEXIST)
+        say_error("'%s' holds a run already; go on with --resume='%s' or name another with --out",
+                  path, path);
+    else if (dir->trials_fd < 0)
+        say_error("cannot write to run directory '%s': %s; --out=DIR names another", path,
+                  strerror(-dir->trials_fd));
+    error = dir->trials_fd;
+    if (error >= 0) {
+        dir->latency_fd = open_file(dir, "latency.csv", O_RDWR | O_CREAT | O_TRUNC | O_APPEND);
+        error = dir->latency_fd;
+        if (error < 0)
+            say_error("cannot write '%s/latency.csv': %s", path, strerror(-error));
+    }
+    long length = error >= 0 ? record_header(&dir->text) : 0;
+    if (error >= 0)
+        error = append(dir, dir->trials_fd, "trials.csv", dir->text, (size_t)length);
+    if (error == 0)
+        error = append(dir, dir->latency_fd, "latency.csv", latency_header, strlen(latency_header));
+    if (error < 0) {
+        rundir_close(dir);
+        return error;
+    }
+    return 0;
+}
+
+int rundir_add_record(struct rundir *dir, const struct record *record)
+{
+    long length = record_row(record, &dir->text);
+    if (length < 0)
+        return (int)length;
+    int result = append(dir, dir->trials_fd, "trials.csv", dir->text, (size_t)length);
+    if (result == 0)
+        fdatasync(dir->trials_fd);
+    return result;
+}
+
+int rundir_add_latency(struct rundir *dir, uint64_t trial, const char *op,
+                       const struct histogram *histogram)
+{
+    size_t length;
+    free(dir->text);
+    FILE *stream = open_memstream(&dir->text, &length);
+    if (stream == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        if (histogram->buckets[i] != 0)
+            fprintf(stream, "%" PRIu64 ",%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\r\n", trial, op,
+                    clock_ns(histogram_bucket_low(i)), clock_ns(histogram_bucket_high(i)),
+                    histogram->buckets[i]);
+    if (fclose(stream) != 0)
+        return -ENOMEM;
+    return append(dir, dir->latency_fd, "latency.csv", dir->text, length);
+}
+
+/* ---- resuming --------------------------------------------------------------------------------- */
+
+static char *read_whole(int fd, size_t *length)
+{
+    struct stat file;
+    if (fstat(fd, &file) != 0)
+        return NULL;
+    char *text = malloc((size_t)file.st_size + 1);
+    *length = 0;
+    while (text != NULL && *length < (size_t)file.st_size) {
+        ssize_t n = pread(fd, text + *length, (size_t)file.st_size - *length, (off_t)*length);
+        if (n <= 0)
+            break;
+        *length += (size_t)n;
+    }
+    return text;
+}
+
+/* Marks the trials that have a whole row, and cuts the file off behind the last one. */
+static int mend_trials(struct rundir *dir, bool *done, size_t trial_count)
+{
+    size_t length;
+    char *fields[COLUMN_LAST], *text = read_whole(dir->trials_fd, &length), *next = text;
+    if (text == NULL)
+        return -ENOMEM;
+    char *header = NULL;
+    long header_length = record_header(&header);
+    int result = 0;
+    if (header_length < 0 || length < (size_t)header_length ||
+        memcmp(text, header, (size_t)header_length) != 0) {
+        say_error("'%s/trials.csv' has other columns than this heapmark writes; finish the run with the "
+                  "version that began it", dir->path);
+        result = -EINVAL;
+    } else {
+        char *at = text + header_length, *end = text + length;
+        for (; csv_record(at, end, fields, COLUMN_LAST, &next) == COLUMN_LAST; at = next) {
+            uint64_t trial = strtoull(fields[COLUMN_trial], NULL, 10);
+            if (trial < trial_count)
+                done[trial] = true;
+        }
+        if (ftruncate(dir->trials_fd, at - text) != 0)
+            result = -errno;
+    }
+    free(header);
+    free(text);
+    return result;
+}
+
+/* Keeps the latency rows of finished trials only: the rest will be measured again. */
+static int mend_latency(struct rundir *dir, const bool *done, size_t trial_count)
+{
+    enum { FIELDS = 5 };
+    size_t length, kept_length;
+    char *fields[FIELDS], *text = read_whole(dir->latency_fd, &length), *kept = NULL;
+    FILE *stream = text ? open_memstream(&kept, &kept_length) : NULL;
+    if (stream == NULL) {
+        free(text);
+        return -ENOMEM;
+    }
+    fputs(latency_header, stream);
+    char *at = text, *end = text + length, *next;
+    csv_record(at, end, fields, FIELDS, &at); /* the header */
+    for (; csv_record(at, end, fields, FIELDS, &next) == FIELDS; at = next) {
+        uint64_t trial = strtoull(fields[0], NULL, 10);
+        if (trial < trial_count && done[trial])
+            fprintf(stream, "%s,%s,%s,%s,%s\r\n", fields[0], fields[1], fields[2], fields[3],
+                    fields[4]);
+    }
+    int result = fclose(stream) != 0 ? -ENOMEM : 0;
+    if (result == 0)
+        result = rundir_write_file(dir, "latency.csv", kept, kept_length);
+    free(kept);
+    free(text);
+    return result;
+}
+
+int rundir_resume(const char *path, bool *done, size_t trial_count, struct rundir **result)
+{
+    int error = open_directory(path, result);
+    struct rundir *dir = error == 0 ? *result : NULL;
+    if (error == 0 && (dir->trials_fd = open_file(dir, "trials.csv", O_RDWR | O_APPEND)) < 0)
+        error = dir->trials_fd;
+    if (error == 0 &&
+        (dir->latency_fd = open_file(dir, "latency.csv", O_RDWR | O_CREAT | O_APPEND)) < 0)
+        error = dir->latency_fd;
+    if (error != 0) {
+        say_error("cannot resume '%s': %s", path, strerror(-error));
+        rundir_close(dir);
+        return error;
+    }
+    error = mend_trials(dir, done, trial_count);
+    if (error == 0)
+        error = mend_latency(dir, done, trial_count);
+    if (error == 0) { /* the mended file took the old one's place */
+        close(dir->latency_fd);
+        dir->latency_fd = open_file(dir, "latency.csv", O_RDWR | O_APPEND);
+        error = dir->latency_fd < 0 ? dir->latency_fd : 0;
+    }
+    if (error != 0)
+        rundir_close(dir);
+    return error;
+}

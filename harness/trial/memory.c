@@ -1,0 +1,63 @@
+/*
+ * Resident memory of this process, from /proc with plain system calls: nothing here may allocate.
+ *
+ * smaps_rollup is exact (it walks the page tables); statm and VmRSS lag by up to some dozen pages a
+ * CPU. The peak is VmHWM, which is inherited across fork and exec, so that it must be reset first.
+ */
+#include "trial/trial.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+static size_t read_file(const char *path, char *text, size_t bytes)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    size_t length = 0;
+    ssize_t got;
+    while (length + 1 < bytes && (got = read(fd, text + length, bytes - 1 - length)) > 0)
+        length += (size_t)got;
+    close(fd);
+    text[length] = '\0';
+    return length;
+}
+
+/* The number of KiB after `key` in a file of "Key:   123 kB" lines, in bytes; 0 if there is none. */
+static uint64_t read_kib(const char *path, const char *key)
+{
+    char text[8192];
+    if (read_file(path, text, sizeof text) == 0)
+        return 0;
+    const char *at = strstr(text, key);
+    if (at == NULL)
+        return 0;
+    at += strlen(key);
+    while (*at == ' ' || *at == '\t')
+        at++;
+    uint64_t kib = 0;
+    for (; *at >= '0' && *at <= '9'; at++)
+        kib = kib * 10 + (uint64_t)(*at - '0');
+    return kib * 1024;
+}
+
+uint64_t memory_rss_bytes(void)
+{
+    uint64_t exact = read_kib("/proc/self/smaps_rollup", "\nRss:");
+    return exact != 0 ? exact : read_kib("/proc/self/status", "\nVmRSS:");
+}
+
+uint64_t memory_rss_bytes_peak(void)
+{
+    return read_kib("/proc/self/status", "\nVmHWM:");
+}
+
+void memory_reset_peak(void)
+{
+    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    ssize_t ignored = write(fd, "5", 1);
+    (void)ignored;
+    close(fd);
+}

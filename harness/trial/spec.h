@@ -1,0 +1,84 @@
+/*
+ * The contract between heapmark and the measured process: one shared memory object, spec in,
+ * result out, both versioned; no text is parsed. The parent fills the spec before it spawns the
+ * child; the child alone writes the result; the parent reads it after the child has ended, in
+ * whatever way it ended.
+ */
+#ifndef HEAPMARK_TRIAL_SPEC_H
+#define HEAPMARK_TRIAL_SPEC_H
+
+#include "include/workload.h"
+#include "trial/clock.h"
+#include "trial/histogram.h"
+
+enum {
+    TRIAL_MAGIC = 0x686d7431,
+    TRIAL_VERSION = 1,
+    TRIAL_THREADS_MAX = 1024,
+    TRIAL_PARAMS_MAX = 16,
+    TRIAL_NODES_MAX = 64,
+    TRIAL_SHARED_FD = 3, /* where the child finds the shared memory object */
+    TRIAL_INPUT_FD = 4,  /* and a decoded trace, if the workload takes one */
+    TRIAL_ANY_CPU = -1,
+};
+
+/* How a trial can end. The names are part of the CSV contract. */
+#define TRIAL_STATUSES(X)                                                                          \
+    X(OK, "ok")                                                                                    \
+    X(CRASHED, "crashed")                                                                          \
+    X(TIMEOUT, "timeout")                                                                          \
+    X(OOM, "oom")                                                                                  \
+    X(CORRUPT, "corrupt")                                                                          \
+    X(PRELOAD_FAILED, "preload-failed")                                                            \
+    X(UNSUPPORTED, "unsupported")
+
+enum trial_status {
+    TRIAL_RUNNING, /* still running, or ended without a word: the parent decides what it was */
+#define X(NAME, text) TRIAL_##NAME,
+    TRIAL_STATUSES(X)
+#undef X
+        TRIAL_STATUS_COUNT
+};
+
+/* Where the trial was when it ended. */
+enum trial_stage { STAGE_START, STAGE_SETUP, STAGE_WARMUP, STAGE_MEASURED, STAGE_SAMPLED, STAGE_END };
+
+enum trial_mempolicy { MEMPOLICY_DEFAULT, MEMPOLICY_LOCAL, MEMPOLICY_INTERLEAVE, MEMPOLICY_BIND, MEMPOLICY_PREFERRED };
+
+struct trial_spec {
+    uint32_t magic, version, shared_bytes;
+    char workload[32];
+    uint64_t params[TRIAL_PARAMS_MAX];
+    uint64_t seed;
+    uint64_t work_warmup, work_measured, work_sampled; /* iterations; 0 skips the part */
+    uint32_t threads;
+    uint32_t spins; /* how long a barrier spins before it sleeps; 0 where threads share CPUs */
+    uint32_t mempolicy; /* enum trial_mempolicy */
+    uint32_t padding;
+    uint64_t nodes; /* bit mask for interleave, bind and preferred */
+    uint64_t allocator_dev, allocator_ino; /* the file whose malloc must answer */
+    uint64_t input_bytes; /* size of the decoded trace, 0 when there is none */
+    struct clock_scale clock;
+    int32_t cpus[TRIAL_THREADS_MAX]; /* CPU of each thread, or TRIAL_ANY_CPU */
+};
+
+struct trial_result {
+    uint32_t status; /* enum trial_status */
+    uint32_t stage;  /* enum trial_stage */
+    char detail[256];
+    uint64_t harness_bytes;
+    uint64_t ops, wall_ns;
+    uint64_t cpu_user_ns, cpu_sys_ns;
+    uint64_t live_bytes_peak;
+    uint64_t rss_bytes_base, rss_bytes_peak, rss_bytes_end, rss_bytes_purged; /* 0: not available */
+    uint64_t faults_minor, faults_major;
+    uint64_t switches_voluntary, switches_involuntary;
+    struct histogram latency[OP_COUNT]; /* in ticks of spec.clock */
+};
+
+struct trial_shared {
+    struct trial_spec spec;
+    struct trial_result result;
+};
+
+#endif

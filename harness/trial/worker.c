@@ -1,0 +1,202 @@
+/* What a workload's body and setup may call: see workload.h. */
+#include "trial/trial.h"
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+uint64_t trial_param(const struct trial *trial, unsigned option)
+{
+    return trial->spec->params[option];
+}
+
+uint64_t trial_seed(const struct trial *trial)
+{
+    return trial->spec->seed;
+}
+
+uint32_t trial_thread_count(const struct trial *trial)
+{
+    return trial->spec->threads;
+}
+
+struct worker *trial_worker(struct trial *trial, uint32_t index)
+{
+    return &trial->workers[index];
+}
+
+const void *trial_input(const struct trial *trial, size_t *bytes)
+{
+    *bytes = trial->spec->input_bytes;
+    return trial->input;
+}
+
+void *trial_map(struct trial *trial, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    bytes = (bytes + page - 1) / page * page;
+    void *memory = mmap(NULL, bytes ? bytes : page, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory == MAP_FAILED)
+        trial_fail(trial, TRIAL_OOM, "the harness could not map %zu bytes of its own", bytes);
+    trial->result->harness_bytes += bytes;
+    return memory;
+}
+
+static void set_detail(struct trial *trial, const char *format, va_list arguments)
+{
+    vsnprintf(trial->result->detail, sizeof trial->result->detail, format, arguments);
+}
+
+void trial_unsupported(struct trial *trial, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    set_detail(trial, format, arguments);
+    va_end(arguments);
+}
+
+void trial_fail(struct trial *trial, enum trial_status status, const char *format, ...)
+{
+    /* Several threads may find the same corruption; only one may write the detail. */
+    static atomic_flag taken = ATOMIC_FLAG_INIT;
+    if (atomic_flag_test_and_set(&taken))
+        for (;;)
+            pause();
+    va_list arguments;
+    va_start(arguments, format);
+    set_detail(trial, format, arguments);
+    va_end(arguments);
+    atomic_thread_fence(memory_order_release);
+    trial->result->status = status;
+    _exit(1);
+}
+
+void worker_out_of_memory(struct worker *worker, size_t size)
+{
+    trial_fail(worker->trial, TRIAL_OOM, "the allocator returned NULL for %zu bytes (thread %u)",
+               size, worker->index);
+}
+
+void worker_corrupt(struct worker *worker, const void *block, size_t size)
+{
+    trial_fail(worker->trial, TRIAL_CORRUPT,
+               "the contents of a live block of %zu bytes at %p changed (thread %u): blocks overlap "
+               "or the allocator wrote into one",
+               size, block, worker->index);
+}
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    __asm__ volatile("yield");
+#endif
+}
+
+void worker_relax(unsigned *spins)
+{
+    cpu_relax();
+    if (++*spins % 1024 == 0)
+        sched_yield();
+}
+
+static long futex(_Atomic uint32_t *word, int operation, uint32_t value)
+{
+    return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+}
+
+void barrier_wait(struct barrier *barrier)
+{
+    uint32_t round = atomic_load_explicit(&barrier->round, memory_order_acquire);
+    if (atomic_fetch_add(&barrier->arrived, 1) + 1 == barrier->thread_count) {
+        atomic_store_explicit(&barrier->arrived, 0, memory_order_relaxed);
+        atomic_fetch_add(&barrier->round, 1);
+        if (barrier->thread_count > 1)
+            futex(&barrier->round, FUTEX_WAKE, INT32_MAX);
+        return;
+    }
+    for (uint32_t i = 0; i < barrier->spins; i++) {
+        if (atomic_load_explicit(&barrier->round, memory_order_acquire) != round)
+            return;
+        cpu_relax();
+    }
+    while (atomic_load_explicit(&barrier->round, memory_order_acquire) == round)
+        futex(&barrier->round, FUTEX_WAIT, round);
+}
+
+void worker_barrier(struct worker *worker)
+{
+    barrier_wait(&worker->trial->body_gate);
+}
+
+void stamp_pages(void *block, size_t size)
+{
+    volatile char *bytes = block;
+    for (size_t offset = STAMP_PAGE_BYTES; offset < size; offset += STAMP_PAGE_BYTES)
+        bytes[offset] = (char)offset;
+}
+
+/* ---- the timed instance's slow halves -------------------------------------------------------- */
+
+/* Gaps of 1 to 127, 64 on average, so that no period of the workload is met in step. */
+static void sampler_rearm(struct sampler *s)
+{
+    s->rng ^= s->rng << 13;
+    s->rng ^= s->rng >> 17;
+    s->rng ^= s->rng << 5;
+    s->left = 1 + s->rng % 127;
+}
+
+static void sampler_record(struct worker *w, enum op op, uint64_t ticks)
+{
+    struct sampler *s = &w->sampler;
+    histogram_record(&s->histograms[op], ticks > s->cost_ticks ? ticks - s->cost_ticks : 0);
+    sampler_rearm(s);
+}
+
+void *sampled_malloc(struct worker *w, size_t size)
+{
+    uint64_t begin = clock_begin();
+    void *block = malloc(size);
+    sampler_record(w, OP_MALLOC, clock_end() - begin);
+    return block;
+}
+
+void *sampled_calloc(struct worker *w, size_t count, size_t size)
+{
+    uint64_t begin = clock_begin();
+    void *block = calloc(count, size);
+    sampler_record(w, OP_CALLOC, clock_end() - begin);
+    return block;
+}
+
+void *sampled_realloc(struct worker *w, void *block, size_t size)
+{
+    uint64_t begin = clock_begin();
+    void *moved = realloc(block, size);
+    sampler_record(w, OP_REALLOC, clock_end() - begin);
+    return moved;
+}
+
+void *sampled_aligned(struct worker *w, size_t alignment, size_t size)
+{
+    void *block = NULL;
+    uint64_t begin = clock_begin();
+    if (posix_memalign(&block, alignment, size) != 0)
+        block = NULL;
+    sampler_record(w, OP_MALLOC, clock_end() - begin);
+    return block;
+}
+
+void sampled_free(struct worker *w, void *block)
+{
+    uint64_t begin = clock_begin();
+    free(block);
+    sampler_record(w, OP_FREE, clock_end() - begin);
+}

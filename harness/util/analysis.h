@@ -1,0 +1,12 @@
+/* The analysis half of heapmark is a Python package; this starts it. */
+#ifndef HEAPMARK_UTIL_ANALYSIS_H
+#define HEAPMARK_UTIL_ANALYSIS_H
+
+/*
+ * Runs `python3 -m heapmark ARGUMENTS...` (NULL-terminated) with the interpreter that Debian's
+ * packages belong to, or the one HEAPMARK_PYTHON names, and returns its exit code; 1 after an error
+ * was said.
+ */
+int analysis_run(const char *const *arguments);
+
+#endif

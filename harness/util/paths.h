@@ -1,0 +1,26 @@
+/*
+ * Where heapmark's own files lie. They are found from the running program: in a build tree beside
+ * it, after an installation under its prefix. Control plane only.
+ */
+#ifndef HEAPMARK_UTIL_PATHS_H
+#define HEAPMARK_UTIL_PATHS_H
+
+#include <stddef.h>
+
+/* The full path of one of our preloadable libraries ("libhm_null.so"). 0 or -ENOENT. */
+int paths_library(const char *name, char *path, size_t bytes);
+
+/* The full path of the measured program, heapmark-trial. 0 or -ENOENT. */
+int paths_trial(char *path, size_t bytes);
+
+/* A shipped file or directory: "jobs/quick.ini", "traces", "python". 0 or -ENOENT. */
+int paths_shared(const char *name, char *path, size_t bytes);
+
+/*
+ * Finds a shipped or given file: `name` itself when it has a slash or exists here, else
+ * `directory`/`name` or `directory`/`name``suffix` among the shipped ones. 0 or -ENOENT.
+ */
+int paths_find(const char *directory, const char *name, const char *suffix, char *path,
+               size_t bytes);
+
+#endif
