@@ -61,7 +61,7 @@ HM_INLINE void batch(struct worker *w, bool timed)
         }
         for (uint32_t i = 0; i < count; i++) {
             void *block = state->blocks[state->order[i]];
-            stamp_check(w, block, size);
+            stamp_take(w, block, size);
             op_free(w, block, timed);
         }
     }

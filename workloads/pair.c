@@ -19,7 +19,7 @@ HM_INLINE void pair(struct worker *w, bool timed)
         void *block = op_malloc(w, size, timed);
         stamp_write(block, size);
         __asm__ volatile("" ::: "memory"); /* the check must read what memory holds */
-        stamp_check(w, block, size);
+        stamp_take(w, block, size);
         op_free(w, block, timed);
     }
     w->ops += 2 * work;

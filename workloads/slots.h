@@ -51,7 +51,7 @@ HM_INLINE void slot_fill(struct worker *w, struct slot *slot, size_t size, bool 
 
 HM_INLINE void slot_empty(struct worker *w, struct slot *slot, bool timed)
 {
-    stamp_check(w, slot->block, slot->size);
+    stamp_take(w, slot->block, slot->size);
     worker_live(w, -(int64_t)slot->size);
     op_free(w, slot->block, timed);
     slot->block = NULL;

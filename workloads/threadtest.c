@@ -50,7 +50,7 @@ HM_INLINE void threadtest(struct worker *w, bool timed)
             pause_for(delay);
         }
         for (uint32_t i = 0; i < count; i++) {
-            stamp_check(w, objects[i], size);
+            stamp_take(w, objects[i], size);
             op_free(w, objects[i], timed);
             pause_for(delay);
         }

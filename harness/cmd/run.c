@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { KEY_FIRST = 0x100, CALIBRATION_MS = 50 };
 
@@ -112,8 +113,13 @@ static int parse_call(int argc, char **argv, struct call *call)
 
 static int build_job(const struct call *call, struct job *job)
 {
-    if (call->resume != NULL)
-        return job_add(job, pool_printf("%s/job.ini", call->resume));
+    if (call->resume != NULL) {
+        const char *file = pool_printf("%s/job.ini", call->resume);
+        if (access(file, R_OK) == 0)
+            return job_add(job, file);
+        say_error("there is no run in '%s' to resume: it has no job.ini", call->resume);
+        return -EINVAL;
+    }
     for (size_t i = 0; i < call->names.count; i++)
         if (job_add(job, call->names.items[i]) != 0)
             return -EINVAL;

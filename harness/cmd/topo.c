@@ -7,7 +7,6 @@
 #include "util/cli.h"
 #include "util/say.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 enum { KEY_PLACEMENT = 0x100, KEY_THREADS };
@@ -27,14 +26,9 @@ static int parse_option(int key, char *value, struct argp_state *state)
     }
 }
 
-static int print_placement(const struct topo *topo, const char *placement, uint32_t threads)
+static void print_placement(const struct topo *topo, const char *placement, uint32_t threads)
 {
-    char reason[256];
     static int32_t cpus[TRIAL_THREADS_MAX];
-    if (topo_check_placement(topo, placement, reason, sizeof reason) != 0) {
-        say_error("%s", reason);
-        return -EINVAL;
-    }
     unsigned used = topo_place(topo, placement, threads, cpus);
     printf("\nplacement '%s', %u threads:\n", placement, threads);
     for (uint32_t i = 0; i < threads; i++)
@@ -44,7 +38,6 @@ static int print_placement(const struct topo *topo, const char *placement, uint3
             printf("  thread %-4u CPU %d\n", i, cpus[i]);
     if (used != 0 && threads > used)
         printf("  oversubscribed: %u threads on %u CPUs\n", threads, used);
-    return 0;
 }
 
 int cmd_topo(int argc, char **argv)
@@ -71,8 +64,14 @@ int cmd_topo(int argc, char **argv)
         return EXIT_FAILED;
     uint32_t threads = call.threads ? (uint32_t)run_option_number(option, call.threads)
                                     : topo_cpu_count(topo);
-    topo_print(topo, stdout);
-    int result = print_placement(topo, call.placement, threads);
+    char reason[256];
+    int result = topo_check_placement(topo, call.placement, reason, sizeof reason);
+    if (result != 0) {
+        say_error("%s", reason);
+    } else {
+        topo_print(topo, stdout);
+        print_placement(topo, call.placement, threads);
+    }
     topo_close(topo);
     return result == 0 ? EXIT_OK : EXIT_USAGE;
 }

@@ -213,8 +213,8 @@ HM_INLINE void worker_live(struct worker *w, int64_t bytes)
 
 /*
  * Stamps: the first and last bytes of a block hold a value made of its address and size, written
- * after allocation and checked before the free. Two live blocks that overlap destroy one another's
- * stamps; this also touches the block as a program would. Blocks of at least two pages are
+ * after allocation, checked and wiped before the free. Two live blocks that overlap destroy one
+ * another's stamps; this also touches the block as a program would. Blocks of at least two pages are
  * touched on every page. Blocks under 8 bytes carry as many bytes of the stamp as fit.
  */
 enum { STAMP_PAGE_BYTES = 4096 };
@@ -261,6 +261,19 @@ HM_INLINE void stamp_check(struct worker *w, const void *block, size_t size)
 {
     if (HM_UNLIKELY(!stamp_whole(block, size)))
         worker_corrupt(w, block, size);
+}
+
+/*
+ * Checks the stamp before a free, and wipes it: where the allocator gave one block to two owners,
+ * both wrote the same stamp, and the second one's check finds it gone.
+ */
+HM_INLINE void stamp_take(struct worker *w, void *block, size_t size)
+{
+    stamp_check(w, block, size);
+    if (HM_UNLIKELY(size < sizeof(uint64_t)))
+        memset(block, 0, size);
+    else
+        memset(block, 0, sizeof(uint64_t));
 }
 
 #endif

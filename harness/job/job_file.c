@@ -45,6 +45,12 @@ static char *read_line(char *text, int bytes, void *user)
             return NULL;
         }
     }
+    if (text[strspn(text, " \t")] == '[' && strchr(text, ']') == NULL) {
+        /* libinih would go on and blame the next line. */
+        say_error("%s: the section's name has no closing ']'", here(reader));
+        fail(reader);
+        return NULL;
+    }
     return text;
 }
 

@@ -131,15 +131,15 @@ int rundir_write_file(struct rundir *dir, const char *name, const char *text, si
 
 int rundir_create(const char *path, struct rundir **result)
 {
+    struct rundir *dir = NULL;
     int error = make_directories(path);
     if (error == 0)
-        error = open_directory(path, result);
+        error = open_directory(path, &dir);
     if (error != 0) {
         say_error("cannot make run directory '%s': %s; --out=DIR names another", path,
                   strerror(-error));
         return error;
     }
-    struct rundir *dir = *result;
     dir->trials_fd = open_file(dir, "trials.csv", O_RDWR | O_CREAT | O_EXCL | O_APPEND);
     if (dir->trials_fd == -EEXIST)
         say_error("'%s' holds a run already; go on with --resume='%s' or name another with --out",
@@ -163,6 +163,7 @@ int rundir_create(const char *path, struct rundir **result)
         rundir_close(dir);
         return error;
     }
+    *result = dir;
     return 0;
 }
 
@@ -273,8 +274,8 @@ static int mend_latency(struct rundir *dir, const bool *done, size_t trial_count
 
 int rundir_resume(const char *path, bool *done, size_t trial_count, struct rundir **result)
 {
-    int error = open_directory(path, result);
-    struct rundir *dir = error == 0 ? *result : NULL;
+    struct rundir *dir = NULL;
+    int error = open_directory(path, &dir);
     if (error == 0 && (dir->trials_fd = open_file(dir, "trials.csv", O_RDWR | O_APPEND)) < 0)
         error = dir->trials_fd;
     if (error == 0 &&
@@ -295,5 +296,7 @@ int rundir_resume(const char *path, bool *done, size_t trial_count, struct rundi
     }
     if (error != 0)
         rundir_close(dir);
+    else
+        *result = dir;
     return error;
 }

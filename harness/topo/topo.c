@@ -128,9 +128,9 @@ int topo_check_placement(const struct topo *topo, const char *placement, char *r
         if (strcmp(placement, placements[i]) == 0)
             return 0;
     if (*placement < '0' || *placement > '9') {
-        snprintf(reason, bytes, "unknown placement '%s'%s; expected compact, scatter, none or a list "
+        snprintf(reason, bytes, "unknown placement '%s'%s expected compact, scatter, none or a list "
                  "of CPUs such as 0,2-3", placement,
-                 say_did_you_mean(nearest(placement, placements, PLACEMENT_NAMES)));
+                 say_hint(nearest(placement, placements, PLACEMENT_NAMES)));
         return -EINVAL;
     }
     struct list_check check = {.topo = topo, .missing = -1};

@@ -69,6 +69,10 @@ static int check_open(Elf *elf, char *reason, size_t bytes)
                       header.e_machine, own.e_machine);
     if (header.e_type != ET_DYN)
         return refuse(reason, bytes, "is not a shared object; build it with -shared -fPIC");
+    size_t size = 0;
+    elf_rawfile(elf, &size);
+    if (header.e_shoff + (uint64_t)header.e_shnum * header.e_shentsize > size)
+        return refuse(reason, bytes, "is cut off at %zu bytes", size);
     static const char *const needed[] = {"malloc", "free", "calloc", "realloc"};
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
         if (!has_dynamic_symbol(elf, needed[i]))

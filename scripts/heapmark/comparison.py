@@ -1,0 +1,236 @@
+"""Ratios to the baseline, taken inside blocks, and what may be concluded from them.
+
+A ratio is of two trials of one block: what the machine did to that block happened to both. Ratios
+are kept as logarithms. A contender with a failed trial in a cell has no figure in that cell, and
+one that lacks a cell has no rank: leaving out what it could not do would flatter it.
+"""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+import pandas as pd
+
+from heapmark import statistics
+from heapmark.cells import AA, names
+from heapmark.load import cells_of
+
+# Below this much live data peak memory is mostly the allocator's fixed cost (2 to 7 MB each).
+SMALL_LIVE_BYTES = 4 << 20
+
+FASTER, SLOWER, TIE, CANNOT_TELL, BASELINE = "faster", "slower", "tie", "cannot tell", "baseline"
+
+
+def positive(values):
+    """The values without those that no ratio can be taken of."""
+    return values.where(values > 0)
+
+
+# What is compared: from trials to one figure each, less is better.
+METRICS = {
+    "time": lambda trials: trials["wall_ns"],
+    "memory": lambda trials: positive(trials["rss_bytes_peak"] - trials["harness_bytes"]),
+    "p99": lambda trials: positive(trials["malloc_ns_p99"]),
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One line of the ranking."""
+
+    rank: int  # 0: no rank, a cell is missing
+    shared: bool  # another one has the same rank
+    label: str
+    time: object  # Estimate of the ratio, or None
+    memory: object
+    p99: object
+    verdict: str
+    cells: int  # cells it has a figure in
+
+
+class Comparison:
+    """All contenders of a run against its baseline. Figures are computed once, when asked for."""
+
+    def __init__(self, run):
+        self.run = run
+        self.baseline = run.baseline
+        compared = run.compared
+        self.names = names(cells_of(compared))
+        # A job may do without a baseline; its cells have no ratios and are not compared.
+        self.cells = cells_of(compared[compared["label"] == run.baseline])
+        self.cells_without_baseline = len(self.names) - len(self.cells)
+        self.aa = next(iter(compared.loc[compared["variant"] == AA, "label"]), None)
+        self.labels = self.contending(compared)
+        self._tables = {}
+
+    def contending(self, compared):
+        """Contenders that took part: baseline first, then in env.json's order, others by name."""
+        compared = compared[compared["cell"].isin(self.cells)]
+        present = {label for label in compared["label"] if label != self.aa}
+        listed = [entry.label for entry in self.run.contenders if entry.label in present]
+        ordered = [self.baseline] + listed + sorted(present)
+        return [label for label in dict.fromkeys(ordered) if label in present]
+
+    @cached_property
+    def failures(self):
+        """{(cell, label): its failed trials}."""
+        failed = self.run.failed
+        return dict(list(failed[~failed["floor"]].groupby(["cell", "label"], sort=False)))
+
+    @cached_property
+    def measured_cells(self):
+        """Cells in which the baseline has at least one good trial: elsewhere there is no ratio."""
+        return [cell for cell in self.cells if self.baseline in self.table("time").get(cell, ())]
+
+    @property
+    def can_be_plotted(self):
+        return bool(self.measured_cells) and len(self.labels) > 1
+
+    @cached_property
+    def block_rows(self):
+        return {block: row for row, block in enumerate(sorted(self.run.trials["block"].unique()))}
+
+    def table(self, metric):
+        """{cell: {label: logarithms of the metric, one a block of the run, NaN where it has none}}.
+
+        A label that failed in a cell is absent there. The baseline stays as long as one of its
+        trials went well, and its failed blocks drop out of every ratio.
+        """
+        if metric not in self._tables:
+            self._tables[metric] = self.make_table(METRICS[metric])
+        return self._tables[metric]
+
+    def make_table(self, metric):
+        ok = self.run.ok[~self.run.ok["floor"]]
+        table = defaultdict(dict)
+        logs = np.log(metric(ok))
+        for cell, label, block, log in zip(ok["cell"], ok["label"], ok["block"], logs):
+            if label == self.baseline or (cell, label) not in self.failures:
+                column = table[cell].setdefault(label, np.full(len(self.block_rows), math.nan))
+                column[self.block_rows[block]] = log
+        return dict(table)
+
+    def log_ratios(self, metric, cell, label, against=None):
+        """Logarithms of the ratio, one a block; all NaN where one of the two has no figure."""
+        columns = self.table(metric).get(cell, {})
+        nothing = np.full(len(self.block_rows), math.nan)
+        return columns.get(label, nothing) - columns.get(against or self.baseline, nothing)
+
+    @cache
+    def cell_ratio(self, metric, cell, label):
+        """Estimate of the ratio to the baseline in a cell, or None."""
+        estimate = statistics.location(self.log_ratios(metric, cell, label))
+        return estimate.exp() if estimate else None
+
+    @cache
+    def overall(self, metric, label, against=None):
+        """Estimate of the geometric mean of the ratio over the cells, or None."""
+        columns = [
+            self.log_ratios(metric, cell, label, against) for cell in self.overall_cells(metric)
+        ]
+        columns = [column for column in columns if not np.isnan(column).all()]
+        return statistics.mean_location(np.column_stack(columns)).exp() if columns else None
+
+    def overall_cells(self, metric):
+        if metric == "memory":
+            return self.big_cells or self.measured_cells
+        return self.measured_cells
+
+    @cached_property
+    def big_cells(self):
+        """Cells with enough live data for peak memory to tell about more than a fixed cost."""
+        live = self.run.ok.groupby("cell", sort=False)["live_bytes_peak"].median()
+        return [cell for cell in self.measured_cells if live[cell] >= SMALL_LIVE_BYTES]
+
+    def cells_of_label(self, label):
+        return [cell for cell in self.measured_cells if label in self.table("time")[cell]]
+
+    @cached_property
+    def baseline_figures(self):
+        """Medians of the baseline's own figures: a row per cell, `ns_per_op` and `heap_bytes`."""
+        ok = self.run.ok
+        ok = ok[(ok["label"] == self.baseline) & ~ok["floor"]]
+        figures = pd.DataFrame(
+            {
+                "cell": ok["cell"],
+                "ns_per_op": ok["wall_ns"] * ok["threads"] / positive(ok["ops"]),
+                "heap_bytes": METRICS["memory"](ok),
+            }
+        )
+        return figures.groupby("cell", sort=False).median().to_dict("index")
+
+    # ---- noise ----------------------------------------------------------------------------------
+
+    @cache
+    def cell_noise(self, cell):
+        """How far the baseline strays from itself in a cell (0.02: 2 %); NaN when not measured."""
+        return self.noise_of([cell])
+
+    @cached_property
+    def overall_noise(self):
+        return self.noise_of(self.measured_cells)
+
+    def noise_of(self, cells):
+        if self.aa is None or not cells:
+            return math.nan
+        columns = [self.log_ratios("time", cell, self.aa) for cell in cells]
+        return math.expm1(statistics.noise(np.column_stack(columns)))
+
+    # ---- verdicts -------------------------------------------------------------------------------
+
+    @cache
+    def ranking(self):
+        """Standings: complete contenders by time, then those that lack a cell."""
+        times = {label: self.overall("time", label) for label in self.labels}
+        times = {label: time for label, time in times.items() if time}
+        complete, partial = [], []
+        for label in sorted(times, key=lambda label: times[label].value):
+            whole = len(self.cells_of_label(label)) == len(self.cells)
+            (complete if whole else partial).append(label)
+        ranks = self.ranks(complete) | {label: 0 for label in partial}
+        shared = list(ranks.values())
+        return [
+            Standing(
+                rank=rank,
+                shared=rank > 0 and shared.count(rank) > 1,
+                label=label,
+                time=times[label],
+                memory=self.overall("memory", label),
+                p99=self.overall("p99", label),
+                verdict=self.overall_verdict(label, times[label]),
+                cells=len(self.cells_of_label(label)),
+            )
+            for label, rank in ranks.items()
+        ]
+
+    def ranks(self, ordered):
+        """Ranks from 1; who cannot be told from the first of a rank shares it."""
+        ranks = {}
+        leader = None
+        for position, label in enumerate(ordered, start=1):
+            if leader is None or not self.cannot_be_told_apart(label, leader):
+                leader, rank = label, position
+            ranks[label] = rank
+        return ranks
+
+    def cannot_be_told_apart(self, label, leader):
+        estimate = self.overall("time", label, against=leader)
+        return verdict(estimate, self.overall_noise) in (TIE, CANNOT_TELL)
+
+    def overall_verdict(self, label, time):
+        return BASELINE if label == self.baseline else verdict(time, self.overall_noise)
+
+    def cell_verdict(self, cell, label, estimate):
+        return BASELINE if label == self.baseline else verdict(estimate, self.cell_noise(cell))
+
+
+def verdict(estimate, noise):
+    """What a ratio says: a difference leaves out 1 and is larger than the noise (NaN: unknown)."""
+    if estimate is None or not estimate.has_interval:
+        return CANNOT_TELL
+    inside_noise = not math.isnan(noise) and abs(math.log(estimate.value)) <= math.log1p(noise)
+    if inside_noise or estimate.low <= 1 <= estimate.high:
+        return TIE
+    return FASTER if estimate.high < 1 else SLOWER

@@ -1,0 +1,120 @@
+"""Time relative to the baseline: a row per workload, a lane in it per allocator.
+
+Bars are 95 % intervals; the grey band is how far the baseline strayed from itself in that workload.
+What lies beyond the axis stands at its edge with its figure, so that one slow allocator does not
+squash the others.
+"""
+
+import math
+
+from heapmark import statistics, style
+from heapmark.cells import short_label
+from heapmark.terminal import shorten
+
+LANE_INCHES = 0.115
+ROW_GAP_LANES = 1.6
+TITLE_INCHES, LEGEND_ROW_INCHES, FOOT_INCHES = 0.68, 0.19, 0.9
+LEGEND_COLUMNS = 6
+TALL_ROWS = 6  # from there on the scale is written above as well
+NAME_SIZE = 24
+OVERALL = "all workloads"
+
+
+def draw(comparison):
+    labels = lanes(comparison)
+    rows = row_data(comparison, labels)
+    height = len(labels) + ROW_GAP_LANES  # of a row, in lanes
+    body = LANE_INCHES * height * len(rows)
+    legend_rows = math.ceil(len(labels) / LEGEND_COLUMNS)
+    inches = TITLE_INCHES + LEGEND_ROW_INCHES * (legend_rows + 2) + body + FOOT_INCHES
+    figure = style.figure(inches)
+    axes = figure.add_axes([0.21, FOOT_INCHES / inches, 0.735, body / inches])
+    limits = style.ratio_limits(
+        [estimate for _, _, _, estimates in rows for estimate in estimates.values()]
+    )
+    looks = style.colours(comparison.run, labels), style.markers(labels)
+    for at, row in enumerate(rows):
+        draw_row(axes, at * height, height, row, labels, looks, limits, comparison)
+    finish_axes(axes, rows, height, limits, comparison)
+    decorate(figure, axes, labels, looks, comparison)
+    return figure
+
+
+def lanes(comparison):
+    """All but the baseline, best overall first, so that every row reads in the same order."""
+    ranked = [standing.label for standing in comparison.ranking()]
+    labels = ranked + [label for label in comparison.labels if label not in ranked]
+    return [label for label in labels if label != comparison.baseline]
+
+
+def row_data(comparison, labels):
+    """(cell or None, name, noise, {label: Estimate}) per row; the first is the overall one."""
+    rows = []
+    if len(comparison.measured_cells) > 1:
+        figures = {label: comparison.overall("time", label) for label in labels}
+        rows.append((None, OVERALL, comparison.overall_noise, figures))
+    for cell in comparison.cells:
+        figures = {label: comparison.cell_ratio("time", cell, label) for label in labels}
+        rows.append((cell, comparison.names[cell], comparison.cell_noise(cell), figures))
+    return [
+        (cell, name, noise, {label: value for label, value in figures.items() if value})
+        for cell, name, noise, figures in rows
+    ]
+
+
+def draw_row(axes, top, height, row, labels, looks, limits, comparison):
+    cell, _, noise, estimates = row
+    if round(top / height) % 2 == 0:
+        axes.axhspan(top, top + height, color=style.STRIPE, lw=0, zorder=0)
+    if not math.isnan(noise):
+        band = [max(1 / (1 + noise), limits[0]), min(1 + noise, limits[1])]
+        axes.fill_betweenx([top, top + height], *band, color=style.NOISE, lw=0, zorder=1)
+    for lane, label in enumerate(labels):
+        y = top + ROW_GAP_LANES / 2 + lane + 0.5
+        if label in estimates:
+            style.ratio_mark(axes, y, estimates[label], looks[0][label], looks[1][label], limits)
+        elif (cell, label) in comparison.failures:
+            status = comparison.failures[cell, label]["status"].iloc[0]
+            text = f"{shorten(short_label(label), 20)}: {status}"
+            axes.text(limits[0], y, text, size=7.5, color=style.ALERT, va="center_baseline")
+
+
+def finish_axes(axes, rows, height, limits, comparison):
+    style.ratio_axis(axes.xaxis, *limits)
+    axes.set_xlim(*limits)
+    axes.set_ylim(height * len(rows), 0)
+    axes.grid(axis="x", color=style.GRID, lw=0.8)
+    axes.axvline(1, color=style.INK, lw=1.2, zorder=2)
+    axes.set_yticks([])
+    if len(rows) >= TALL_ROWS:
+        axes.tick_params(top=True, labeltop=True)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(f"time relative to {short_label(comparison.baseline)} (less is better)")
+    for at, (cell, name, _, _) in enumerate(rows):
+        place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        place |= {"ha": "right", "annotation_clip": False}
+        middle = (0, (at + 0.5) * height)
+        weight = "bold" if cell is None else "normal"
+        text = shorten(name, NAME_SIZE)
+        axes.annotate(text, middle, (-10, 1), va="bottom", weight=weight, **place)
+        below = "geometric mean" if cell is None else baseline_cost(comparison, cell)
+        axes.annotate(below, middle, (-10, -1), va="top", size=8, color=style.FAINT_INK, **place)
+
+
+def baseline_cost(comparison, cell):
+    figures = comparison.baseline_figures.get(cell)
+    return f"1 = {figures['ns_per_op']:.3g} ns an operation" if figures else ""
+
+
+def decorate(figure, axes, labels, looks, comparison):
+    baseline = short_label(comparison.baseline)
+    style.headline(figure, f"Time relative to {baseline}: less is better", comparison.run)
+    style.legend(figure, labels, looks, TITLE_INCHES, LEGEND_COLUMNS)
+    noise = (
+        f"grey: noise, {baseline} against itself"
+        if comparison.aa
+        else f"noise not measured: the run has no second part of {baseline} (--aa)"
+    )
+    bar = "bar: its 95 % interval" if comparison.run.blocks > 1 else "no interval from one block"
+    mark = f"mark: {statistics.ESTIMATOR}"
+    style.caption(figure, f"{mark}; {bar}; {noise}; arrow: beyond the axis")

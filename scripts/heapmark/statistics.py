@@ -1,0 +1,155 @@
+"""Estimates and their intervals; values in, Estimate out, nothing known of allocators.
+
+ESTIMATOR is the one place that says which estimator is used. It was chosen by simulation (ratios of
+two noisy trials per block; noise normal, bimodal, skewed, Student t with 3 degrees of freedom, and
+normal with 5 or 10 % of the trials slowed 1.3 to 3 times). Coverage of the 95 % interval and root
+mean square error of the estimate, with 8 blocks:
+
+    estimator, interval                    covers         error, normal   error, 5 % slow trials
+    mean of logs, BCa bootstrap            75 to 87 %         2.4 %             8.6 %
+    mean of logs, Student t                94 to 98 %         2.5 %             8.7 %
+    20 % trimmed mean, BCa bootstrap       89 to 92 %         2.5 %             4.6 %
+    25 % trimmed mean, Winsorised t        92 to 96 %         2.7 %             2.4 %
+    Hodges-Lehmann, signed ranks           95 to 96 %         2.6 %             3.3 %
+    median, order statistics (used)        94 to 95 %         2.9 %             2.0 %
+
+A bootstrap interval of few blocks promises more than it holds, and one slow trial in a block drags
+a mean far off. The median gives up a little on clean noise and holds in all the others. The test
+suite repeats the part of this table that the choice rests on.
+
+Ratios are handled as logarithms, so that A/B and B/A have the same error. Below 5 blocks no order
+statistic reaches 95 %, so the interval is Student's t about the mean of the logs: wide, and honest.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+ESTIMATOR = "median of the block ratios"
+CONFIDENCE = 0.95
+RESAMPLES = 999
+RESAMPLE_SEED = 20231  # fixed: the same rows always give the same interval
+
+# Fewest values whose range covers the median often enough (1 - 2/2^5 = 94 %), and fewest for which
+# Hettmansperger and Sheather's interpolation between order statistics is defined.
+BLOCKS_FOR_RANGE = 5
+BLOCKS_FOR_ORDER_STATISTICS = 6
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval; low and high are NaN where there are too few values for one."""
+
+    value: float
+    low: float
+    high: float
+    blocks: int  # values it rests on
+
+    @property
+    def has_interval(self):
+        return not (math.isnan(self.low) or math.isnan(self.high))
+
+    def exp(self):
+        """The same estimate of a ratio, made from one of its logarithm."""
+        return Estimate(math.exp(self.value), math.exp(self.low), math.exp(self.high), self.blocks)
+
+
+def interval(values):
+    """(low, high) of the 95 % interval of the values' centre; NaN for fewer than two values."""
+    count = len(values)
+    if count < 2:
+        return math.nan, math.nan
+    if np.ptp(values) == 0:
+        return values[0], values[0]
+    if count >= BLOCKS_FOR_ORDER_STATISTICS:
+        return tuple(stats.mstats.median_cihs(values, alpha=1 - CONFIDENCE))
+    if count >= BLOCKS_FOR_RANGE:
+        return values.min(), values.max()
+    return stats.t.interval(CONFIDENCE, count - 1, np.mean(values), stats.sem(values))
+
+
+def location(values):
+    """Where independent values of one quantity lie, one value a block; NaN values are left out.
+
+    Returns None when nothing is left. The values are differences or logarithms of ratios.
+    """
+    values = np.asarray(values, dtype=float)
+    values = values[~np.isnan(values)]
+    if values.size == 0:
+        return None
+    low, high = interval(values)
+    return Estimate(float(np.median(values)), float(low), float(high), int(values.size))
+
+
+def mean_location(matrix):
+    """Mean over the columns (cells) of each column's location; rows are blocks.
+
+    The interval comes from resampling whole blocks, which keeps what a block's cells share. Its
+    percentile bootstrap covered 94 to 99 % with 5 blocks and more, 3 to 30 cells and the noises
+    above; with fewer blocks it is Student's t about the blocks' means. A value may be NaN; a column
+    without any value must not be passed. Returns None for no columns.
+    """
+    matrix = np.asarray(matrix, dtype=float)
+    if matrix.size == 0:
+        return None
+    matrix = matrix[~np.isnan(matrix).all(axis=1)]
+    if matrix.shape[1] == 1:
+        return location(matrix[:, 0])
+    centre = float(np.mean(np.nanmedian(matrix, axis=0)))
+    if len(matrix) < BLOCKS_FOR_RANGE:
+        low, high = interval(np.nanmean(matrix, axis=1))
+    else:
+        low, high = resampled_interval(matrix)
+    return Estimate(centre, float(low), float(high), len(matrix))
+
+
+def mean_of_medians(matrices):
+    """What mean_location estimates, of many matrices at once (the last two axes)."""
+    median = np.nanmedian if np.isnan(matrices).any() else np.median
+    with warnings.catch_warnings():
+        # A resample may hold none of the blocks in which a column has values ("All-NaN slice"): its
+        # mean is then taken over the other columns.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmean(median(matrices, axis=-2), axis=-1)
+
+
+def noise(matrix):
+    """How far from 0 chance takes mean_location when there is no difference; NaN below 2 blocks.
+
+    `matrix` holds differences of a thing from itself, a row per block and a column per cell. Which
+    of the two was called the first is chance, so every block's sign may as well be the other one:
+    the 95 % quantile of the estimate's size over such flips is what it reaches without a cause. One
+    slow trial moves it as little as it moves the estimate; the far end of an interval would be
+    drawn out by it, and every allocator of the cell be called a tie.
+    """
+    matrix = np.asarray(matrix, dtype=float)
+    matrix = matrix[:, ~np.isnan(matrix).all(axis=0)]
+    matrix = matrix[~np.isnan(matrix).all(axis=1)]
+    if len(matrix) < 2:
+        return math.nan
+    flips = stats.permutation_test(
+        (np.ones(len(matrix)),),
+        lambda signs, axis: mean_of_medians(signs[..., np.newaxis] * matrix),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        random_state=RESAMPLE_SEED,
+    )
+    return float(np.quantile(np.abs(flips.null_distribution), CONFIDENCE))
+
+
+def resampled_interval(matrix):
+    if (matrix == matrix[0]).all():
+        centre = matrix[0].mean()
+        return centre, centre
+    return stats.bootstrap(
+        (np.arange(len(matrix)),),
+        lambda rows, axis: mean_of_medians(matrix[rows]),
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        random_state=RESAMPLE_SEED,
+    ).confidence_interval

@@ -1,0 +1,196 @@
+"""One look for every plot: fonts, colours, ratio axes, and how a figure is written.
+
+An allocator has one colour everywhere. It comes from env.json; an allocator that brings none gets
+one of a colour-blind safe palette by a hash of its name, so that it too keeps its colour from run
+to run. Colour never stands alone: contenders also differ in marker and in order.
+"""
+
+import math
+import re
+import zlib
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from heapmark.cells import short_label
+from heapmark.terminal import plural, printable, shorten
+
+WIDTH_INCHES = 10.0  # 1000 pixels at DPI: the width of a README
+DPI = 100
+INK, FAINT_INK = "#222222", "#666666"
+NOISE, STRIPE, GRID = "#d4d4d4", "#f6f6f6", "#e2e2e2"
+ALERT = "#b00020"
+MARKERS = "osD^vPX<*ph>"
+# Tol's muted scheme: readable with any colour blindness, and apart from Okabe and Ito's colours,
+# which the allocators that heapmark knows bring themselves.
+PALETTE = (
+    "#332288", "#882255", "#999933", "#aa4499", "#44aa99", "#117733", "#661100", "#6699cc",
+)  # fmt: skip
+
+SETTINGS = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "text.parse_math": False,  # a name may hold a dollar sign
+    "axes.edgecolor": FAINT_INK,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": FAINT_INK,
+    "ytick.color": FAINT_INK,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "heapmark",  # the same picture is the same file
+    "svg.fonttype": "path",  # looks the same where the font is missing
+    "legend.frameon": False,
+}
+# Dates and versions would make equal plots differ.
+METADATA = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+
+
+def apply():
+    """The context in which figures are made and written."""
+    return matplotlib.rc_context(SETTINGS)
+
+
+def figure(height_inches):
+    result = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI)
+    FigureCanvasAgg(result)
+    return result
+
+
+def save(result, path):
+    kind = path.suffix[1:]
+    result.savefig(path, format=kind, metadata=METADATA[kind])
+
+
+def headline(result, title, run):
+    """Title and, below it, what was measured where; top left, 0.7 inches high."""
+    height = result.get_figheight()
+    result.text(0.02, 1 - 0.14 / height, printable(title), size=14, weight="bold", va="top")
+    facts = run.env["machine"]
+    parts = [run.name] + [str(facts[key]) for key in ("cpu", "kernel", "libc") if facts.get(key)]
+    if isinstance(facts.get("cpus"), int):
+        parts.insert(2, plural(facts["cpus"], "CPU"))
+    text = ", ".join(parts + [plural(run.blocks, "block")])
+    result.text(0.02, 1 - 0.44 / height, printable(text), size=9, color=FAINT_INK, va="top")
+
+
+def caption(result, text):
+    """What the marks mean; bottom left, in small print."""
+    result.text(0.02, 0.1 / result.get_figheight(), text, size=8.5, color=FAINT_INK, va="bottom")
+
+
+# ---- contenders ---------------------------------------------------------------------------------
+
+
+def colours(run, labels):
+    given = {entry.label: entry for entry in run.contenders}
+    return {label: colour_of(given.get(label), label) for label in labels}
+
+
+def colour_of(contender, label):
+    if contender and re.fullmatch("#[0-9a-fA-F]{6}", contender.colour):
+        return contender.colour
+    name = contender.allocator if contender else label.partition(":")[0]
+    return PALETTE[zlib.crc32(name.encode()) % len(PALETTE)]
+
+
+def markers(labels):
+    return {label: MARKERS[at % len(MARKERS)] for at, label in enumerate(labels)}
+
+
+def legend(result, labels, looks, below_inches, columns):
+    """Contenders in rows, `below_inches` under the figure's top; looks: (colours, markers)."""
+    handles = [
+        Line2D([], [], color=looks[0][label], marker=looks[1][label], lw=2, ms=7, mec="white",
+               mew=0.5, label=shorten(short_label(label), 24))
+        for label in labels
+    ]  # fmt: skip
+    result.legend(
+        handles=handles, loc="upper left", ncol=columns, fontsize=9, columnspacing=1.4,
+        bbox_to_anchor=(0.012, 1 - below_inches / result.get_figheight()), handletextpad=0.5,
+        borderaxespad=0,
+    )  # fmt: skip
+
+
+# ---- ratio axes ---------------------------------------------------------------------------------
+
+WHISKER = 1.5  # Tukey's: what lies that many quartile ranges outside the quartiles is extreme
+WHISKER_MIN = 2.0  # but nothing within this factor of a quartile is
+SPAN_MIN = 1.12  # an axis reaches at least that far on both sides of 1
+MARGIN = 0.06  # of the axis, on both sides
+
+
+def ratio_limits(estimates):
+    """(low, high) of a logarithmic axis for Estimates of ratios; 1 and its surroundings are on it.
+
+    Ends of intervals count too, so that most are drawn whole; what is extreme is left outside.
+    """
+    ends = [end for e in estimates for end in (e.value, e.low, e.high) if not math.isnan(end)]
+    logs = np.log(ends + [1.0])
+    first, third = np.quantile(logs, [0.25, 0.75])
+    reach = max(WHISKER * (third - first), math.log(WHISKER_MIN))
+    inside = logs[(logs >= first - reach) & (logs <= third + reach)]
+    low = min(inside.min(), -math.log(SPAN_MIN))
+    high = max(inside.max(), math.log(SPAN_MIN))
+    margin = MARGIN * (high - low)
+    return math.exp(low - margin), math.exp(high + margin)
+
+
+def ratio_ticks(low, high):
+    """Round ratios between low and high, some five to twelve, 1 among them."""
+    octaves = math.log2(high / low)
+    if octaves < 0.6:
+        ticks = np.arange(0.5, 2, 0.05)
+    elif octaves < 1.6:
+        ticks = np.concatenate([np.arange(0.3, 2, 0.1), np.arange(2, 4, 0.25)])
+    elif octaves < 3.2:
+        ticks = np.array([0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 2.5,
+                          3, 4, 5, 6, 8])  # fmt: skip
+    else:
+        ticks = 2.0 ** np.arange(-20, 21, max(1, round(octaves / 8)))
+    return [tick for tick in ticks if low <= tick <= high]
+
+
+def ratio_axis(axis, low, high):
+    """Make `axis` (an axes' xaxis or yaxis) a logarithmic one of ratios."""
+    set_scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale
+    set_scale("log", base=2)
+    axis.set_major_locator(FixedLocator(ratio_ticks(low, high)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+
+
+def off_axis(value, low, high):
+    """-1 or 1 where a value lies left or right of the axis, 0 where it lies on it."""
+    return (value > high) - (value < low)
+
+
+def clip(value, limits):
+    return min(max(value, limits[0]), limits[1])
+
+
+def ratio_mark(axes, y, estimate, colour, marker, limits):
+    """A ratio with its interval on the height y; beyond the axis, an arrow with its figure.
+
+    The figure stands right of the arrow on both sides: names stand left of the axes.
+    """
+    side = off_axis(estimate.value, *limits)
+    if side:
+        edge = clip(estimate.value, limits)
+        axes.plot(edge, y, ">" if side > 0 else "<", color=colour, ms=6, clip_on=False, zorder=4)
+        axes.annotate(
+            f"{estimate.value:.2g}", (edge, y), (7, 0), textcoords="offset points", size=8.5,
+            va="center_baseline", annotation_clip=False,
+        )  # fmt: skip
+        return
+    if estimate.has_interval:
+        ends = [clip(end, limits) for end in (estimate.low, estimate.high)]
+        axes.plot(ends, [y, y], color=colour, lw=2, solid_capstyle="butt", zorder=3)
+    axes.plot(estimate.value, y, marker, color=colour, ms=6.5, mec="white", mew=0.5, zorder=4)

@@ -1,0 +1,7 @@
+# The output directory: not writable, or in use.
+try() { echo "\$ heapmark $*"; heapmark "$@"; echo "exit $?"; }
+try run null --allocators=system --work=1 --reps=1 --out=/proc/nowhere
+touch file
+try run null --allocators=system --work=1 --reps=1 --out=file/run
+mkdir -p taken && touch taken/trials.csv
+try run null --allocators=system --work=1 --reps=1 --out=taken

@@ -1,0 +1,31 @@
+# Wrong words on the command line: each named, with the nearest known one, exit 2.
+try() { echo "\$ heapmark $*"; heapmark "$@"; echo "exit $?"; }
+try
+try lst
+try qwerty
+try list
+try list alocators
+try list workloads jobs
+try run
+try run --thread-count=3 pair
+try run pair --thraeds=2
+try run pare
+try run pair --threads=none
+try run pair --placement=compcat
+try run pair --placement=0,77
+try run pair --mempolicy=bindd:0
+try run pair --mempolicy=bind:63
+try run pair --allocators=jemaloc
+try run pair --allocators=system:arena_mx=1
+try run pair --allocators=null:populate
+try run pair --set sise=3
+try run pair --set size
+try run pair --set size=0
+try run batch --set order=up
+try run pair --reps=0
+try run pair --resume=x
+try run --resume=nowhere
+try run nowhere.ini
+try run nowhere.hmt
+try topo --placement=scater
+try topo --threads=0

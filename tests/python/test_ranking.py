@@ -1,0 +1,212 @@
+"""The ranking: golden output of a stored run, and verdicts on runs whose truth is known."""
+
+import re
+import time
+
+import pytest
+import synthetic
+from heapmark import load
+from heapmark.cells import Cell, names
+from heapmark.comparison import Comparison, verdict
+from heapmark.statistics import Estimate
+
+ONE_CELL = synthetic.CELLS[3:4]
+
+
+def made(tmp_path, rows, labels, blocks, aa=True):
+    env = synthetic.environment("made", labels, blocks, aa)
+    return synthetic.write(tmp_path / "made", rows, env)
+
+
+def compared(path):
+    return Comparison(load.load_run(str(path)))
+
+
+@pytest.mark.parametrize("columns", ["80", "72", "200"])
+def test_golden_output(heapmark, golden, fixtures, monkeypatch, columns):
+    monkeypatch.chdir(fixtures)
+    monkeypatch.setenv("COLUMNS", columns)
+    code, out, err = heapmark("ranking", "small")
+    assert (code, err) == (0, "")
+    golden(f"ranking-{columns}.txt", out)
+    assert max(map(len, out.splitlines())) <= int(columns)
+
+
+def test_known_truth_is_found(tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "fast": (0.8, 0.5, 0), "same": (1.0, 1.0, 0),
+             "slow": (1.3, 2.0, 0)}  # fmt: skip
+    rows = synthetic.rows(synthetic.CELLS[5:9], truth, 12, noise=0.02, spread=0)
+    comparison = compared(made(tmp_path, rows, truth, 12))
+    standing = {entry.label: entry for entry in comparison.ranking()}
+    assert [standing[label].verdict for label in truth] == ["baseline", "faster", "tie", "slower"]
+    assert [standing[label].rank for label in ("fast", "same", "system", "slow")] == [1, 2, 2, 4]
+    assert standing["same"].shared and not standing["fast"].shared
+    for label, (ratio, memory, _) in truth.items():
+        assert standing[label].time.value == pytest.approx(ratio, rel=0.03)
+        assert standing[label].memory.value == pytest.approx(memory, rel=0.01)
+
+
+def test_ratio_is_taken_inside_blocks(tmp_path):
+    """Blocks that are slow as a whole change nothing."""
+    truth = {"system": (1.0, 1.0, 0), "fast": (0.5, 1.0, 0)}
+    rows = synthetic.rows(ONE_CELL, truth, 6, noise=0, slow_share=0, spread=0)
+    for row in rows:
+        row["wall_ns"] *= 1 + 3 * row["block"]
+    estimate = compared(made(tmp_path, rows, truth, 6)).overall("time", "fast")
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((0.5, 0.5, 0.5))
+
+
+def test_difference_below_the_noise_is_a_tie():
+    two_percent_faster = Estimate(0.98, 0.975, 0.985, 8)
+    assert verdict(two_percent_faster, 0.01) == "faster"
+    assert verdict(two_percent_faster, float("nan")) == "faster"
+    assert verdict(two_percent_faster, 0.03) == "tie"
+    assert verdict(Estimate(0.98, 0.95, 1.01, 8), 0.001) == "tie"
+    assert verdict(Estimate(1.02, 1.01, 1.03, 8), 0.001) == "slower"
+
+
+def test_one_block_cannot_tell(heapmark, tmp_path):
+    rows = synthetic.rows(ONE_CELL, synthetic.ALLOCATORS, 1)
+    code, out, _ = heapmark("ranking", made(tmp_path, rows, synthetic.ALLOCATORS, 1))
+    assert code == 0
+    assert out.count("cannot tell") == len(synthetic.ALLOCATORS) - 1
+    assert "--reps=8" in out
+    assert "faster\n" not in out and "slower\n" not in out
+
+
+def test_without_aa_it_is_said(heapmark, tmp_path):
+    rows = synthetic.rows(ONE_CELL, synthetic.ALLOCATORS, 4, aa=False)
+    _, out, _ = heapmark("ranking", made(tmp_path, rows, synthetic.ALLOCATORS, 4, aa=False))
+    assert "noise: not measured (no --aa)" in out
+
+
+def test_failed_trial_is_never_a_figure(tmp_path):
+    """Its times are in the file, and must not be read."""
+    truth = {"system": (1.0, 1.0, 0), "other": (0.5, 1.0, 0)}
+    rows = synthetic.rows(ONE_CELL + synthetic.CELLS[5:6], truth, 6)
+    for row in rows:
+        if row["allocator"] == "other" and row["workload"] == "sizemix" and row["block"] == 2:
+            row.update(status="corrupt", detail="block 7 was overwritten")
+    comparison = compared(made(tmp_path, rows, truth, 6))
+    broken, whole = (
+        next(cell for cell in comparison.cells if cell.workload == name)
+        for name in ("sizemix", "threadtest")
+    )
+    assert comparison.cell_ratio("time", broken, "other") is None
+    assert comparison.cell_ratio("time", whole, "other").blocks == 6
+    standing = next(entry for entry in comparison.ranking() if entry.label == "other")
+    assert (standing.rank, standing.cells) == (0, 1)
+
+
+def test_failed_baseline_takes_its_block_along(tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "other": (0.5, 1.0, 0)}
+    rows = synthetic.rows(ONE_CELL, truth, 6, aa=False)
+    for row in rows:
+        if row["allocator"] == "system" and row["block"] in (1, 4):
+            row.update(status="crashed", detail="signal 11")
+    comparison = compared(made(tmp_path, rows, truth, 6, aa=False))
+    assert comparison.cell_ratio("time", comparison.cells[0], "other").blocks == 4
+
+
+def test_memory_of_small_live_sets_stays_out(tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "other": (1.0, 1.5, 40e6)}
+    rows = synthetic.rows([synthetic.CELLS[0], synthetic.CELLS[8]], truth, 6, spread=0)
+    comparison = compared(made(tmp_path, rows, truth, 6))
+    assert [cell.workload for cell in comparison.big_cells] == ["replay"]
+    big = comparison.cell_ratio("memory", comparison.big_cells[0], "other")
+    assert comparison.overall("memory", "other").value == pytest.approx(big.value)
+
+
+def test_memory_without_figures_is_a_dash(heapmark, tmp_path):
+    rows = synthetic.rows(ONE_CELL, synthetic.ALLOCATORS, 3)
+    rows = [row | {"harness_bytes": "", "malloc_ns_p99": 0} for row in rows]
+    code, out, _ = heapmark("ranking", made(tmp_path, rows, synthetic.ALLOCATORS, 3))
+    assert code == 0
+    assert re.search(r"^\S+ +tcmalloc +0\.\d+ .* - +- +faster$", out, re.MULTILINE)
+
+
+def test_control_characters_do_not_reach_the_terminal(heapmark, tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "other": (0.5, 1.0, 0)}
+    rows = synthetic.rows(ONE_CELL, truth, 3)
+    rows[0].update(status="crashed", detail="\x1b[2Jgone\nand more")
+    _, out, _ = heapmark("ranking", made(tmp_path, rows, truth, 3))
+    assert "\x1b" not in out and "?[2Jgone?and more" in out
+
+
+def test_run_of_the_floor_alone(heapmark, tmp_path):
+    cells = [("pair", "size=64", 1, 4.0, 64), ("byhand", "size=64", 1, 3.5, 64)]
+    rows = synthetic.rows(cells, {"null": (1, 1, 0)}, 6, noise=0.001, slow_share=0, spread=0,
+                          aa=False)  # fmt: skip
+    path = made(tmp_path, rows, ["null"], 6, aa=False)
+    code, out, _ = heapmark("ranking", path)
+    assert code == 0
+    assert "pair over null 8.0 ns per malloc/free pair, by hand 7.0 ns" in out
+    assert re.search(r"the harness\s+adds 1\.0 ns \[", out)
+    code, _, err = heapmark("plot", path)
+    assert code == 2 and "nothing to plot" in err
+
+
+def test_variants_of_the_floor_are_kept_apart(heapmark, tmp_path):
+    cells = [("pair", "size=64", 1, 4.0, 64), ("byhand", "size=64", 1, 3.5, 64)]
+    both = {"null": (1, 1, 0), "null:populate=1g": (0.5, 1, 0)}
+    rows = synthetic.rows(cells, both, 6, noise=0, slow_share=0, spread=0, aa=False)
+    _, out, _ = heapmark("ranking", made(tmp_path, rows, both, 6, aa=False))
+    assert re.findall(r"pair over null (\S+) ns .* by hand (\S+) ns", out) == [
+        ("8.0", "7.0"), ("4.0", "3.5"),
+    ]  # fmt: skip
+
+
+def test_run_without_a_baseline_is_not_compared(heapmark, tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "other": (0.5, 1.0, 0)}
+    rows = synthetic.rows(ONE_CELL, truth, 3, aa=False)
+    env = synthetic.environment("made", truth, 3, aa=False, baseline=None)
+    path = synthetic.write(tmp_path / "made", rows, env)
+    code, out, _ = heapmark("ranking", path)
+    assert code == 0 and "not compared: 1 workload" in out and "rank" not in out
+    code, _, err = heapmark("plot", path)
+    assert code == 2 and "nothing to plot" in err
+
+
+def test_cell_without_a_baseline_costs_nobody_a_rank(tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "other": (0.5, 1.0, 0)}
+    rows = synthetic.rows(synthetic.CELLS[4:6], truth, 3, aa=False)
+    rows = [row for row in rows if (row["allocator"], row["workload"]) != ("system", "sizemix")]
+    comparison = compared(made(tmp_path, rows, truth, 3, aa=False))
+    assert [standing.rank for standing in comparison.ranking()] == [1, 2]
+    assert comparison.cells_without_baseline == 1
+
+
+def test_noise_comes_from_the_second_part_of_a_baseline_with_knobs(tmp_path):
+    truth = {"jemalloc:narenas=1": (1.0, 1.0, 0), "jemalloc": (0.5, 1.0, 0)}
+    rows = synthetic.rows(ONE_CELL, truth | {"jemalloc:aa": (1.0, 1.0, 0)}, 6, aa=False, spread=0,
+                          slow_share=0)  # fmt: skip
+    env = synthetic.environment("made", truth, 6, aa=True, baseline="jemalloc:narenas=1")
+    comparison = compared(synthetic.write(tmp_path / "made", rows, env))
+    assert comparison.labels == list(truth)
+    assert 0 < comparison.overall_noise < 0.3
+
+
+def test_names_are_as_short_as_they_can_be():
+    cells = [
+        Cell("pair", "size=64", 1, "compact", "default"),
+        Cell("pair", "size=512", 1, "compact", "default"),
+        Cell("pair", "size=512", 2, "compact", "default"),
+        Cell("larson", "slots=10", 2, "compact", "default"),
+        Cell("replay", "trace=/a b/x.hmt", 1, "compact", "default"),
+    ]
+    assert list(names(cells).values()) == [
+        "pair size=64 threads=1", "pair size=512 threads=1", "pair size=512 threads=2", "larson",
+        "replay x",
+    ]  # fmt: skip
+    twins = [Cell("replay", f"trace=/{d}/x.hmt", 1, "compact", "default") for d in "ab"]
+    assert len(set(names(twins).values())) == 2
+
+
+def test_ten_thousand_rows_take_less_than_ten_seconds(heapmark, tmp_path):
+    cells = [("pair", f"size={16 * k}", 1, 6.5, 5_000_000) for k in range(1, 126)]
+    allocators = {f"a{k}": (1.0, 1.0, 0) for k in range(8)} | {"system": (1.0, 1.0, 0)}
+    path = made(tmp_path, synthetic.rows(cells, allocators, 8), allocators, 8)
+    start = time.process_time()
+    code, _, _ = heapmark("ranking", path)
+    assert code == 0
+    assert time.process_time() - start < 10

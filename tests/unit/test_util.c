@@ -1,0 +1,102 @@
+#include "check.h"
+
+#include "util/nearest.h"
+#include "util/parse.h"
+#include "util/pool.h"
+
+static void nearest_finds_typos(void **state)
+{
+    static const char *const names[] = {"allocators", "workloads", "jobs", "metrics", "traces"};
+    (void)state;
+    assert_string_equal(nearest("alocators", names, 5), "allocators");
+    assert_string_equal(nearest("wrokloads", names, 5), "workloads");
+    assert_string_equal(nearest("metric", names, 5), "metrics");
+    assert_string_equal(nearest("job", names, 5), "jobs");
+    assert_null(nearest("xyzzy", names, 5));
+    assert_null(nearest("", names, 5));
+    assert_null(nearest("jobs", names, 0));
+}
+
+static void counts_have_decimal_units(void **state)
+{
+    uint64_t value = 7;
+    (void)state;
+    assert_int_equal(parse_count("0", &value), 0);
+    assert_int_equal(value, 0);
+    assert_int_equal(parse_count("12k", &value), 0);
+    assert_int_equal(value, 12000);
+    assert_int_equal(parse_count("18446744073709551615", &value), 0);
+    assert_true(value == UINT64_MAX);
+    value = 7;
+    static const char *const bad[] = {"",     "-1",  "+1",   " 1", "1 ",  "1x", "k", "1kk",
+                                      "1.5k", "0x1", "18446744073709551616", "18446744073709551615k"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_not_equal(parse_count(bad[i], &value), 0);
+        assert_int_equal(value, 7);
+    }
+}
+
+static void bytes_have_binary_units(void **state)
+{
+    uint64_t value = 0;
+    char text[32];
+    (void)state;
+    assert_int_equal(parse_bytes("64k", &value), 0);
+    assert_int_equal(value, 65536);
+    assert_int_equal(parse_bytes("2GiB", &value), 0);
+    assert_true(value == 2ull << 30);
+    assert_int_equal(parse_bytes("100b", &value), 0);
+    assert_int_equal(value, 100);
+    assert_int_not_equal(parse_bytes("1ib", &value), 0);
+    assert_int_not_equal(parse_bytes("1t", &value), 0);
+    assert_string_equal(format_bytes(65536, text), "64k");
+    assert_string_equal(format_bytes(65537, text), "65537");
+    assert_string_equal(format_bytes(0, text), "0");
+}
+
+static void durations_know_their_units(void **state)
+{
+    uint64_t ns = 0;
+    char text[32];
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t ns;
+    } good[] = {{"100ms", 100000000}, {"2", 2000000000}, {"1.5s", 1500000000}, {"3m", 180000000000},
+                {"250us", 250000},    {"0", 0}};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(parse_duration_ns(good[i].text, &ns), 0);
+        assert_int_equal(ns, good[i].ns);
+    }
+    assert_int_not_equal(parse_duration_ns("-1s", &ns), 0);
+    assert_int_not_equal(parse_duration_ns("inf", &ns), 0);
+    assert_int_not_equal(parse_duration_ns("5 s", &ns), 0);
+    assert_int_not_equal(parse_duration_ns("1e300h", &ns), 0);
+    assert_string_equal(format_duration(100000000000, text), "1m40s");
+    assert_string_equal(format_duration(5000000, text), "5ms");
+    assert_string_equal(format_duration(7200000000000, text), "2h00m");
+}
+
+static void splitting_trims_and_keeps_empty_pieces(void **state)
+{
+    (void)state;
+    struct strings list = strings_split(" a, b ,,c", ',');
+    assert_int_equal(list.count, 4);
+    assert_string_equal(list.items[1], "b");
+    assert_string_equal(list.items[2], "");
+    assert_null(list.items[4]);
+    assert_int_equal(strings_split("", ',').count, 0);
+    assert_string_equal(strings_join(&list, ";"), "a;b;;c");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nearest_finds_typos),
+        cmocka_unit_test(counts_have_decimal_units),
+        cmocka_unit_test(bytes_have_binary_units),
+        cmocka_unit_test(durations_know_their_units),
+        cmocka_unit_test(splitting_trims_and_keeps_empty_pieces),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
