@@ -2,6 +2,7 @@
 
 static const struct allocator_knob knobs[] = {
     {"populate", "bytes of each thread's first arena that are resident from the start"},
+    {"ring", "the same, used over and over: for loops that keep less live"},
     {NULL, NULL},
 };
 

@@ -9,8 +9,10 @@
  * its size. The size before each block serves realloc and malloc_usable_size. Blocks are aligned
  * to 16 bytes: `next` is always 8 bytes short of such an address.
  *
- * HEAPMARK_NULL=populate=SIZE makes each thread's first arena SIZE bytes large and resident from
- * the start, so that floors can be measured without page faults.
+ * HEAPMARK_NULL sets knobs, for floors without the cost of fresh memory:
+ *   populate=SIZE  each thread's first arena is SIZE bytes large and resident from the start
+ *   ring=SIZE      the same, and when it is used up, begin again at its start: whatever is still
+ *                  live there is lost, so this is for loops that keep less than SIZE live
  */
 #include <errno.h>
 #include <stdint.h>
@@ -25,9 +27,11 @@
 enum { HEADER_BYTES = 8, ALIGN_BYTES = 16, PAGE_BYTES = 4096 };
 static const size_t arena_bytes = 64u << 20;
 static size_t populate_bytes;
+static int is_ring;
 
 static _Thread_local struct {
     char *next, *end;
+    char *start;
 } arena __attribute__((tls_model("initial-exec")));
 
 static void *out_of_memory(void)
@@ -47,16 +51,21 @@ static int arena_new(size_t bytes, int populate)
         madvise(memory, bytes, MADV_HUGEPAGE);
         madvise(memory, bytes, MADV_POPULATE_WRITE);
     }
+    arena.start = memory;
     arena.next = memory + HEADER_BYTES;
     arena.end = memory + bytes;
     return 0;
 }
 
 /* The rest of the old arena is lost: nothing here is ever found again. */
-static void *malloc_slow(size_t size)
+static __attribute__((noinline, cold)) void *malloc_slow(size_t size)
 {
     if (size > PTRDIFF_MAX - 2 * PAGE_BYTES)
         return out_of_memory();
+    if (is_ring && arena.start != NULL && size + PAGE_BYTES <= populate_bytes) {
+        arena.next = arena.start + HEADER_BYTES;
+        return malloc(size);
+    }
     size_t bytes = arena_bytes;
     int populate = arena.next == NULL && populate_bytes > 0;
     if (populate)
@@ -95,7 +104,10 @@ EXPORT void *calloc(size_t count, size_t size)
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes))
         return out_of_memory();
-    return malloc(bytes); /* fresh from mmap: already zero */
+    void *block = malloc(bytes);
+    if (is_ring && block != NULL)
+        memset(block, 0, bytes);
+    return block; /* otherwise fresh from mmap: already zero */
 }
 
 EXPORT void *realloc(void *block, size_t size)
@@ -165,12 +177,12 @@ EXPORT void *pvalloc(size_t size)
     return memalign(PAGE_BYTES, bytes & ~(size_t)(PAGE_BYTES - 1));
 }
 
-/* ---- the knob -------------------------------------------------------------------------------- */
+/* ---- the knobs ------------------------------------------------------------------------------- */
 
 static void complain(const char *knobs)
 {
     static const char *const text[] = {"heapmark-null: HEAPMARK_NULL='", NULL,
-                                       "' is not populate=SIZE with k, m or g; ignored\n"};
+                                       "' is not populate=SIZE or ring=SIZE (with k, m or g); ignored\n"};
     for (int i = 0; i < 3; i++) {
         const char *part = text[i] ? text[i] : knobs;
         ssize_t ignored = write(2, part, strlen(part));
@@ -194,12 +206,14 @@ static size_t parse_bytes(const char *text)
 
 __attribute__((constructor)) static void read_knobs(void)
 {
-    static const char name[] = "populate=";
+    static const char populate[] = "populate=", ring[] = "ring=";
     const char *knobs = getenv("HEAPMARK_NULL");
     if (knobs == NULL)
         return;
-    if (strncmp(knobs, name, strlen(name)) == 0)
-        populate_bytes = parse_bytes(knobs + strlen(name));
+    if (strncmp(knobs, populate, strlen(populate)) == 0)
+        populate_bytes = parse_bytes(knobs + strlen(populate));
+    if (strncmp(knobs, ring, strlen(ring)) == 0)
+        is_ring = (populate_bytes = parse_bytes(knobs + strlen(ring))) >= 4 * PAGE_BYTES;
     if (populate_bytes == 0)
         complain(knobs);
     else if (arena_new(populate_bytes, 1) != 0)

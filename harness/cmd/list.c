@@ -1,8 +1,9 @@
-/* heapmark list: allocators, workloads, jobs, metrics, traces; --csv gives one row each. */
+/* heapmark list: what there is. For people, as CSV, or as a Markdown table (docs/ is made so). */
 #include "cmd/cmd.h"
 
 #include "allocators/registry.h"
 #include "job/contender.h"
+#include "job/options.h"
 #include "job/params.h"
 #include "results/record.h"
 #include "util/cli.h"
@@ -15,33 +16,62 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { KEY_CSV = 0x100 };
+enum { KEY_CSV = 0x100, KEY_MARKDOWN };
+enum format { FOR_PEOPLE, AS_CSV, AS_MARKDOWN };
 
 struct call {
     const char *what;
-    bool is_csv;
+    enum format format;
 };
 
-/* One row: for people in aligned columns, the first two `widths` wide; or as CSV. */
-static void print_row(bool is_csv, const char *const *fields, const int *widths, int count)
+static void print_csv(const char *const *fields, int count)
 {
     for (int i = 0; i < count; i++) {
-        if (is_csv) {
-            fputs(i ? "," : "", stdout);
-            csv_write(stdout, fields[i]);
-        } else if (i + 1 < count) {
-            printf("%-*s ", widths[i], fields[i]);
-        } else {
-            fputs(fields[i], stdout);
-        }
+        fputs(i ? "," : "", stdout);
+        csv_write(stdout, fields[i]);
     }
     puts("");
+}
+
+static void print_markdown(const char *const *fields, int count)
+{
+    for (int i = 0; i < count; i++) {
+        fputs("| ", stdout);
+        for (const char *c = fields[i]; *c; c++)
+            printf("%s%c", *c == '|' ? "\\" : "", *c);
+        fputc(' ', stdout);
+    }
+    puts("|");
+}
+
+/* The names of the columns: nothing for people, who see what is what. */
+static void print_header(enum format format, const char *const *names, int count)
+{
+    if (format == AS_CSV)
+        print_csv(names, count);
+    if (format != AS_MARKDOWN)
+        return;
+    print_markdown(names, count);
+    for (int i = 0; i < count; i++)
+        fputs("| --- ", stdout);
+    puts("|");
+}
+
+/* A row; for people the columns are `widths` wide. */
+static void print_row(enum format format, const char *const *fields, const int *widths, int count)
+{
+    if (format == AS_CSV)
+        print_csv(fields, count);
+    else if (format == AS_MARKDOWN)
+        print_markdown(fields, count);
+    else
+        for (int i = 0; i < count; i++)
+            printf("%-*s%s", i + 1 < count ? widths[i] : 0, fields[i], i + 1 < count ? " " : "\n");
 }
 
 static const char *knob_names(const struct allocator *a)
@@ -56,27 +86,24 @@ static const char *knob_names(const struct allocator *a)
     return strings_join(&names, " ");
 }
 
-static int list_allocators(bool is_csv)
+static int list_allocators(enum format format)
 {
-    static const int widths[] = {17, 10, 0};
-    if (is_csv)
-        puts("name,status,path,package,knobs,summary");
+    static const int widths[] = {17, 10};
+    static const char *const names[] = {"name", "status", "path", "package", "knobs", "summary"};
+    print_header(format, names, 6);
     for (size_t i = 0; allocators[i] != NULL; i++) {
         const struct allocator *a = allocators[i];
-        const char *path = contender_installed_path(a);
-        const char *package = a->package ? a->package : "";
-        if (is_csv) {
-            const char *fields[] = {a->name, path ? "installed" : "missing", path ? path : "", package,
-                                    knob_names(a), a->summary};
-            print_row(true, fields, NULL, 6);
-        } else {
-            const char *missing = *package ? pool_printf(" (apt-get install %s)", package) : "";
-            const char *fields[] = {a->name, path ? "installed" : "missing",
-                                    pool_printf("%s%s", a->summary, path ? "" : missing)};
-            print_row(false, fields, widths, 3);
-        }
+        const char *path = contender_installed_path(a), *package = a->package ? a->package : "";
+        const char *status = path ? "installed" : "missing";
+        const char *remedy = *package && !path ? pool_printf(" (apt-get install %s)", package) : "";
+        const char *all[] = {a->name, status, path ? path : "", package, knob_names(a), a->summary};
+        const char *few[] = {a->name, status, pool_printf("%s%s", a->summary, remedy)};
+        if (format == FOR_PEOPLE)
+            print_row(format, few, widths, 3);
+        else
+            print_row(format, all, NULL, 6);
     }
-    if (!is_csv)
+    if (format == FOR_PEOPLE)
         puts("\nA path to any shared object works too, and NAME:KNOB=VALUE is a variant "
              "(jemalloc:narenas=1).");
     return EXIT_OK;
@@ -91,37 +118,55 @@ static const char *option_text(const struct workload_option *o)
                        choices.count ? " of " : "", strings_join(&choices, "|"));
 }
 
-static int list_workloads(bool is_csv)
+static void print_workload(enum format format, const struct workload *w)
 {
-    if (is_csv)
-        puts("name,summary,source,work_unit,params");
-    for (size_t i = 0; workloads[i] != NULL; i++) {
-        const struct workload *w = workloads[i];
-        struct strings options = {0};
-        for (size_t o = 0; o < workload_option_count(w); o++)
-            strings_add(&options, option_text(&w->options[o]));
-        if (is_csv) {
-            const char *fields[] = {w->name, w->summary, w->source, w->work_unit,
-                                    strings_join(&options, " ")};
-            print_row(true, fields, NULL, 5);
-            continue;
-        }
-        printf("%-11s %s\n", w->name, w->summary);
-        for (size_t o = 0; o < workload_option_count(w); o++)
-            printf("%13s%-28s %s\n", "", options.items[o], w->options[o].help);
+    struct strings options = {0};
+    for (size_t o = 0; o < workload_option_count(w); o++)
+        strings_add(&options, option_text(&w->options[o]));
+    if (format != FOR_PEOPLE) {
+        const char *fields[] = {w->name, w->summary, w->source, w->work_unit,
+                                strings_join(&options, " ")};
+        print_row(format, fields, NULL, 5);
+        return;
+    }
+    printf("%-11s %s\n", w->name, w->summary);
+    for (size_t o = 0; o < options.count; o++)
+        printf("%13s%-35s %s\n", "", options.items[o], w->options[o].help);
+}
+
+static int list_workloads(enum format format)
+{
+    static const char *const names[] = {"name", "summary", "source", "work_unit", "params"};
+    print_header(format, names, 5);
+    for (size_t i = 0; workloads[i] != NULL; i++)
+        print_workload(format, workloads[i]);
+    return EXIT_OK;
+}
+
+static int list_metrics(enum format format)
+{
+    static const int widths[] = {21, 6, 6};
+    static const char *const names[] = {"name", "type", "unit", "help"};
+    print_header(format, names, 4);
+    for (int i = 0; i < COLUMN_LAST; i++) {
+        const char *fields[] = {columns[i].name, column_type_name(columns[i].type), columns[i].unit,
+                                columns[i].help};
+        print_row(format, fields, widths, 4);
     }
     return EXIT_OK;
 }
 
-static int list_metrics(bool is_csv)
+static int list_options(enum format format)
 {
-    static const int widths[] = {21, 6, 6, 0};
-    if (is_csv)
-        puts("name,type,unit,help");
-    for (int i = 0; i < COLUMN_LAST; i++) {
-        const char *fields[] = {columns[i].name, column_type_name(columns[i].type), columns[i].unit,
-                                columns[i].help};
-        print_row(is_csv, fields, widths, 4);
+    static const int widths[] = {13, 11, 9, 8};
+    static const char *const scopes[] = {"section", "global", "command line"};
+    static const char *const names[] = {"name", "value", "default", "where", "help"};
+    print_header(format, names, 5);
+    for (int i = 0; i < OPT_COUNT; i++) {
+        const struct run_option *o = &run_options[i];
+        const char *fields[] = {o->name, o->argument ? o->argument : "", o->fallback ? o->fallback : "",
+                                scopes[o->scope], o->help};
+        print_row(format, fields, widths, 5);
     }
     return EXIT_OK;
 }
@@ -173,52 +218,58 @@ static const char *trace_summary(const char *path)
                                   : "";
 }
 
-static int list_files(bool is_csv, const char *directory, const char *suffix,
+static int list_files(enum format format, const char *directory, const char *suffix,
                       const char *(*summary)(const char *path))
 {
-    static const int widths[] = {17, 0};
+    static const int widths[] = {17};
+    static const char *const header[] = {"name", "path", "summary"};
     struct strings names = shipped(directory, suffix);
-    if (is_csv)
-        puts("name,path,summary");
+    print_header(format, header, 3);
     for (size_t i = 0; i < names.count; i++) {
         char path[PATH_MAX] = "";
         if (paths_shared(pool_printf("%s/%s%s", directory, names.items[i], suffix), path,
                          sizeof path) != 0)
             continue;
-        const char *plain[] = {names.items[i], summary(path)};
-        const char *csv[] = {names.items[i], path, summary(path)};
-        print_row(is_csv, is_csv ? csv : plain, widths, is_csv ? 3 : 2);
+        const char *few[] = {names.items[i], summary(path)};
+        const char *all[] = {names.items[i], path, summary(path)};
+        if (format == FOR_PEOPLE)
+            print_row(format, few, widths, 2);
+        else
+            print_row(format, all, NULL, 3);
     }
     return EXIT_OK;
 }
 
-static int list_jobs(bool is_csv)
+static int list_jobs(enum format format)
 {
-    return list_files(is_csv, "jobs", ".ini", job_summary);
+    return list_files(format, "jobs", ".ini", job_summary);
 }
 
-static int list_traces(bool is_csv)
+static int list_traces(enum format format)
 {
-    return list_files(is_csv, "traces", ".hmt", trace_summary);
+    return list_files(format, "traces", ".hmt", trace_summary);
 }
 
 /* ---- the command ------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
-    int (*print)(bool is_csv);
+    int (*print)(enum format format);
 } lists[] = {{"allocators", list_allocators},
              {"workloads", list_workloads},
              {"jobs", list_jobs},
              {"metrics", list_metrics},
-             {"traces", list_traces}};
+             {"traces", list_traces},
+             {"options", list_options}};
 enum { LISTS = sizeof lists / sizeof lists[0] };
 
 static int parse_option(int key, char *value, struct argp_state *state)
 {
     struct call *call = state->input;
     if (key == KEY_CSV)
-        call->is_csv = true;
+        call->format = AS_CSV;
+    else if (key == KEY_MARKDOWN)
+        call->format = AS_MARKDOWN;
     else if (key == ARGP_KEY_ARG && call->what == NULL)
         call->what = value;
     else if (key == ARGP_KEY_ARG)
@@ -231,10 +282,12 @@ static int parse_option(int key, char *value, struct argp_state *state)
 int cmd_list(int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        {"csv", KEY_CSV, NULL, 0, "one CSV row each, the name first", 0}, {0}};
+        {"csv", KEY_CSV, NULL, 0, "one CSV row each, the name first", 0},
+        {"markdown", KEY_MARKDOWN, NULL, 0, "a Markdown table", 0},
+        {0}};
     const struct argp argp = {.options = options,
                               .parser = parse_option,
-                              .args_doc = "allocators|workloads|jobs|metrics|traces",
+                              .args_doc = "allocators|workloads|jobs|metrics|traces|options",
                               .doc = "Lists what there is."};
     struct call call = {0};
     const char *names[LISTS];
@@ -243,12 +296,13 @@ int cmd_list(int argc, char **argv)
     for (int i = 0; i < LISTS; i++) {
         names[i] = lists[i].name;
         if (call.what != NULL && strcmp(call.what, lists[i].name) == 0)
-            return lists[i].print(call.is_csv);
+            return lists[i].print(call.format);
     }
     if (call.what == NULL)
-        say_error("list what? one of allocators, workloads, jobs, metrics, traces");
+        say_error("list what? one of allocators, workloads, jobs, metrics, traces, options");
     else
-        say_error("there is no list of '%s'%s expected allocators, workloads, jobs, metrics or traces",
+        say_error("there is no list of '%s'%s expected allocators, workloads, jobs, metrics, traces or "
+                  "options",
                   call.what, say_hint(nearest(call.what, names, LISTS)));
     return EXIT_USAGE;
 }

@@ -221,7 +221,7 @@ enum { STAMP_PAGE_BYTES = 4096 };
 
 HM_INLINE uint64_t stamp_value(const void *block, size_t size)
 {
-    return ((uint64_t)(uintptr_t)block ^ ((uint64_t)size << 48)) * 0x9e3779b97f4a7c15u;
+    return (uint64_t)(uintptr_t)block ^ ((uint64_t)size << 48) ^ 0x9e3779b97f4a7c15u;
 }
 
 void stamp_pages(void *block, size_t size);

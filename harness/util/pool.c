@@ -15,7 +15,7 @@ struct piece {
 
 static struct piece *pieces;
 
-static void free_all(void)
+void pool_reset(void)
 {
     while (pieces != NULL) {
         struct piece *next = pieces->next;
@@ -26,8 +26,9 @@ static void free_all(void)
 
 void *pool_alloc(size_t bytes)
 {
-    if (pieces == NULL)
-        atexit(free_all);
+    static int is_registered;
+    if (!is_registered)
+        is_registered = atexit(pool_reset) == 0;
     struct piece *piece = calloc(1, sizeof *piece + bytes);
     if (piece == NULL) {
         say_error("out of memory");

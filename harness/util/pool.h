@@ -14,6 +14,9 @@ char *pool_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 char *pool_printf(const char *format, ...)
     __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 
+/* Gives everything back now: nothing from the pool may be used any more. For fuzzing, and at exit. */
+void pool_reset(void);
+
 /* A growing list of strings; `items` always ends in a NULL that `count` does not count. */
 struct strings {
     const char **items;

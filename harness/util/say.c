@@ -1,15 +1,26 @@
 #include "util/say.h"
 
 #include <stdarg.h>
-#include <stdio.h>
+
+static FILE *other;
+static int is_redirected;
+
+void say_to(FILE *stream)
+{
+    other = stream;
+    is_redirected = 1;
+}
 
 static void say(const char *format, va_list arguments)
 {
-    flockfile(stderr);
-    fputs("heapmark: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    funlockfile(stderr);
+    FILE *stream = is_redirected ? other : stderr;
+    if (stream == NULL)
+        return;
+    flockfile(stream);
+    fputs("heapmark: ", stream);
+    vfprintf(stream, format, arguments);
+    fputc('\n', stream);
+    funlockfile(stream);
 }
 
 void say_error(const char *format, ...)

@@ -5,11 +5,16 @@
 #ifndef HEAPMARK_UTIL_SAY_H
 #define HEAPMARK_UTIL_SAY_H
 
+#include <stdio.h>
+
 /* "heapmark: ..." and a newline: something is wrong. */
 void say_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same shape, for what a user should know though nothing failed. */
 void say_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Sends everything to another stream from now on, for tests; NULL: to nobody. */
+void say_to(FILE *stream);
 
 /* "; did you mean 'x'?" for a known candidate, or "". The answer lives until the next call. */
 const char *say_did_you_mean(const char *candidate);

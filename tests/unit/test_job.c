@@ -1,22 +1,17 @@
 #include "check.h"
 
 #include "job/job.h"
-
-#include <unistd.h>
+#include "util/say.h"
 
 /* Reads a job from text with messages captured; 0 when it is good. */
 static int read_job(struct job *job, const char *text, char *message, size_t bytes)
 {
     *job = (struct job){.name = "t"};
     FILE *stream = fmemopen((char *)text, strlen(text), "r"), *capture = tmpfile();
-    int saved = dup(2);
-    dup2(fileno(capture), 2);
+    say_to(capture);
     int result = job_add_stream(job, stream, "t.ini");
     if (result == 0)
         result = job_check(job);
-    fflush(stderr);
-    dup2(saved, 2);
-    close(saved);
     fclose(stream);
     rewind(capture);
     size_t length = fread(message, 1, bytes - 1, capture);

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Writes the generated pages of docs/ from the program's own tables (default: ./build/heapmark).
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+heapmark=${1:-$root/build/heapmark}
+page() {
+    printf '# %s\n\n%s Made by `scripts/docs.sh`.\n\n' "$2" "$3"
+    "$heapmark" list "$1" --markdown
+}
+to=${2:-$root/docs}
+page metrics "The columns of trials.csv" "From \`harness/results/record.def\`. An empty field means: not available." >"$to/metrics.md"
+page options "Options of a run" "From \`harness/job/options.def\`: long options of \`heapmark run\` and keys of job files." >"$to/options.md"
+page workloads "Workloads" "From the workloads' own descriptions." >"$to/workloads.md"
