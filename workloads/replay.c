@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <time.h>
 
 enum { TRACE };
 
@@ -45,12 +46,24 @@ HM_INLINE void publish(struct player *p, uint32_t slot, void *block)
     atomic_store_explicit(&p->shared[slot], (uintptr_t)block | p->parity, memory_order_release);
 }
 
+/*
+ * Some 100 us of spinning cover a hand-over between threads that both run. A longer wait is a
+ * thread that has nothing to do now, as in the recording: it must not take a CPU from the others,
+ * so it looks again every 50 us. Publishers pay nothing for sleepers.
+ */
+enum { SPINS_BEFORE_SLEEP = 4096, SLEEP_NS = 50000 };
+
 static __attribute__((noinline)) uintptr_t await_slow(struct player *p, uint32_t slot)
 {
     unsigned spins = 0;
     uintptr_t value;
-    while (((value = atomic_load_explicit(&p->shared[slot], memory_order_acquire)) & 1) != p->parity)
-        worker_relax(&spins);
+    while (((value = atomic_load_explicit(&p->shared[slot], memory_order_acquire)) & 1) !=
+           p->parity) {
+        if (spins < SPINS_BEFORE_SLEEP)
+            worker_relax(&spins);
+        else
+            nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
+    }
     return value;
 }
 
@@ -116,7 +129,7 @@ HM_INLINE void *resize(struct worker *w, void *block, size_t old_size, size_t si
 
 HM_INLINE void end(struct worker *w, void *block, size_t size, bool timed)
 {
-    stamp_check(w, block, size);
+    stamp_take(w, block, size);
     op_free(w, block, timed);
 }
 
@@ -142,33 +155,21 @@ HM_INLINE const uint64_t *resize_shared(struct worker *w, struct player *p, uint
 }
 
 /* The words that only a trace of several threads has. */
-HM_INLINE const uint64_t *play_crossing(struct worker *w, struct player *p, uint64_t code, size_t size,
-                                        const uint64_t *next, bool timed)
+HM_INLINE const uint64_t *play_crossing(struct worker *w, struct player *p, uint64_t code,
+                                        size_t size, const uint64_t *next, bool timed)
 {
     uint32_t slot = slot_of(code);
     switch ((enum program_op)(code & 15)) {
-    case PROGRAM_SHARED_MALLOC:
-        publish(p, slot, make(w, size, timed));
-        return next;
-    case PROGRAM_SHARED_FREE:
-        end(w, await(p, slot), size, timed);
-        return next;
-    case PROGRAM_SHARED_CALLOC:
-        publish(p, slot, make_zeroed(w, size, timed));
-        return next;
+    case PROGRAM_SHARED_MALLOC: publish(p, slot, make(w, size, timed)); return next;
+    case PROGRAM_SHARED_FREE: end(w, await(p, slot), size, timed); return next;
+    case PROGRAM_SHARED_CALLOC: publish(p, slot, make_zeroed(w, size, timed)); return next;
     case PROGRAM_SHARED_ALIGNED:
         publish(p, slot, make_aligned(w, *next, size, timed));
         return next + 1;
-    case PROGRAM_SHARED_REALLOC:
-        return resize_shared(w, p, slot, size, next, timed);
-    case PROGRAM_SIGNAL:
-        publish(p, slot, NULL);
-        return next;
-    case PROGRAM_AWAIT:
-        await(p, slot);
-        return next;
-    default:
-        __builtin_unreachable(); /* trace_load() writes no other */
+    case PROGRAM_SHARED_REALLOC: return resize_shared(w, p, slot, size, next, timed);
+    case PROGRAM_SIGNAL: publish(p, slot, NULL); return next;
+    case PROGRAM_AWAIT: await(p, slot); return next;
+    default: __builtin_unreachable(); /* trace_load() writes no other */
     }
 }
 
@@ -182,21 +183,11 @@ HM_INLINE const uint64_t *play_other(struct worker *w, struct player *p, uint64_
     }
     void **block = &p->local[slot_of(code)];
     switch ((enum program_op)(code & 15)) {
-    case PROGRAM_MALLOC:
-        *block = make(w, size, timed);
-        return next;
-    case PROGRAM_FREE:
-        end(w, *block, size, timed);
-        return next;
-    case PROGRAM_CALLOC:
-        *block = make_zeroed(w, size, timed);
-        return next;
-    case PROGRAM_ALIGNED:
-        *block = make_aligned(w, *next, size, timed);
-        return next + 1;
-    case PROGRAM_REALLOC:
-        *block = resize(w, *block, size, *next, timed);
-        return next + 1;
+    case PROGRAM_MALLOC: *block = make(w, size, timed); return next;
+    case PROGRAM_FREE: end(w, *block, size, timed); return next;
+    case PROGRAM_CALLOC: *block = make_zeroed(w, size, timed); return next;
+    case PROGRAM_ALIGNED: *block = make_aligned(w, *next, size, timed); return next + 1;
+    case PROGRAM_REALLOC: *block = resize(w, *block, size, *next, timed); return next + 1;
     default:
         if (!crossing)
             __builtin_unreachable(); /* trace_load() gives such words to several threads only */
@@ -208,7 +199,8 @@ HM_INLINE const uint64_t *play_other(struct worker *w, struct player *p, uint64_
  * Runs words up to PROGRAM_END. This is the loop that is timed: a malloc or free costs two
  * well-predicted branches, where a jump table costs an indirect one.
  */
-HM_INLINE void play(struct worker *w, struct player *p, const uint64_t *next, bool crossing, bool timed)
+HM_INLINE void play(struct worker *w, struct player *p, const uint64_t *next, bool crossing,
+                    bool timed)
 {
     void **local = p->local;
     for (;;) {

@@ -21,7 +21,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#define EXPORT      __attribute__((visibility("default")))
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 enum { HEADER_BYTES = 8, ALIGN_BYTES = 16, PAGE_BYTES = 4096 };
@@ -181,8 +181,9 @@ EXPORT void *pvalloc(size_t size)
 
 static void complain(const char *knobs)
 {
-    static const char *const text[] = {"heapmark-null: HEAPMARK_NULL='", NULL,
-                                       "' is not populate=SIZE or ring=SIZE (with k, m or g); ignored\n"};
+    static const char *const text[] =
+        {"heapmark-null: HEAPMARK_NULL='", NULL,
+         "' is not populate=SIZE or ring=SIZE (with k, m or g); ignored\n"};
     for (int i = 0; i < 3; i++) {
         const char *part = text[i] ? text[i] : knobs;
         ssize_t ignored = write(2, part, strlen(part));

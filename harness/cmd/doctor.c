@@ -32,9 +32,9 @@ static int print_missing(void)
 int cmd_doctor(int argc, char **argv)
 {
     enum { MOST = 32 };
-    const struct argp argp = {
-        .parser = parse_option,
-        .doc = "Lists what on this machine will spoil measurements, each with its remedy."};
+    const struct argp argp =
+        {.parser = parse_option,
+         .doc = "Lists what on this machine will spoil measurements, each with its remedy."};
     if (cli_parse(&argp, argc, argv, NULL) != 0)
         return EXIT_USAGE;
     struct machine_problem problems[MOST];

@@ -164,14 +164,14 @@ static int list_options(enum format format)
     print_header(format, names, 5);
     for (int i = 0; i < OPT_COUNT; i++) {
         const struct run_option *o = &run_options[i];
-        const char *fields[] = {o->name, o->argument ? o->argument : "", o->fallback ? o->fallback : "",
-                                scopes[o->scope], o->help};
+        const char *fields[] = {o->name, o->argument ? o->argument : "",
+                                o->fallback ? o->fallback : "", scopes[o->scope], o->help};
         print_row(format, fields, widths, 5);
     }
     return EXIT_OK;
 }
 
-/* ---- shipped files ----------------------------------------------------------------------------- */
+/* ---- shipped files --------------------------------------------------------------------------- */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -250,7 +250,7 @@ static int list_traces(enum format format)
     return list_files(format, "traces", ".hmt", trace_summary);
 }
 
-/* ---- the command ------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -281,10 +281,11 @@ static int parse_option(int key, char *value, struct argp_state *state)
 
 int cmd_list(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"csv", KEY_CSV, NULL, 0, "one CSV row each, the name first", 0},
-        {"markdown", KEY_MARKDOWN, NULL, 0, "a Markdown table", 0},
-        {0}};
+    static const struct argp_option options[] = {{"csv", KEY_CSV, NULL, 0,
+                                                  "one CSV row each, the name first", 0},
+                                                 {"markdown", KEY_MARKDOWN, NULL, 0,
+                                                  "a Markdown table", 0},
+                                                 {0}};
     const struct argp argp = {.options = options,
                               .parser = parse_option,
                               .args_doc = "allocators|workloads|jobs|metrics|traces|options",
@@ -301,7 +302,8 @@ int cmd_list(int argc, char **argv)
     if (call.what == NULL)
         say_error("list what? one of allocators, workloads, jobs, metrics, traces, options");
     else
-        say_error("there is no list of '%s'%s expected allocators, workloads, jobs, metrics, traces or "
+        say_error("there is no list of '%s'%s expected allocators, workloads, jobs, metrics, "
+                  "traces or "
                   "options",
                   call.what, say_hint(nearest(call.what, names, LISTS)));
     return EXIT_USAGE;

@@ -36,7 +36,7 @@ struct call {
     bool is_dry;
 };
 
-/* ---- the command line ------------------------------------------------------------------------- */
+/* ---- the command line ------------------------------------------------------------------------ */
 
 static int parse_option(int key, char *value, struct argp_state *state)
 {
@@ -89,7 +89,8 @@ static int parse_call(int argc, char **argv, struct call *call)
         .parser = parse_option,
         .args_doc = "JOB|WORKLOAD|TRACE...",
         .doc = "Runs jobs, workloads or traces against allocators and prints the ranking.\v"
-               "A job is a shipped one ('heapmark list jobs') or a .ini file; a trace is a shipped one "
+               "A job is a shipped one ('heapmark list jobs') or a .ini file; a trace is a shipped "
+               "one "
                "or a .hmt file. A comma list sweeps. Example:\n"
                "  heapmark run pair --set size=16,64,1024 --threads=1,2 --allocators=all --aa\n",
     };
@@ -102,14 +103,15 @@ static int parse_call(int argc, char **argv, struct call *call)
         return -EINVAL;
     }
     if (call->resume == NULL && call->names.count == 0) {
-        say_error("nothing to run: name a job, a workload or a trace; 'heapmark list jobs' shows the "
-                  "shipped jobs, 'heapmark run quick' is a good beginning");
+        say_error(
+            "nothing to run: name a job, a workload or a trace; 'heapmark list jobs' shows the "
+            "shipped jobs, 'heapmark run quick' is a good beginning");
         return -EINVAL;
     }
     return 0;
 }
 
-/* ---- the job ---------------------------------------------------------------------------------- */
+/* ---- the job --------------------------------------------------------------------------------- */
 
 static int build_job(const struct call *call, struct job *job)
 {
@@ -142,14 +144,15 @@ static void print_plan(const struct plan *plan)
     for (uint32_t i = 0; i < plan->trial_count; i++) {
         const struct planned *t = &plan->trials[i];
         const struct cell *cell = &plan->cells[t->cell];
-        printf("%-6u %-6u %-10s %-34s %-8u %s%s\n", i, t->block, cell->workload->name, cell->params_text,
-               cell->threads, plan->contenders[t->contender].label, t->is_aa ? " (aa)" : "");
+        printf("%-6u %-6u %-10s %-34s %-8u %s%s\n", i, t->block, cell->workload->name,
+               cell->params_text, cell->threads, plan->contenders[t->contender].label,
+               t->is_aa ? " (aa)" : "");
     }
     printf("%u trials in %u blocks, about %s\n", plan->trial_count, plan->blocks,
            format_duration(plan_estimate_ns(plan), time));
 }
 
-/* ---- the run ---------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 struct run {
     const struct call *call;
@@ -169,7 +172,8 @@ static int write_job(struct run *run)
     if (stream == NULL)
         return -ENOMEM;
     job_write(&run->job, stream);
-    int result = fclose(stream) == 0 ? rundir_write_file(run->dir, "job.ini", text, length) : -ENOMEM;
+    int result =
+        fclose(stream) == 0 ? rundir_write_file(run->dir, "job.ini", text, length) : -ENOMEM;
     free(text);
     return result;
 }
@@ -177,7 +181,8 @@ static int write_job(struct run *run)
 static int open_dir(struct run *run)
 {
     if (run->call->resume != NULL)
-        return rundir_resume(run->call->resume, run->session.done, run->plan.trial_count, &run->dir);
+        return rundir_resume(run->call->resume, run->session.done, run->plan.trial_count,
+                             &run->dir);
     const char *path = run->call->out;
     if (path == NULL) {
         char stamp[32];
@@ -200,7 +205,8 @@ static int calibrate(struct run *run)
     progress_start(&progress, "calibrating", run->plan.cell_count);
     for (uint32_t i = 0; i < run->plan.cell_count && result == 0; i++) {
         struct cell *cell = &run->plan.cells[i];
-        progress_step(&progress, pool_printf("%s %s", cell->workload->name, cell->params_text), left_ns);
+        progress_step(&progress, pool_printf("%s %s", cell->workload->name, cell->params_text),
+                      left_ns);
         if (cell->work != 0)
             continue;
         result = calibrate_cell(cell, &run->plan, run->topo, run->spawner, run->session.clock);
@@ -245,7 +251,8 @@ static int conclude(struct run *run, int error)
     const struct session *s = &run->session;
     const char *path = run->dir != NULL ? rundir_path(run->dir) : NULL;
     if (error == -EINTR)
-        say_note("interrupted; finished trials are kept, go on with: heapmark run --resume='%s'", path);
+        say_note("interrupted; finished trials are kept, go on with: heapmark run --resume='%s'",
+                 path);
     if (error != 0)
         return error == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
     if (s->skipped > 0)

@@ -42,13 +42,14 @@ static void print_placement(const struct topo *topo, const char *placement, uint
 
 int cmd_topo(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"placement", KEY_PLACEMENT, "NAME", 0, "compact, scatter, none or a list of CPUs", 0},
-        {"threads", KEY_THREADS, "N", 0, "threads to place (default: one for each CPU)", 0},
-        {0}};
-    const struct argp argp = {.options = options,
-                              .parser = parse_option,
-                              .doc = "Shows the machine as hwloc sees it, and where threads would go."};
+    static const struct argp_option options[] =
+        {{"placement", KEY_PLACEMENT, "NAME", 0, "compact, scatter, none or a list of CPUs", 0},
+         {"threads", KEY_THREADS, "N", 0, "threads to place (default: one for each CPU)", 0},
+         {0}};
+    const struct argp argp =
+        {.options = options,
+         .parser = parse_option,
+         .doc = "Shows the machine as hwloc sees it, and where threads would go."};
     struct call call = {.placement = run_options[OPT_placement].fallback};
     if (cli_parse(&argp, argc, argv, &call) != 0)
         return EXIT_USAGE;
@@ -62,8 +63,8 @@ int cmd_topo(int argc, char **argv)
     struct topo *topo = topo_open();
     if (topo == NULL)
         return EXIT_FAILED;
-    uint32_t threads = call.threads ? (uint32_t)run_option_number(option, call.threads)
-                                    : topo_cpu_count(topo);
+    uint32_t threads =
+        call.threads ? (uint32_t)run_option_number(option, call.threads) : topo_cpu_count(topo);
     char reason[256];
     int result = topo_check_placement(topo, call.placement, reason, sizeof reason);
     if (result != 0) {

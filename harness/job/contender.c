@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- finding files ---------------------------------------------------------------------------- */
+/* ---- finding files --------------------------------------------------------------------------- */
 
 static const char *real_file(const char *path)
 {
@@ -100,7 +100,7 @@ static int identify(struct contender *c, const char *where)
     return 0;
 }
 
-/* ---- knobs ------------------------------------------------------------------------------------ */
+/* ---- knobs ----------------------------------------------------------------------------------- */
 
 /* Replaces {name}, {NAME} and {value} in a piece of a template. */
 static const char *expand(const char *piece, const char *name, const char *value)
@@ -137,8 +137,7 @@ static int check_knob(const struct allocator *a, const char *name, const char *w
         strings_add(&names, knob->name);
     }
     say_error("%sallocator '%s' has no knob '%s'%s its knobs: %s", where, a->name, name,
-              say_hint(nearest(name, names.items, names.count)),
-              strings_join(&names, ", "));
+              say_hint(nearest(name, names.items, names.count)), strings_join(&names, ", "));
     return -EINVAL;
 }
 
@@ -174,11 +173,12 @@ static int add_knobs(struct contender *c, const char *knobs, const char *where)
             strings_add(&items, text);
     }
     if (!one_each)
-        strings_add(&c->environment, pool_printf("%s=%s", variable, strings_join(&items, separator)));
+        strings_add(&c->environment,
+                    pool_printf("%s=%s", variable, strings_join(&items, separator)));
     return 0;
 }
 
-/* ---- arguments -------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 static int find_path(const char *argument, const char *where, struct contender *c)
 {
@@ -191,7 +191,8 @@ static int find_path(const char *argument, const char *where, struct contender *
     }
     if (strpbrk(c->path, " :") != NULL) {
         say_error("%sallocator path '%s' has a space or colon, at which LD_PRELOAD splits; link or "
-                  "copy it to another name", where, c->path);
+                  "copy it to another name",
+                  where, c->path);
         return -EINVAL;
     }
     if (elf_check_allocator(c->path, reason, sizeof reason) != 0) {
@@ -208,9 +209,10 @@ static int find_named(const char *name, const char *where, struct contender *c)
     for (size_t i = 0; allocators[i] != NULL; i++)
         strings_add(&names, allocators[i]->name);
     if (c->descriptor == NULL) {
-        say_error("%sunknown allocator '%s'%s 'heapmark list allocators' shows what there is; a path "
-                  "to a shared object needs a '/'", where, name,
-                  say_hint(nearest(name, names.items, names.count)));
+        say_error("%sunknown allocator '%s'%s 'heapmark list allocators' shows what there is; a "
+                  "path "
+                  "to a shared object needs a '/'",
+                  where, name, say_hint(nearest(name, names.items, names.count)));
         return -EINVAL;
     }
     c->path = contender_installed_path(c->descriptor);
@@ -242,8 +244,10 @@ int contender_find(const char *argument, const char *where, struct contender *c)
     c->variant = colon ? colon + 1 : "";
     if (colon == NULL && preset == NULL)
         return 0;
-    return add_knobs(c, pool_printf("%s%s%s", preset ? preset : "", preset && colon ? ":" : "",
-                                    c->variant), where);
+    return add_knobs(c,
+                     pool_printf("%s%s%s", preset ? preset : "", preset && colon ? ":" : "",
+                                 c->variant),
+                     where);
 }
 
 const char *contender_version(const struct contender *c)
@@ -251,8 +255,9 @@ const char *contender_version(const struct contender *c)
     if (c->descriptor == NULL || c->descriptor->package == NULL)
         return NULL;
     char version[128] = "";
-    FILE *pipe = popen(pool_printf("dpkg-query -W -f '${Version}' %s 2>/dev/null",
-                                   c->descriptor->package), "re");
+    FILE *pipe =
+        popen(pool_printf("dpkg-query -W -f '${Version}' %s 2>/dev/null", c->descriptor->package),
+              "re");
     if (pipe == NULL)
         return NULL;
     char *line = fgets(version, sizeof version, pipe);

@@ -16,10 +16,10 @@ struct contender {
     const char *allocator; /* "jemalloc", or the path of a shared object */
     const char *variant;   /* "narenas=1"; "aa" for the baseline's second part; or "" */
     const struct allocator *descriptor; /* NULL for a path */
-    const char *path;      /* the real file whose malloc must answer */
-    bool is_preloaded;     /* false: the C library's own */
-    uint64_t dev, ino;     /* of that file */
-    struct strings environment; /* "VARIABLE=value" made from the knobs */
+    const char *path;                   /* the real file whose malloc must answer */
+    bool is_preloaded;                  /* false: the C library's own */
+    uint64_t dev, ino;                  /* of that file */
+    struct strings environment;         /* "VARIABLE=value" made from the knobs */
 };
 
 /*

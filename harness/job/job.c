@@ -13,7 +13,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* ---- building --------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 struct section *job_section_new(struct job *job, const char *name, const char *where)
 {
@@ -53,8 +53,9 @@ int section_set_param(struct section *section, const char *key, const char *valu
                   SECTION_PARAMS_MAX);
         return -EINVAL;
     }
-    section->params[i] = (struct section_param){
-        .key = pool_strdup(key), .values = pool_strdup(values), .where = pool_strdup(where)};
+    section->params[i] = (struct section_param){.key = pool_strdup(key),
+                                                .values = pool_strdup(values),
+                                                .where = pool_strdup(where)};
     if (i == section->param_count)
         section->param_count++;
     return 0;
@@ -150,7 +151,7 @@ int job_add(struct job *job, const char *name)
     return unknown_name(name);
 }
 
-/* ---- laying the command line over it ---------------------------------------------------------- */
+/* ---- laying the command line over it --------------------------------------------------------- */
 
 int job_override(struct job *job, const struct run_option *option, const char *value)
 {
@@ -161,8 +162,8 @@ int job_override(struct job *job, const struct run_option *option, const char *v
         /* A job that says 'none' has no baseline to replace: it measures the harness. */
         const char *own = job_text(job, &job->sections[i], OPT_baseline);
         int is_floor = strcmp(own, "none") == 0;
-        if (is_floor && (option == &run_options[OPT_baseline] ||
-                         option == &run_options[OPT_allocators]))
+        if (is_floor &&
+            (option == &run_options[OPT_baseline] || option == &run_options[OPT_allocators]))
             continue;
         if (section_set_option(&job->sections[i], option, value, where) != 0)
             return -EINVAL;
@@ -216,7 +217,7 @@ int job_override_param(struct job *job, const char *assignment)
     return -EINVAL;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 const char *job_text(const struct job *job, const struct section *section, enum run_option_id id)
 {
@@ -247,7 +248,7 @@ const char *job_param_text(const struct job *job, const struct section *section,
     return param != NULL ? param->values : option->fallback;
 }
 
-/* ---- checking --------------------------------------------------------------------------------- */
+/* ---- checking -------------------------------------------------------------------------------- */
 
 /* "quick.ini:12: " or "" before a message. */
 static const char *prefix(const char *where)
@@ -345,7 +346,7 @@ int job_check(const struct job *job)
     return 0;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void write_section(const struct section *section, const char *name, FILE *stream)
 {

@@ -20,7 +20,7 @@ struct section_param {
 
 struct section {
     const char *name;
-    const char *where; /* "quick.ini:12", for messages; "" for the command line */
+    const char *where;           /* "quick.ini:12", for messages; "" for the command line */
     const char *text[OPT_COUNT]; /* NULL: not set here */
     const char *option_where[OPT_COUNT];
     struct section_param params[SECTION_PARAMS_MAX];

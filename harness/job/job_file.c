@@ -39,8 +39,8 @@ static char *read_line(char *text, int bytes, void *user)
     if (strchr(text, '\n') == NULL && !feof(reader->stream)) {
         int next = fgetc(reader->stream);
         if (next != EOF) {
-            say_error("%s: the line is longer than %d characters, or holds a NUL byte", here(reader),
-                      bytes - 2);
+            say_error("%s: the line is longer than %d characters, or holds a NUL byte",
+                      here(reader), bytes - 2);
             fail(reader);
             return NULL;
         }
@@ -96,7 +96,8 @@ static int handle(void *user, const char *section_name, const char *key, const c
         return 1;
     }
     if (option->scope == SCOPE_CALL) {
-        say_error("%s: '%s' belongs on the command line (--%s), not in a job file", where, key, key);
+        say_error("%s: '%s' belongs on the command line (--%s), not in a job file", where, key,
+                  key);
         return fail(reader);
     }
     if (option->scope == SCOPE_RUN && section != &reader->job->global) {
@@ -110,13 +111,16 @@ static int handle(void *user, const char *section_name, const char *key, const c
 
 int job_add_stream(struct job *job, FILE *stream, const char *label)
 {
-    struct reader reader = {
-        .job = job, .label = label, .stream = stream, .first_section = job->section_count};
+    struct reader reader = {.job = job,
+                            .label = label,
+                            .stream = stream,
+                            .first_section = job->section_count};
     int line = ini_parse_stream(read_line, &reader, handle, &reader);
     if (reader.failed)
         return -EINVAL;
     if (line != 0) {
-        say_error("%s:%d: this is neither [section] nor 'key = value' nor a ; comment", label, line);
+        say_error("%s:%d: this is neither [section] nor 'key = value' nor a ; comment", label,
+                  line);
         return -EINVAL;
     }
     if (job->section_count == reader.first_section) {

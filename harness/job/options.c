@@ -9,7 +9,7 @@
 #include <string.h>
 
 const struct run_option run_options[OPT_COUNT] = {
-#define OPTION(id, name, type, scope, argument, fallback, min, max, help)                          \
+#define OPTION(id, name, type, scope, argument, fallback, min, max, help) \
     [OPT_##id] = {name, TYPE_##type, SCOPE_##scope, argument, fallback, min, max, help},
 #include "job/options.def"
 #undef OPTION
@@ -25,7 +25,8 @@ const struct run_option *run_option_find(const char *name)
 
 static int parse_flag(const char *text, uint64_t *value)
 {
-    static const char *const yes[] = {"yes", "1", "true", "on"}, *const no[] = {"no", "0", "false", "off"};
+    static const char *const yes[] = {"yes", "1", "true", "on"}, *const no[] = {"no", "0", "false",
+                                                                                "off"};
     for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
         if (strcmp(text, yes[i]) == 0)
             return *value = 1, 0;
@@ -54,8 +55,7 @@ static void describe_expected(const struct run_option *option, char *expected, s
     case TYPE_COUNT:
     case TYPE_COUNTS:
         if (option->max == UINT64_MAX)
-            snprintf(expected, bytes, "a whole number from %llu",
-                     (unsigned long long)option->min);
+            snprintf(expected, bytes, "a whole number from %llu", (unsigned long long)option->min);
         else
             snprintf(expected, bytes, "%s from %llu to %llu",
                      option->type == TYPE_COUNTS ? "whole numbers" : "a whole number",

@@ -5,7 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum run_option_type { TYPE_NAMES, TYPE_COUNTS, TYPE_COUNT, TYPE_BYTES, TYPE_DURATION, TYPE_FLAG, TYPE_TEXT };
+enum run_option_type {
+    TYPE_NAMES,
+    TYPE_COUNTS,
+    TYPE_COUNT,
+    TYPE_BYTES,
+    TYPE_DURATION,
+    TYPE_FLAG,
+    TYPE_TEXT
+};
 enum run_option_scope { SCOPE_SECTION, SCOPE_RUN, SCOPE_CALL };
 
 enum run_option_id {

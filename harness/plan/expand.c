@@ -35,7 +35,7 @@ static const char *text(const struct expansion *e, enum run_option_id id)
     return job_text(e->job, e->section, id);
 }
 
-/* ---- contenders ------------------------------------------------------------------------------- */
+/* ---- contenders ------------------------------------------------------------------------------ */
 
 /* The index of a contender in the plan, added if it is new; or -1 after an error. */
 static int32_t contender_index(struct expansion *e, const char *argument, const char *at)
@@ -108,7 +108,7 @@ static int expand_contenders(struct expansion *e)
     return 0;
 }
 
-/* ---- cells ------------------------------------------------------------------------------------ */
+/* ---- cells ----------------------------------------------------------------------------------- */
 
 int mempolicy_parse(const char *policy, enum trial_mempolicy *mode, uint64_t *nodes)
 {
@@ -153,18 +153,20 @@ static int set_mempolicy(struct expansion *e, const char *policy)
     cell->mempolicy = policy;
     if (mempolicy_parse(policy, &cell->mempolicy_mode, &cell->mempolicy_nodes) != 0) {
         say_error("%sunknown memory policy '%s'%s expected default, local, interleave, bind:N or "
-                  "preferred:N", where(e, OPT_mempolicy), policy,
-                  say_hint(nearest(policy, names, 5)));
+                  "preferred:N",
+                  where(e, OPT_mempolicy), policy, say_hint(nearest(policy, names, 5)));
         return -EINVAL;
     }
     for (unsigned node = 0; node < TRIAL_NODES_MAX; node++) {
-        bool is_all = cell->mempolicy_mode == MEMPOLICY_INTERLEAVE &&
-                      strchr(policy, ':') == NULL && topo_has_node(e->topo, node);
+        bool is_all = cell->mempolicy_mode == MEMPOLICY_INTERLEAVE && strchr(policy, ':') == NULL &&
+                      topo_has_node(e->topo, node);
         if (is_all)
             cell->mempolicy_nodes |= 1ull << node;
         if ((cell->mempolicy_nodes >> node & 1) && !topo_has_node(e->topo, node)) {
-            say_error("%smemory policy '%s': this machine has no node %u; 'heapmark topo' shows the "
-                      "nodes", where(e, OPT_mempolicy), policy, node);
+            say_error("%smemory policy '%s': this machine has no node %u; 'heapmark topo' shows "
+                      "the "
+                      "nodes",
+                      where(e, OPT_mempolicy), policy, node);
             return -EINVAL;
         }
     }
@@ -195,7 +197,8 @@ static struct strings placement_list(const struct expansion *e)
 static int expand_places(struct expansion *e)
 {
     struct strings counts = strings_split(text(e, OPT_threads), ',');
-    struct strings places = placement_list(e), policies = strings_split(text(e, OPT_mempolicy), ',');
+    struct strings places = placement_list(e),
+                   policies = strings_split(text(e, OPT_mempolicy), ',');
     if (e->cell.input != NULL)
         counts.count = 1; /* a trace brings its own */
     for (size_t t = 0; t < counts.count; t++)
@@ -223,11 +226,13 @@ static int open_trace(struct expansion *e, const char *name)
         struct opened *next;
         const char *path;
         struct trace_input input;
-    } *all;
+    } * all;
     char path[PATH_MAX], error[512];
     if (paths_find("traces", name, ".hmt", path, sizeof path) != 0) {
-        say_error("no trace '%s'; 'heapmark list traces' shows the shipped ones, any other is given "
-                  "by its path", name);
+        say_error("no trace '%s'; 'heapmark list traces' shows the shipped ones, any other is "
+                  "given "
+                  "by its path",
+                  name);
         return -EINVAL;
     }
     struct opened *trace = all;
@@ -243,8 +248,8 @@ static int open_trace(struct expansion *e, const char *name)
         all = trace;
     }
     if (trace->input.threads > TRIAL_THREADS_MAX) {
-        say_error("trace '%s' has %u threads; heapmark replays up to %d", name, trace->input.threads,
-                  TRIAL_THREADS_MAX);
+        say_error("trace '%s' has %u threads; heapmark replays up to %d", name,
+                  trace->input.threads, TRIAL_THREADS_MAX);
         return -EINVAL;
     }
     e->cell.input = &trace->input;
@@ -266,13 +271,14 @@ static int expand_params(struct expansion *e, size_t option_index, const char *s
         const char *shown = values.items[i];
         if (workload_option_parse(option, shown, &e->cell.params[option_index], expected,
                                   sizeof expected) != 0) {
-            say_error("'%s' is not good for '%s' of workload '%s': expected %s", shown, option->name,
-                      workload->name, expected);
+            say_error("'%s' is not good for '%s' of workload '%s': expected %s", shown,
+                      option->name, workload->name, expected);
             return -EINVAL;
         }
         if (option->type == OPTION_TRACE && open_trace(e, shown) != 0)
             return -EINVAL;
-        const char *grown = pool_printf("%s%s%s=%s", so_far, *so_far ? " " : "", option->name, shown);
+        const char *grown =
+            pool_printf("%s%s%s=%s", so_far, *so_far ? " " : "", option->name, shown);
         if (expand_params(e, option_index + 1, grown) != 0)
             return -EINVAL;
     }

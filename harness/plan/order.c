@@ -5,8 +5,9 @@
 
 enum {
     PAD_STEP_BYTES = 16,
-    PAD_STEPS = 256,           /* up to 4 KiB: moves the stack by up to a page */
-    TRIAL_OVERHEAD_NS = 25000000, /* spawning, set-up, reading memory: measured, see FACTS of a run */
+    PAD_STEPS = 256, /* up to 4 KiB: moves the stack by up to a page */
+    TRIAL_OVERHEAD_NS =
+        25000000, /* spawning, set-up, reading memory: measured, see FACTS of a run */
 };
 
 static uint32_t count_block(const struct plan *plan)
@@ -22,10 +23,13 @@ static void fill_block(const struct plan *plan, uint32_t block, struct planned *
     for (uint32_t c = 0; c < plan->cell_count; c++) {
         const struct cell *cell = &plan->cells[c];
         for (uint32_t i = 0; i < cell->contender_count; i++)
-            *trials++ = (struct planned){.block = block, .cell = c, .contender = cell->contenders[i]};
+            *trials++ =
+                (struct planned){.block = block, .cell = c, .contender = cell->contenders[i]};
         if (plan->has_aa && cell->baseline >= 0)
-            *trials++ = (struct planned){.block = block, .cell = c,
-                                         .contender = (uint32_t)cell->baseline, .is_aa = true};
+            *trials++ = (struct planned){.block = block,
+                                         .cell = c,
+                                         .contender = (uint32_t)cell->baseline,
+                                         .is_aa = true};
     }
 }
 

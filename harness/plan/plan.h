@@ -25,7 +25,7 @@ struct cell {
     const struct trace_input *input; /* NULL: no trace */
     uint64_t trial_time_ns, timeout_ns, memory_limit_bytes;
     bool has_latency;
-    uint64_t work; /* iterations of each thread; 0 until calibrated */
+    uint64_t work;        /* iterations of each thread; 0 until calibrated */
     uint32_t *contenders; /* who takes part, as indices of plan->contenders */
     uint32_t contender_count;
     int32_t baseline; /* index of plan->contenders, or -1 */

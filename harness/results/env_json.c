@@ -27,13 +27,14 @@ static const char *now_utc(void)
     return pool_strdup(text);
 }
 
-static json_t *describe_run(const struct rundir *dir, const struct plan *plan, int argc, char **argv)
+static json_t *describe_run(const struct rundir *dir, const struct plan *plan, int argc,
+                            char **argv)
 {
     json_t *command = json_array();
     for (int i = 0; i < argc; i++)
         json_array_append_new(command, json_string(argv[i]));
-    return json_pack("{s:s, s:o, s:s, s:I, s:o, s:b, s:i}", "name", rundir_name(dir), "command", command,
-                     "started", now_utc(), "seed", (json_int_t)plan->seed, "baseline",
+    return json_pack("{s:s, s:o, s:s, s:I, s:o, s:b, s:i}", "name", rundir_name(dir), "command",
+                     command, "started", now_utc(), "seed", (json_int_t)plan->seed, "baseline",
                      text_or_null(plan->baseline), "aa", plan->has_aa, "blocks", (int)plan->blocks);
 }
 
@@ -44,15 +45,17 @@ static json_t *describe_machine(const struct topo *topo, struct clock_scale cloc
     uname(&uts);
     gethostname(host, sizeof host - 1);
     json_int_t memory = (json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-    return json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:f}", "hostname", host, "cpu",
-        topo_cpu_model(topo), "cpus", (int)topo_cpu_count(topo), "cores", (int)topo_core_count(topo),
-        "nodes", (int)topo_node_count(topo), "memory_bytes", memory, "kernel",
-        pool_printf("%s %s", uts.sysname, uts.release), "architecture", uts.machine, "libc",
-        pool_printf("glibc %s", gnu_get_libc_version()), "governor", text_or_null(machine_governor()),
-        "thp", text_or_null(machine_read_choice("/sys/kernel/mm/transparent_hugepage/enabled")), "virtual",
-        text_or_null(machine_hypervisor()), "timer", clock.is_tsc ? "tsc" : "clock_gettime", "timer_hz",
-        1e9 / clock.ns_per_tick);
+    return json_pack("{s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:f}",
+                     "hostname", host, "cpu", topo_cpu_model(topo), "cpus",
+                     (int)topo_cpu_count(topo), "cores", (int)topo_core_count(topo), "nodes",
+                     (int)topo_node_count(topo), "memory_bytes", memory, "kernel",
+                     pool_printf("%s %s", uts.sysname, uts.release), "architecture", uts.machine,
+                     "libc", pool_printf("glibc %s", gnu_get_libc_version()), "governor",
+                     text_or_null(machine_governor()), "thp",
+                     text_or_null(
+                         machine_read_choice("/sys/kernel/mm/transparent_hugepage/enabled")),
+                     "virtual", text_or_null(machine_hypervisor()), "timer",
+                     clock.is_tsc ? "tsc" : "clock_gettime", "timer_hz", 1e9 / clock.ns_per_tick);
 }
 
 static json_t *describe_contenders(const struct plan *plan)
@@ -61,12 +64,13 @@ static json_t *describe_contenders(const struct plan *plan)
     for (uint32_t i = 0; i < plan->contender_count; i++) {
         const struct contender *c = &plan->contenders[i];
         const char *colour = c->descriptor != NULL ? c->descriptor->colour : NULL;
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "label", c->label, "allocator",
-                            c->allocator, "variant", c->variant, "path", c->path, "version",
-                            text_or_null(contender_version(c)), "sha256",
-                            text_or_null(machine_sha256(c->path)), "colour", text_or_null(colour),
-                            "environment", strings_join(&c->environment, " ")));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "label",
+                                              c->label, "allocator", c->allocator, "variant",
+                                              c->variant, "path", c->path, "version",
+                                              text_or_null(contender_version(c)), "sha256",
+                                              text_or_null(machine_sha256(c->path)), "colour",
+                                              text_or_null(colour), "environment",
+                                              strings_join(&c->environment, " ")));
     }
     return list;
 }
@@ -75,9 +79,9 @@ static json_t *describe_columns(void)
 {
     json_t *list = json_array();
     for (int i = 0; i < COLUMN_LAST; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "name", columns[i].name, "type",
-                                              column_type_name(columns[i].type), "unit", columns[i].unit,
-                                              "help", columns[i].help));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "name", columns[i].name,
+                                              "type", column_type_name(columns[i].type), "unit",
+                                              columns[i].unit, "help", columns[i].help));
     return list;
 }
 
@@ -86,12 +90,12 @@ static json_t *describe_calibration(const struct plan *plan)
     json_t *list = json_array();
     for (uint32_t i = 0; i < plan->cell_count; i++) {
         const struct cell *cell = &plan->cells[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:s, s:I, s:s}", "workload",
-                                              cell->workload->name, "params", cell->params_text, "threads",
-                                              (int)cell->threads, "placement", cell->placement,
-                                              "mempolicy", cell->mempolicy, "work",
-                                              (json_int_t)cell->work, "unit",
-                                              cell->workload->work_unit));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:i, s:s, s:s, s:I, s:s}", "workload",
+                                        cell->workload->name, "params", cell->params_text,
+                                        "threads", (int)cell->threads, "placement", cell->placement,
+                                        "mempolicy", cell->mempolicy, "work",
+                                        (json_int_t)cell->work, "unit", cell->workload->work_unit));
     }
     return list;
 }
@@ -109,12 +113,12 @@ static json_t *describe_warnings(void)
 int env_json_write(struct rundir *dir, const struct plan *plan, const struct topo *topo,
                    struct clock_scale clock, int argc, char **argv)
 {
-    json_t *root = json_pack("{s:i, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o}", "schema_version", 1,
-                             "heapmark", "version", HEAPMARK_VERSION, "git", HEAPMARK_GIT, "run",
-                             describe_run(dir, plan, argc, argv), "machine",
-                             describe_machine(topo, clock), "allocators", describe_contenders(plan),
-                             "columns", describe_columns(), "calibration", describe_calibration(plan),
-                             "warnings", describe_warnings());
+    json_t *root =
+        json_pack("{s:i, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o}", "schema_version", 1,
+                  "heapmark", "version", HEAPMARK_VERSION, "git", HEAPMARK_GIT, "run",
+                  describe_run(dir, plan, argc, argv), "machine", describe_machine(topo, clock),
+                  "allocators", describe_contenders(plan), "columns", describe_columns(),
+                  "calibration", describe_calibration(plan), "warnings", describe_warnings());
     char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     if (text == NULL) {
@@ -126,14 +130,13 @@ int env_json_write(struct rundir *dir, const struct plan *plan, const struct top
     return result;
 }
 
-/* ---- resuming --------------------------------------------------------------------------------- */
+/* ---- resuming -------------------------------------------------------------------------------- */
 
 static int check_contender(const json_t *list, const struct contender *c)
 {
     size_t index;
     json_t *entry;
-    json_array_foreach(list, index, entry)
-    {
+    json_array_foreach (list, index, entry) {
         const char *label = json_string_value(json_object_get(entry, "label"));
         const char *old = json_string_value(json_object_get(entry, "sha256"));
         if (label == NULL || strcmp(label, c->label) != 0)
@@ -154,9 +157,9 @@ static int is_cell(const json_t *entry, const struct cell *cell)
     const char *workload, *params, *placement, *mempolicy, *unit;
     int threads;
     json_int_t work;
-    return json_unpack((json_t *)entry, "{s:s, s:s, s:i, s:s, s:s, s:I, s:s}", "workload", &workload,
-                       "params", &params, "threads", &threads, "placement", &placement, "mempolicy",
-                       &mempolicy, "work", &work, "unit", &unit) == 0 &&
+    return json_unpack((json_t *)entry, "{s:s, s:s, s:i, s:s, s:s, s:I, s:s}", "workload",
+                       &workload, "params", &params, "threads", &threads, "placement", &placement,
+                       "mempolicy", &mempolicy, "work", &work, "unit", &unit) == 0 &&
            strcmp(workload, cell->workload->name) == 0 && strcmp(params, cell->params_text) == 0 &&
            threads == (int)cell->threads && strcmp(placement, cell->placement) == 0 &&
            strcmp(mempolicy, cell->mempolicy) == 0;
@@ -182,8 +185,8 @@ int env_json_resume(const char *path, struct plan *plan)
         /* Cells stand in the order of the plan; a repeated one differs only by position. */
         const json_t *entry = json_array_get(calibration, i);
         if (!is_cell(entry, cell)) {
-            say_error("'%s' was written for another plan than '%s/job.ini' gives; begin a new run", file,
-                      path);
+            say_error("'%s' was written for another plan than '%s/job.ini' gives; begin a new run",
+                      file, path);
             result = -EINVAL;
         } else {
             cell->work = (uint64_t)json_integer_value(json_object_get(entry, "work"));

@@ -78,7 +78,7 @@ const char *machine_sha256(const char *path)
     return SHA256File(path, digest) != NULL ? pool_strdup(digest) : NULL;
 }
 
-/* ---- what spoils measurements ------------------------------------------------------------------ */
+/* ---- what spoils measurements ---------------------------------------------------------------- */
 
 struct problems {
     struct machine_problem *list;
@@ -97,7 +97,9 @@ static void check_frequency(struct problems *p)
     const char *no_turbo = machine_read_line("/sys/devices/system/cpu/intel_pstate/no_turbo");
     const char *boost = machine_read_line("/sys/devices/system/cpu/cpufreq/boost");
     if (governor != NULL && strcmp(governor, "performance") != 0)
-        add(p, pool_printf("the CPU frequency governor is '%s': clock speed follows the load", governor),
+        add(p,
+            pool_printf("the CPU frequency governor is '%s': clock speed follows the load",
+                        governor),
             "cpupower frequency-set -g performance");
     if (no_turbo != NULL && strcmp(no_turbo, "0") == 0)
         add(p, "turbo is on: clock speed depends on temperature and on the other cores",
@@ -115,16 +117,21 @@ static void check_sharing(struct problems *p)
     const char *smt = machine_read_line("/sys/devices/system/cpu/smt/active");
     const char *quota = machine_read_line("/sys/fs/cgroup/cpu.max");
     if (hypervisor != NULL)
-        add(p, pool_printf("a virtual machine (%s): neighbours take CPU time, page faults cost several "
-                           "times more", hypervisor),
+        add(p,
+            pool_printf("a virtual machine (%s): neighbours take CPU time, page faults cost "
+                        "several "
+                        "times more",
+                        hypervisor),
             "measure on bare metal, or interleave and use many blocks (heapmark does)");
     if (getloadavg(loads, 1) == 1 && loads[0] > 0.3 * (double)cpus)
-        add(p, pool_printf("the load average is %.1f on %ld CPUs: something else is running", loads[0],
-                           cpus),
+        add(p,
+            pool_printf("the load average is %.1f on %ld CPUs: something else is running", loads[0],
+                        cpus),
             "stop it, or wait");
     if (smt != NULL && strcmp(smt, "1") == 0)
         add(p, "sibling threads share cores: neighbours on a core slow each other",
-            "use --placement with one CPU of each core, or echo off > /sys/devices/system/cpu/smt/control");
+            "use --placement with one CPU of each core, or echo off > "
+            "/sys/devices/system/cpu/smt/control");
     if (quota != NULL && strncmp(quota, "max", 3) != 0)
         add(p, pool_printf("a control group limits CPU time (cpu.max is '%s')", quota),
             "lift the quota of this container");
@@ -139,7 +146,9 @@ static void check_memory(struct problems *p)
     const char *overcommit = machine_read_line("/proc/sys/vm/overcommit_memory");
     struct stat ignored;
     if (thp != NULL && strcmp(thp, "always") == 0)
-        add(p, "transparent huge pages are 'always': memory figures jump by 2 MiB, khugepaged interferes",
+        add(p,
+            "transparent huge pages are 'always': memory figures jump by 2 MiB, khugepaged "
+            "interferes",
             "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled");
     if (balancing != NULL && strcmp(balancing, "0") != 0)
         add(p, "automatic NUMA balancing moves pages while they are measured",
@@ -153,8 +162,10 @@ static void check_memory(struct problems *p)
     if (lines > 1)
         add(p, "swap is on: a trial may be measured against the disk", "swapoff -a");
     if (overcommit != NULL && strcmp(overcommit, "2") == 0)
-        add(p, "memory overcommit is forbidden (vm.overcommit_memory = 2): allocators that reserve "
-               "address space may fail", "sysctl vm.overcommit_memory=0");
+        add(p,
+            "memory overcommit is forbidden (vm.overcommit_memory = 2): allocators that reserve "
+            "address space may fail",
+            "sysctl vm.overcommit_memory=0");
     if (stat("/proc/self/smaps_rollup", &ignored) != 0)
         add(p, "/proc/self/smaps_rollup is missing: memory figures are approximate",
             "a kernel from 4.14 on, with /proc mounted");
@@ -167,8 +178,11 @@ static void check_clock(struct problems *p)
 {
     struct clock_scale scale = clock_calibrate(1);
     if (!scale.is_tsc)
-        add(p, "there is no invariant time-stamp counter: latencies are taken with clock_gettime, some "
-               "10 ns coarser", "measure on another machine if the tails matter");
+        add(p,
+            "there is no invariant time-stamp counter: latencies are taken with clock_gettime, "
+            "some "
+            "10 ns coarser",
+            "measure on another machine if the tails matter");
 }
 
 size_t machine_problems(struct machine_problem *problems, size_t capacity)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 const struct column_info columns[COLUMN_LAST] = {
-#define COLUMN(type, name, unit, help)                                                             \
+#define COLUMN(type, name, unit, help) \
     [COLUMN_##name] = {#name, unit, help, COLUMN_TYPE_##type, offsetof(struct record, name)},
 #include "results/record.def"
 #undef COLUMN

@@ -21,7 +21,7 @@ struct rundir {
     char *text; /* the row being written */
 };
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int make_directories(const char *path)
 {
@@ -85,7 +85,7 @@ const char *rundir_name(const struct rundir *dir)
     return strrchr(dir->path, '/') + 1;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* All of it, or nothing: what a full disk leaves of a row is cut off again. */
 static int append(struct rundir *dir, int fd, const char *name, const char *text, size_t length)
@@ -101,8 +101,10 @@ static int append(struct rundir *dir, int fd, const char *name, const char *text
             if (before >= 0 && ftruncate(fd, before) != 0)
                 say_error("cannot take back half a row of '%s/%s': %s", dir->path, name,
                           strerror(errno));
-            say_error("cannot write '%s/%s': %s; finished rows are kept, go on with --resume='%s' when "
-                      "there is room", dir->path, name, strerror(error), dir->path);
+            say_error("cannot write '%s/%s': %s; finished rows are kept, go on with --resume='%s' "
+                      "when "
+                      "there is room",
+                      dir->path, name, strerror(error), dir->path);
             return -error;
         }
         written += (size_t)n;
@@ -196,7 +198,7 @@ int rundir_add_latency(struct rundir *dir, uint64_t trial, const char *op,
     return append(dir, dir->latency_fd, "latency.csv", dir->text, length);
 }
 
-/* ---- resuming --------------------------------------------------------------------------------- */
+/* ---- resuming -------------------------------------------------------------------------------- */
 
 static char *read_whole(int fd, size_t *length)
 {
@@ -226,8 +228,10 @@ static int mend_trials(struct rundir *dir, bool *done, size_t trial_count)
     int result = 0;
     if (header_length < 0 || length < (size_t)header_length ||
         memcmp(text, header, (size_t)header_length) != 0) {
-        say_error("'%s/trials.csv' has other columns than this heapmark writes; finish the run with the "
-                  "version that began it", dir->path);
+        say_error("'%s/trials.csv' has other columns than this heapmark writes; finish the run "
+                  "with the "
+                  "version that began it",
+                  dir->path);
         result = -EINVAL;
     } else {
         char *at = text + header_length, *end = text + length;

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-/* ---- from an outcome to a row ----------------------------------------------------------------- */
+/* ---- from an outcome to a row ---------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -33,16 +33,17 @@ static void set_latencies(struct record *record, const struct trial_result *resu
         if (h->count == 0)
             continue;
         for (int q = 0; q < 4; q++)
-            set_count(record, (enum column)(column + q), clock_ns(histogram_quantile(h, quantiles[q])));
+            set_count(record, (enum column)(column + q),
+                      clock_ns(histogram_quantile(h, quantiles[q])));
         set_count(record, (enum column)(column + 4), clock_ns(h->max));
     }
 }
 
 /* 0 stands for "not available" in the result, and must stay empty in the row. */
-#define SET_IF_KNOWN(record, result, field)                                                        \
-    do {                                                                                           \
-        if ((result)->field != 0)                                                                  \
-            RECORD_SET(record, field, (result)->field);                                            \
+#define SET_IF_KNOWN(record, result, field)             \
+    do {                                                \
+        if ((result)->field != 0)                       \
+            RECORD_SET(record, field, (result)->field); \
     } while (0)
 
 static void set_figures(struct record *record, const struct trial_result *result)
@@ -113,7 +114,7 @@ static int write_trial(struct session *s, uint32_t number, const struct trial_ou
     return rundir_add_record(s->dir, &record);
 }
 
-/* ---- the loop --------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 /* A tenth of the work warms up, a quarter is sampled; a part of less than one iteration is left
  * out of warm-up and made one for sampling. */
@@ -154,7 +155,8 @@ static const char *trial_label(const struct session *s, uint32_t number)
     const struct cell *cell = &s->plan->cells[planned->cell];
     return pool_printf("block %u/%u: %s %s threads=%u %s%s", planned->block + 1, s->plan->blocks,
                        cell->workload->name, cell->params_text, cell->threads,
-                       s->plan->contenders[planned->contender].label, planned->is_aa ? " (aa)" : "");
+                       s->plan->contenders[planned->contender].label,
+                       planned->is_aa ? " (aa)" : "");
 }
 
 /* Whether another block fits into the time budget, going by the mean of those that ran. */
@@ -176,7 +178,8 @@ int session_run(struct session *s)
     uint64_t start_ns = clock_gettime_ns(CLOCK_MONOTONIC);
     uint64_t estimate_ns = 0;
     for (uint32_t i = 0; i < s->plan->trial_count; i++)
-        estimate_ns += s->done[i] ? 0 : plan_trial_estimate_ns(&s->plan->cells[s->plan->trials[i].cell]);
+        estimate_ns +=
+            s->done[i] ? 0 : plan_trial_estimate_ns(&s->plan->cells[s->plan->trials[i].cell]);
     int error = 0;
     for (uint32_t i = 0; i < s->plan->trial_count && error == 0; i++) {
         if (i % s->plan->trials_in_block == 0 && !has_time_for_block(s, start_ns)) {

@@ -18,7 +18,8 @@ struct session {
     bool *done;              /* trials that need not run again; one for each of the plan */
     uint64_t time_budget_ns; /* 0: none */
     /* out: */
-    uint32_t ran, failed, skipped; /* trials run now, rows not `ok` among them, not begun for time */
+    uint32_t ran, failed,
+        skipped; /* trials run now, rows not `ok` among them, not begun for time */
 };
 
 /* Runs what is not done. 0, -EINTR when interrupted, or -errno after an error was said. */

@@ -44,10 +44,9 @@ static void on_interrupt(int signal)
 
 const char *trial_status_name(enum trial_status status)
 {
-    static const char *const names[] = {
-        [TRIAL_RUNNING] = "running",
+    static const char *const names[] = {[TRIAL_RUNNING] = "running",
 #define X(NAME, text) [TRIAL_##NAME] = text,
-        TRIAL_STATUSES(X)
+                                        TRIAL_STATUSES(X)
 #undef X
     };
     return names[status];
@@ -70,7 +69,8 @@ int spawner_open(struct spawner **result)
         return -error;
     }
     if (paths_trial(s->program, sizeof s->program) != 0) {
-        say_error("'heapmark-trial' is not beside heapmark nor in its libexec; build or install again");
+        say_error(
+            "'heapmark-trial' is not beside heapmark nor in its libexec; build or install again");
         spawner_close(s);
         return -ENOENT;
     }
@@ -100,7 +100,7 @@ struct trial_spec *spawner_spec(struct spawner *s, struct clock_scale clock)
     return &s->shared->spec;
 }
 
-/* ---- the child's side of the fork ------------------------------------------------------------- */
+/* ---- the child's side of the fork ------------------------------------------------------------ */
 
 /* Only what the trial needs: variables of the user's shell must not reach an allocator. */
 static void fill_environment(const struct trial_request *request, struct strings *environment)
@@ -160,7 +160,7 @@ static _Noreturn void become_trial(const struct spawner *s, const struct trial_r
     _exit(127);
 }
 
-/* ---- watching --------------------------------------------------------------------------------- */
+/* ---- watching -------------------------------------------------------------------------------- */
 
 /* Keeps the end of what the child prints. */
 static void drain_output(struct child *child)
@@ -240,12 +240,13 @@ static int watch(struct child *child, const struct trial_request *request)
     }
 }
 
-/* ---- judging ---------------------------------------------------------------------------------- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 static const char *stage_name(uint32_t stage)
 {
-    static const char *const names[] = {"at the start",        "in set-up",       "in warm-up",
-                                        "in the measured part", "in the sampled part", "at the end"};
+    static const char *const names[] = {"at the start",        "in set-up",
+                                        "in warm-up",          "in the measured part",
+                                        "in the sampled part", "at the end"};
     return stage < sizeof names / sizeof names[0] ? names[stage] : "at an unknown stage";
 }
 
@@ -270,8 +271,8 @@ static void set_outcome(struct trial_outcome *outcome, enum trial_status status,
     snprintf(outcome->detail, sizeof outcome->detail, "%s", detail);
 }
 
-static void judge_killed(struct child *child, const struct trial_request *request, const char *stage,
-                         struct trial_outcome *outcome)
+static void judge_killed(struct child *child, const struct trial_request *request,
+                         const char *stage, struct trial_outcome *outcome)
 {
     char limit[32];
     if (child->killed_for == TRIAL_TIMEOUT)
@@ -291,12 +292,14 @@ static void judge_crashed(struct child *child, int wait_status, const char *stag
     const char *said = *line ? pool_printf(": %s", line) : "";
     if (WIFEXITED(wait_status)) {
         set_outcome(outcome, TRIAL_CRASHED,
-                    pool_printf("ended with exit code %d %s%s", WEXITSTATUS(wait_status), stage, said));
+                    pool_printf("ended with exit code %d %s%s", WEXITSTATUS(wait_status), stage,
+                                said));
         return;
     }
     int signal = WTERMSIG(wait_status);
     if (signal == SIGKILL && kernel_oom_kills() > child->oom_kills_before) {
-        set_outcome(outcome, TRIAL_OOM, pool_printf("killed by the kernel, out of memory (was %s)", stage));
+        set_outcome(outcome, TRIAL_OOM,
+                    pool_printf("killed by the kernel, out of memory (was %s)", stage));
         return;
     }
     set_outcome(outcome, TRIAL_CRASHED,

@@ -17,7 +17,7 @@ struct trial_request {
 
 struct trial_outcome {
     enum trial_status status;
-    char detail[512]; /* empty when the status is ok */
+    char detail[512];                  /* empty when the status is ok */
     const struct trial_result *result; /* valid until the next trial; meaningful by its stage */
 };
 

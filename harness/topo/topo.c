@@ -75,7 +75,7 @@ const char *topo_cpu_model(const struct topo *topo)
     return model ? model : "";
 }
 
-/* ---- placement -------------------------------------------------------------------------------- */
+/* ---- placement ------------------------------------------------------------------------------- */
 
 static const char *const placements[] = {"compact", "scatter", "none"};
 enum { PLACEMENT_NAMES = sizeof placements / sizeof placements[0] };
@@ -121,28 +121,32 @@ static void check_cpu(unsigned cpu, void *argument)
         check->missing = (long)cpu;
 }
 
-int topo_check_placement(const struct topo *topo, const char *placement, char *reason,
-                         size_t bytes)
+int topo_check_placement(const struct topo *topo, const char *placement, char *reason, size_t bytes)
 {
     for (size_t i = 0; i < PLACEMENT_NAMES; i++)
         if (strcmp(placement, placements[i]) == 0)
             return 0;
     if (*placement < '0' || *placement > '9') {
-        snprintf(reason, bytes, "unknown placement '%s'%s expected compact, scatter, none or a list "
-                 "of CPUs such as 0,2-3", placement,
-                 say_hint(nearest(placement, placements, PLACEMENT_NAMES)));
+        snprintf(reason, bytes,
+                 "unknown placement '%s'%s expected compact, scatter, none or a list "
+                 "of CPUs such as 0,2-3",
+                 placement, say_hint(nearest(placement, placements, PLACEMENT_NAMES)));
         return -EINVAL;
     }
     struct list_check check = {.topo = topo, .missing = -1};
     const char *bad;
     if (walk_list(placement, &bad, check_cpu, &check) != 0) {
-        snprintf(reason, bytes, "'%s' in the CPU list '%s' is no CPU or range; expected a list such as "
-                 "0,2-3", bad, placement);
+        snprintf(reason, bytes,
+                 "'%s' in the CPU list '%s' is no CPU or range; expected a list such as "
+                 "0,2-3",
+                 bad, placement);
         return -EINVAL;
     }
     if (check.missing >= 0) {
-        snprintf(reason, bytes, "CPU %ld of '%s' is not there for this process; 'heapmark topo' shows "
-                 "which are", check.missing, placement);
+        snprintf(reason, bytes,
+                 "CPU %ld of '%s' is not there for this process; 'heapmark topo' shows "
+                 "which are",
+                 check.missing, placement);
         return -EINVAL;
     }
     return 0;
@@ -189,8 +193,7 @@ static uint32_t place_scatter(const struct topo *topo, uint32_t threads, int32_t
     return used;
 }
 
-unsigned topo_place(const struct topo *topo, const char *placement, uint32_t threads,
-                    int32_t *cpus)
+unsigned topo_place(const struct topo *topo, const char *placement, uint32_t threads, int32_t *cpus)
 {
     if (strcmp(placement, "none") == 0) {
         for (uint32_t i = 0; i < threads; i++)
@@ -213,7 +216,7 @@ unsigned topo_place(const struct topo *topo, const char *placement, uint32_t thr
     return used;
 }
 
-/* ---- printing --------------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static void print_object(const struct topo *topo, hwloc_obj_t object, int depth, FILE *stream)
 {

@@ -63,8 +63,14 @@ static inline uint64_t clock_end(void)
 
 #else
 
-static inline uint64_t clock_begin(void) { return clock_gettime_ns(CLOCK_MONOTONIC_RAW); }
-static inline uint64_t clock_end(void) { return clock_gettime_ns(CLOCK_MONOTONIC_RAW); }
+static inline uint64_t clock_begin(void)
+{
+    return clock_gettime_ns(CLOCK_MONOTONIC_RAW);
+}
+static inline uint64_t clock_end(void)
+{
+    return clock_gettime_ns(CLOCK_MONOTONIC_RAW);
+}
 
 #endif
 

@@ -23,13 +23,13 @@ enum {
 };
 
 /* How a trial can end. The names are part of the CSV contract. */
-#define TRIAL_STATUSES(X)                                                                          \
-    X(OK, "ok")                                                                                    \
-    X(CRASHED, "crashed")                                                                          \
-    X(TIMEOUT, "timeout")                                                                          \
-    X(OOM, "oom")                                                                                  \
-    X(CORRUPT, "corrupt")                                                                          \
-    X(PRELOAD_FAILED, "preload-failed")                                                            \
+#define TRIAL_STATUSES(X)               \
+    X(OK, "ok")                         \
+    X(CRASHED, "crashed")               \
+    X(TIMEOUT, "timeout")               \
+    X(OOM, "oom")                       \
+    X(CORRUPT, "corrupt")               \
+    X(PRELOAD_FAILED, "preload-failed") \
     X(UNSUPPORTED, "unsupported")
 
 enum trial_status {
@@ -41,9 +41,22 @@ enum trial_status {
 };
 
 /* Where the trial was when it ended. */
-enum trial_stage { STAGE_START, STAGE_SETUP, STAGE_WARMUP, STAGE_MEASURED, STAGE_SAMPLED, STAGE_END };
+enum trial_stage {
+    STAGE_START,
+    STAGE_SETUP,
+    STAGE_WARMUP,
+    STAGE_MEASURED,
+    STAGE_SAMPLED,
+    STAGE_END
+};
 
-enum trial_mempolicy { MEMPOLICY_DEFAULT, MEMPOLICY_LOCAL, MEMPOLICY_INTERLEAVE, MEMPOLICY_BIND, MEMPOLICY_PREFERRED };
+enum trial_mempolicy {
+    MEMPOLICY_DEFAULT,
+    MEMPOLICY_LOCAL,
+    MEMPOLICY_INTERLEAVE,
+    MEMPOLICY_BIND,
+    MEMPOLICY_PREFERRED
+};
 
 struct trial_spec {
     uint32_t magic, version, shared_bytes;
@@ -52,12 +65,12 @@ struct trial_spec {
     uint64_t seed;
     uint64_t work_warmup, work_measured, work_sampled; /* iterations; 0 skips the part */
     uint32_t threads;
-    uint32_t spins; /* how long a barrier spins before it sleeps; 0 where threads share CPUs */
+    uint32_t spins;     /* how long a barrier spins before it sleeps; 0 where threads share CPUs */
     uint32_t mempolicy; /* enum trial_mempolicy */
     uint32_t padding;
-    uint64_t nodes; /* bit mask for interleave, bind and preferred */
+    uint64_t nodes;                        /* bit mask for interleave, bind and preferred */
     uint64_t allocator_dev, allocator_ino; /* the file whose malloc must answer */
-    uint64_t input_bytes; /* size of the decoded trace, 0 when there is none */
+    uint64_t input_bytes;                  /* size of the decoded trace, 0 when there is none */
     struct clock_scale clock;
     int32_t cpus[TRIAL_THREADS_MAX]; /* CPU of each thread, or TRIAL_ANY_CPU */
 };

@@ -85,7 +85,8 @@ void worker_out_of_memory(struct worker *worker, size_t size)
 void worker_corrupt(struct worker *worker, const void *block, size_t size)
 {
     trial_fail(worker->trial, TRIAL_CORRUPT,
-               "the contents of a live block of %zu bytes at %p changed (thread %u): blocks overlap "
+               "the contents of a live block of %zu bytes at %p changed (thread %u): blocks "
+               "overlap "
                "or the allocator wrote into one",
                size, block, worker->index);
 }

@@ -26,8 +26,8 @@ static _Noreturn void become_python(const char *python, const char *package,
     setenv("PYTHONPATH", package, 1);
     unsetenv("PYTHONHOME");
     execv(python, (char *const *)words.items);
-    say_error("cannot start '%s': %s; install python3 or set HEAPMARK_PYTHON to an interpreter", python,
-              strerror(errno));
+    say_error("cannot start '%s': %s; install python3 or set HEAPMARK_PYTHON to an interpreter",
+              python, strerror(errno));
     _exit(EXIT_FAILURE);
 }
 

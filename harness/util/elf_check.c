@@ -62,8 +62,7 @@ static int check_open(Elf *elf, char *reason, size_t bytes)
         return refuse(reason, bytes, "is not an ELF object");
     if (own_machine(&own) != 0)
         return 0;
-    if (header.e_machine != own.e_machine ||
-        header.e_ident[EI_CLASS] != own.e_ident[EI_CLASS])
+    if (header.e_machine != own.e_machine || header.e_ident[EI_CLASS] != own.e_ident[EI_CLASS])
         return refuse(reason, bytes,
                       "is for another architecture (ELF machine %u, this program's is %u)",
                       header.e_machine, own.e_machine);

@@ -63,7 +63,7 @@ int parse_duration_ns(const char *text, uint64_t *value)
     static const struct {
         const char *unit;
         double ns;
-    } units[] = {{"", 1e9},  {"s", 1e9},   {"ms", 1e6}, {"us", 1e3},
+    } units[] = {{"", 1e9},   {"s", 1e9},  {"ms", 1e6},  {"us", 1e3},
                  {"ns", 1.0}, {"m", 60e9}, {"h", 3600e9}};
     if (*text < '0' || *text > '9')
         return -EINVAL;
@@ -88,7 +88,8 @@ const char *format_duration(uint64_t ns, char *text)
     else if (s < 60)
         snprintf(text, 32, "%llus", (unsigned long long)s);
     else if (s < 3600)
-        snprintf(text, 32, "%llum%02llus", (unsigned long long)(s / 60), (unsigned long long)(s % 60));
+        snprintf(text, 32, "%llum%02llus", (unsigned long long)(s / 60),
+                 (unsigned long long)(s % 60));
     else
         snprintf(text, 32, "%lluh%02llum", (unsigned long long)(s / 3600),
                  (unsigned long long)(s / 60 % 60));

@@ -44,7 +44,8 @@ static int find_near_program(const char *const *roots, const char *relative, cha
 
 int paths_library(const char *name, char *path, size_t bytes)
 {
-    static const char *const roots[] = {"lib/heapmark", "../lib/heapmark", "../" HEAPMARK_LIBDIR "/heapmark", NULL};
+    static const char *const roots[] = {"lib/heapmark", "../lib/heapmark",
+                                        "../" HEAPMARK_LIBDIR "/heapmark", NULL};
     return find_near_program(roots, name, path, bytes);
 }
 

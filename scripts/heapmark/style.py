@@ -101,8 +101,11 @@ def colour_of(contender, label):
     return PALETTE[zlib.crc32(name.encode()) % len(PALETTE)]
 
 
-def markers(labels):
-    return {label: MARKERS[at % len(MARKERS)] for at, label in enumerate(labels)}
+def markers(run, labels):
+    """By the run's own order, so that a contender looks the same in every plot of a run."""
+    order = [entry.label for entry in run.contenders]
+    order += [label for label in labels if label not in order]
+    return {label: MARKERS[order.index(label) % len(MARKERS)] for label in labels}
 
 
 def legend(result, labels, looks, below_inches, columns):

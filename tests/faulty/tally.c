@@ -31,7 +31,7 @@ static int class_of(size_t size)
 {
     int class = 0;
     while (((size_t)16 << class) < size)
-        class++;
+        class ++;
     return class;
 }
 
@@ -119,8 +119,8 @@ void heapmark_trial_stage(int stage)
         return;
     is_counting = 0;
     char text[128];
-    int length = snprintf(text, sizeof text, "tally: %llu calls, hash %llx\n", (unsigned long long)calls,
-                          (unsigned long long)hash);
+    int length = snprintf(text, sizeof text, "tally: %llu calls, hash %llx\n",
+                          (unsigned long long)calls, (unsigned long long)hash);
     ssize_t ignored = write(2, text, (size_t)length);
     (void)ignored;
     abort();

@@ -9,7 +9,7 @@ cd "$prefix"
 PATH=$prefix/moved/bin:$PATH
 heapmark list traces --csv | grep -q "moved/share/heapmark/traces/"
 heapmark list allocators --csv | grep -q "^null,installed,.*moved/lib/"
-heapmark run pair sqlite3 --allocators=system,null --reps=2 --trial-time=5ms --out=run >ranking
+heapmark run pair sqlite3 --allocators=system,jemalloc --reps=2 --trial-time=5ms --out=run >ranking
 grep -q '^trials: ' ranking
 heapmark plot run >plots
 test "$(wc -l <plots)" -ge 4

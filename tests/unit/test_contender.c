@@ -37,9 +37,9 @@ static void a_plain_name_sets_nothing(void **state)
 
 static void bad_arguments_are_refused(void **state)
 {
-    static const char *const bad[] = {"jemaloc",       "system:arena=1", "system:arena_max",
-                                      "system:=1",     "./nowhere.so",   "/etc/hostname",
-                                      "/bin/sh",       "null:nothing=1", "/dev/null:a=1"};
+    static const char *const bad[] = {"jemaloc",   "system:arena=1", "system:arena_max",
+                                      "system:=1", "./nowhere.so",   "/etc/hostname",
+                                      "/bin/sh",   "null:nothing=1", "/dev/null:a=1"};
     struct contender c;
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

@@ -45,8 +45,11 @@ static void what_is_written_reads_the_same(void **state)
     char message[512], *text = NULL, *second = NULL;
     size_t length, second_length;
     (void)state;
-    assert_int_equal(read_job(&job, "[global]\nseed = 9\naa = yes\n[x]\nworkload = larson\nslots = 5\n"
-                                    "threads = 2\n", message, sizeof message), 0);
+    assert_int_equal(read_job(&job,
+                              "[global]\nseed = 9\naa = yes\n[x]\nworkload = larson\nslots = 5\n"
+                              "threads = 2\n",
+                              message, sizeof message),
+                     0);
     FILE *stream = open_memstream(&text, &length);
     job_write(&job, stream);
     fclose(stream);
@@ -68,7 +71,8 @@ static void each_fault_is_named_with_its_line(void **state)
         {"[a]\nworkload = piar\n", "t.ini:2: unknown workload 'piar'; did you mean 'pair'?"},
         {"[a]\nworkload = pair\nthreads = 0\n", "t.ini:3: '0' is not good for 'threads'"},
         {"[a]\nworkload = pair\nthreads = 1,two\n", "t.ini:3: '1,two' is not good for 'threads'"},
-        {"[a]\nworkload = pair\nsize = 0\n", "t.ini:3: '0' is not good for 'size' of workload 'pair'"},
+        {"[a]\nworkload = pair\nsize = 0\n",
+         "t.ini:3: '0' is not good for 'size' of workload 'pair'"},
         {"[a]\nworkload = batch\norder = upward\n", "expected one of fifo, lifo, shuffled"},
         {"[a]\nworkload = pair\nreps = 3\n", "t.ini:3: 'reps' holds for the whole run"},
         {"[global]\nout = x\n[a]\nworkload = pair\n", "t.ini:2: 'out' belongs on the command line"},
@@ -88,8 +92,8 @@ static void each_fault_is_named_with_its_line(void **state)
         char message[1024];
         int result = read_job(&job, faults[i].text, message, sizeof message);
         if (result == 0 || strstr(message, faults[i].said) == NULL)
-            fail_msg("job file <%s>: result %d, said <%s>, wanted <%s>", faults[i].text, result, message,
-                     faults[i].said);
+            fail_msg("job file <%s>: result %d, said <%s>, wanted <%s>", faults[i].text, result,
+                     message, faults[i].said);
     }
 }
 

@@ -6,7 +6,10 @@
 static void values_are_parsed_by_type_and_range(void **state)
 {
     static const char *const colours[] = {"red", "green", NULL};
-    const struct workload_option bytes = {.name = "b", .type = OPTION_BYTES, .min = 1, .max = 1 << 20};
+    const struct workload_option bytes = {.name = "b",
+                                          .type = OPTION_BYTES,
+                                          .min = 1,
+                                          .max = 1 << 20};
     const struct workload_option count = {.name = "c", .type = OPTION_COUNT, .min = 0, .max = 5000};
     const struct workload_option choice = {.name = "d", .type = OPTION_CHOICE, .choices = colours};
     const struct workload_option trace = {.name = "t", .type = OPTION_TRACE};
@@ -21,7 +24,8 @@ static void values_are_parsed_by_type_and_range(void **state)
     assert_int_not_equal(workload_option_parse(&count, "6k", &value, expected, sizeof expected), 0);
     assert_int_equal(workload_option_parse(&choice, "green", &value, expected, sizeof expected), 0);
     assert_int_equal(value, 1);
-    assert_int_not_equal(workload_option_parse(&choice, "blue", &value, expected, sizeof expected), 0);
+    assert_int_not_equal(workload_option_parse(&choice, "blue", &value, expected, sizeof expected),
+                         0);
     assert_string_equal(expected, "one of red, green");
     assert_int_equal(workload_option_parse(&trace, "x", &value, expected, sizeof expected), 0);
     assert_int_not_equal(workload_option_parse(&trace, "", &value, expected, sizeof expected), 0);
@@ -46,8 +50,9 @@ static void every_workload_describes_itself(void **state)
             assert_non_null(option->help);
             assert_ptr_equal(workload_option_find(w, option->name), option);
             if (option->fallback != NULL)
-                assert_int_equal(
-                    workload_option_parse(option, option->fallback, &value, expected, sizeof expected), 0);
+                assert_int_equal(workload_option_parse(option, option->fallback, &value, expected,
+                                                       sizeof expected),
+                                 0);
         }
     }
     assert_null(workload_find("nonsense"));

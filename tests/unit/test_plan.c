@@ -11,12 +11,19 @@ static struct plan make_plan(uint64_t seed, uint32_t blocks, bool has_aa)
     static struct contender contenders[CONTENDERS];
     static uint32_t everyone[CONTENDERS] = {0, 1, 2, 3};
     for (int i = 0; i < CELLS; i++)
-        cells[i] = (struct cell){.contenders = everyone, .contender_count = CONTENDERS, .baseline = 0,
-                                 .trial_time_ns = 100000000, .has_latency = true};
+        cells[i] = (struct cell){.contenders = everyone,
+                                 .contender_count = CONTENDERS,
+                                 .baseline = 0,
+                                 .trial_time_ns = 100000000,
+                                 .has_latency = true};
     for (int i = 0; i < CONTENDERS; i++)
         contenders[i].variant = "v=1";
-    struct plan plan = {.seed = seed, .blocks = blocks, .has_aa = has_aa, .cells = cells,
-                        .cell_count = CELLS, .contenders = contenders,
+    struct plan plan = {.seed = seed,
+                        .blocks = blocks,
+                        .has_aa = has_aa,
+                        .cells = cells,
+                        .cell_count = CELLS,
+                        .contenders = contenders,
                         .contender_count = CONTENDERS};
     plan_order(&plan);
     return plan;
@@ -47,7 +54,8 @@ static void a_block_holds_every_combination_once(void **state)
 static bool same_order(const struct plan *a, const struct plan *b)
 {
     for (uint32_t i = 0; i < a->trial_count; i++)
-        if (a->trials[i].cell != b->trials[i].cell || a->trials[i].contender != b->trials[i].contender ||
+        if (a->trials[i].cell != b->trials[i].cell ||
+            a->trials[i].contender != b->trials[i].contender ||
             a->trials[i].pad_bytes != b->trials[i].pad_bytes)
             return false;
     return true;
@@ -116,8 +124,8 @@ static void memory_policies_are_parsed(void **state)
     assert_int_equal(mode, MEMPOLICY_BIND);
     assert_int_equal(nodes, 9);
     assert_int_equal(mempolicy_parse("interleave", &mode, &nodes), 0);
-    static const char *const bad[] = {"", "bind", "bind:", "bind:x", "bind:64", "bind:0+", "local:0",
-                                      "preferred:0+1", "defaults"};
+    static const char *const bad[] = {"",        "bind",    "bind:",         "bind:x",  "bind:64",
+                                      "bind:0+", "local:0", "preferred:0+1", "defaults"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_not_equal(mempolicy_parse(bad[i], &mode, &nodes), 0);
 }

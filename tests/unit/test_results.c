@@ -68,14 +68,17 @@ static void a_row_is_rfc_4180(void **state)
     assert_int_equal(csv_record(text, text + length, fields, COLUMN_LAST, &next), COLUMN_LAST);
     assert_string_equal(fields[COLUMN_run], "r");
     assert_string_equal(fields[COLUMN_detail], "said \"no\", twice");
-    assert_string_equal(fields[COLUMN_wall_ns], "0");  /* a figure of zero */
-    assert_string_equal(fields[COLUMN_ops], "");       /* no figure */
+    assert_string_equal(fields[COLUMN_wall_ns], "0"); /* a figure of zero */
+    assert_string_equal(fields[COLUMN_ops], "");      /* no figure */
     assert_ptr_equal(next, text + length);
-    assert_int_equal(strncmp(header, "run,block,trial,workload,params,allocator,variant,threads,placement,"
-                                     "mempolicy,seed,status,detail,ops,wall_ns,ops_per_s,cpu_user_ns,"
-                                     "cpu_sys_ns,live_bytes_peak,rss_bytes_base,rss_bytes_peak,"
-                                     "rss_bytes_end,rss_bytes_purged,faults_minor,faults_major,"
-                                     "switches_voluntary,switches_involuntary,malloc_ns_p50,", 285), 0);
+    assert_int_equal(strncmp(header,
+                             "run,block,trial,workload,params,allocator,variant,threads,placement,"
+                             "mempolicy,seed,status,detail,ops,wall_ns,ops_per_s,cpu_user_ns,"
+                             "cpu_sys_ns,live_bytes_peak,rss_bytes_base,rss_bytes_peak,"
+                             "rss_bytes_end,rss_bytes_purged,faults_minor,faults_major,"
+                             "switches_voluntary,switches_involuntary,malloc_ns_p50,",
+                             285),
+                     0);
     free(text);
     free(header);
 }
@@ -169,9 +172,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_is_rfc_4180),
         cmocka_unit_test(a_torn_record_is_no_record),
-        cmocka_unit_test_setup_teardown(resuming_keeps_whole_rows_only, make_directory, remove_directory),
-        cmocka_unit_test_setup_teardown(a_run_is_never_overwritten, make_directory, remove_directory),
-        cmocka_unit_test_setup_teardown(other_columns_are_refused, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(resuming_keeps_whole_rows_only, make_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(a_run_is_never_overwritten, make_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(other_columns_are_refused, make_directory,
+                                        remove_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,14 +58,19 @@ static void bad_placements_are_named(void **state)
 {
     static const struct {
         const char *placement, *said;
-    } bad[] = {{"compcat", "did you mean 'compact'?"}, {"9", "CPU 9"},  {"0,", "no CPU or range"},
-               {"3-1", "no CPU or range"},             {"0-", "no CPU"}, {"", "unknown placement"},
+    } bad[] = {{"compcat", "did you mean 'compact'?"},
+               {"9", "CPU 9"},
+               {"0,", "no CPU or range"},
+               {"3-1", "no CPU or range"},
+               {"0-", "no CPU"},
+               {"", "unknown placement"},
                {"0-7,8", "CPU 8"}};
     char reason[256];
     struct topo *topo = machine(two_nodes);
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_int_not_equal(topo_check_placement(topo, bad[i].placement, reason, sizeof reason), 0);
+        assert_int_not_equal(topo_check_placement(topo, bad[i].placement, reason, sizeof reason),
+                             0);
         assert_non_null(strstr(reason, bad[i].said));
     }
     assert_int_equal(topo_check_placement(topo, "0-3,7", reason, sizeof reason), 0);

@@ -28,8 +28,18 @@ static void counts_have_decimal_units(void **state)
     assert_int_equal(parse_count("18446744073709551615", &value), 0);
     assert_true(value == UINT64_MAX);
     value = 7;
-    static const char *const bad[] = {"",     "-1",  "+1",   " 1", "1 ",  "1x", "k", "1kk",
-                                      "1.5k", "0x1", "18446744073709551616", "18446744073709551615k"};
+    static const char *const bad[] = {"",
+                                      "-1",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "1x",
+                                      "k",
+                                      "1kk",
+                                      "1.5k",
+                                      "0x1",
+                                      "18446744073709551616",
+                                      "18446744073709551615k"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_not_equal(parse_count(bad[i], &value), 0);
         assert_int_equal(value, 7);
@@ -62,8 +72,8 @@ static void durations_know_their_units(void **state)
     static const struct {
         const char *text;
         uint64_t ns;
-    } good[] = {{"100ms", 100000000}, {"2", 2000000000}, {"1.5s", 1500000000}, {"3m", 180000000000},
-                {"250us", 250000},    {"0", 0}};
+    } good[] = {{"100ms", 100000000}, {"2", 2000000000}, {"1.5s", 1500000000},
+                {"3m", 180000000000}, {"250us", 250000}, {"0", 0}};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         assert_int_equal(parse_duration_ns(good[i].text, &ns), 0);
         assert_int_equal(ns, good[i].ns);

@@ -18,10 +18,10 @@ static void sizemix_has_the_shape_of_a_fleet(void **state)
         at_most_8k += size <= 8192;
         above_256k += size > 256 << 10;
     }
-    assert_in_range(at_most_48, N / 2, N * 0.56);    /* the median is at most 48 */
+    assert_in_range(at_most_48, N / 2, N * 0.56); /* the median is at most 48 */
     assert_in_range(at_most_64, N * 0.60, N * 0.70);
     assert_in_range(at_most_8k, N * 0.984, N * 0.988);
-    assert_in_range(above_256k, 1, N * 0.002);       /* a tail there is */
+    assert_in_range(above_256k, 1, N * 0.002); /* a tail there is */
 }
 
 static void a_stamp_shows_any_overlap(void **state)

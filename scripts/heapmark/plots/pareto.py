@@ -19,7 +19,7 @@ def draw(comparison):
     prepare_axes(axes, limits, comparison)
     front = pareto_front(points)
     stairs = draw_front(axes, [points[label] for label in front], limits)
-    colours, markers = style.colours(comparison.run, points), style.markers(points)
+    colours, markers = style.colours(comparison.run, points), style.markers(comparison.run, points)
     texts, places = [], []
     for label, point in points.items():
         look = colours[label], markers[label]

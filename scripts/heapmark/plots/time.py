@@ -32,7 +32,7 @@ def draw(comparison):
     limits = style.ratio_limits(
         [estimate for _, _, _, estimates in rows for estimate in estimates.values()]
     )
-    looks = style.colours(comparison.run, labels), style.markers(labels)
+    looks = style.colours(comparison.run, labels), style.markers(comparison.run, labels)
     for at, row in enumerate(rows):
         draw_row(axes, at * height, height, row, labels, looks, limits, comparison)
     finish_axes(axes, rows, height, limits, comparison)

@@ -1,0 +1,146 @@
+/*
+ * Fuzz target: whatever a trace file holds, reading and loading it neither crashes nor hangs, and a
+ * trace that loads gives a replay program that is sound (see simulate.h).
+ *
+ * Checksums would keep a fuzzer out, so the first byte says what the rest of the input is: a whole
+ * file, the contents of a block in a file with good checksums, or a list of events for the writer.
+ */
+#include "simulate.h"
+
+#include "workloads/trace/reader.h"
+#include "workloads/trace/writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <zstd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+/* Loads what is in the memory file; true when it is a good trace. */
+static bool load(int fd)
+{
+    char path[64], error[512] = "";
+    struct trace_input input;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (trace_load(path, &input, error, sizeof error) != 0) {
+        require(error[0] != '\0');
+        return false;
+    }
+    require(simulate(&input) == NULL);
+    trace_input_release(&input);
+    return true;
+}
+
+static void put(int fd, const void *bytes, size_t count)
+{
+    require(write(fd, bytes, count) == (ssize_t)count);
+}
+
+/* ---- the contents of a block ----------------------------------------------------------------- */
+
+struct forged {
+    uint16_t threads, events, objects, slots;
+    uint16_t column_bytes[TRACE_COLUMNS];
+};
+
+static void put_header(int fd, const struct forged *forged)
+{
+    struct trace_file_header header = {.version = TRACE_VERSION,
+                                       .header_bytes = sizeof header + sizeof(uint64_t),
+                                       .threads = forged->threads,
+                                       .ticks_hz = 1,
+                                       .events = forged->events,
+                                       .objects = forged->objects,
+                                       .slots = forged->slots};
+    memcpy(header.magic, TRACE_MAGIC, sizeof header.magic);
+    uint64_t sum = trace_fnv(TRACE_FNV_BASIS, &header, sizeof header);
+    put(fd, &header, sizeof header);
+    put(fd, &sum, sizeof sum);
+}
+
+static void put_block(int fd, const struct forged *forged, const uint8_t *content, size_t bytes)
+{
+    struct trace_block_header block = {.magic = TRACE_BLOCK_MAGIC, .events = forged->events};
+    size_t capacity = ZSTD_compressBound(bytes);
+    void *packed = malloc(capacity);
+    if (forged->events > 0) {
+        block.packed_bytes = (uint32_t)ZSTD_compress(packed, capacity, content, bytes, 1);
+        for (int i = 0; i < TRACE_COLUMNS; i++)
+            block.column_bytes[i] = forged->column_bytes[i];
+    }
+    block.checksum = trace_block_checksum(&block, packed);
+    put(fd, &block, sizeof block);
+    put(fd, packed, block.packed_bytes);
+    free(packed);
+}
+
+static void try_content(int fd, const uint8_t *data, size_t bytes)
+{
+    struct forged forged;
+    if (bytes < sizeof forged)
+        return;
+    memcpy(&forged, data, sizeof forged);
+    put_header(fd, &forged);
+    put_block(fd, &forged, data + sizeof forged, bytes - sizeof forged);
+    put_block(fd, &(struct forged){0}, NULL, 0);
+    load(fd);
+}
+
+/* ---- a list of events ------------------------------------------------------------------------ */
+
+enum { THREADS = 6, EVENT_BYTES = 4 };
+
+static struct trace_event event_of(const uint8_t *data, uint64_t time)
+{
+    return (struct trace_event){.op = (enum trace_op)(data[0] % 8),
+                                .thread = data[0] / 8 % THREADS,
+                                .other = data[1] % THREADS,
+                                .slot = data[1],
+                                .moved = data[0] % 8 == TRACE_REALLOC && data[3] % 2,
+                                .alignment_log2 = data[3] % 64,
+                                .size = (uint64_t)data[2] << data[3] % 64,
+                                .time = time + data[3]};
+}
+
+/* Whatever the writer takes must load. */
+static void try_events(int fd, const uint8_t *data, size_t bytes)
+{
+    struct trace_writer *writer;
+    uint64_t time = 0;
+    require(trace_writer_open(&writer, fd, THREADS, "", 0) == 0);
+    for (; bytes >= EVENT_BYTES; data += EVENT_BYTES, bytes -= EVENT_BYTES) {
+        struct trace_event event = event_of(data, time);
+        if (trace_writer_add(writer, &event) == 0)
+            time = event.time;
+    }
+    struct trace_file_header facts = {.ticks_hz = 1};
+    require(trace_writer_finish(writer, &facts) == 0);
+    trace_writer_release(writer);
+    require(load(fd) == (facts.events > 0));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    if (bytes == 0)
+        return 0;
+    int fd = memfd_create("fuzz", MFD_CLOEXEC);
+    require(fd >= 0);
+    switch (data[0] % 3) {
+    case 0:
+        put(fd, data + 1, bytes - 1);
+        load(fd);
+        break;
+    case 1: try_content(fd, data + 1, bytes - 1); break;
+    default: try_events(fd, data + 1, bytes - 1);
+    }
+    close(fd);
+    return 0;
+}

@@ -1,0 +1,261 @@
+/*
+ * The program that the recording tests record: subject MODE. Each mode makes allocator calls whose
+ * numbers the tests know; it prints nothing, because printing allocates. Sizes are odd numbers
+ * above 100,000 where a test looks for them.
+ */
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROUNDS = 10000 };
+
+static void *volatile keep; /* the compiler must not remove a pair of calls */
+
+static void *grab(size_t size)
+{
+    void *block = malloc(size);
+    keep = block;
+    return block;
+}
+
+static int nothing(void)
+{
+    return 0;
+}
+
+static int every_call(void)
+{
+    free(grab(100001));
+    free(calloc(100003, 1));
+    free(realloc(grab(100005), 200007));
+    free(reallocarray(NULL, 100009, 1));
+    free(memalign(64, 100011));
+    free(aligned_alloc(64, 100032));
+    free(valloc(100013));
+    free(pvalloc(100015));
+    void *block;
+    if (posix_memalign(&block, 128, 100017) != 0)
+        return 1;
+    free(block);
+    free(NULL);
+    keep = realloc(grab(100019), 0);
+    free(grab(0));
+    volatile size_t huge = SIZE_MAX / 2;
+    keep = malloc(huge);
+    return keep == NULL ? 0 : 1;
+}
+
+static int pairs(void)
+{
+    for (int i = 0; i < ROUNDS; i++)
+        free(grab((size_t)i % 500));
+    return 0;
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+enum { THREADS = 8, BOX = 64 };
+
+static void *_Atomic boxes[THREADS][BOX];
+
+/* Puts blocks into one box and empties another: most are freed by a thread that did not make them. */
+static void *exchange(void *argument)
+{
+    uintptr_t self = (uintptr_t)argument;
+    for (int i = 0; i < ROUNDS; i++) {
+        free(__atomic_exchange_n((void **)&boxes[self][i % BOX], grab((size_t)(i % 300)),
+                                 __ATOMIC_ACQ_REL));
+        free(__atomic_exchange_n((void **)&boxes[(self + 1) % THREADS][i % BOX], NULL,
+                                 __ATOMIC_ACQ_REL));
+    }
+    return NULL;
+}
+
+static int threads(void)
+{
+    pthread_t ids[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++)
+        pthread_create(&ids[i], NULL, exchange, (void *)i);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(ids[i], NULL);
+    for (int i = 0; i < THREADS; i++)
+        for (int j = 0; j < BOX; j++)
+            free(boxes[i][j]);
+    return 0;
+}
+
+static void *one_block(void *argument)
+{
+    return grab((size_t)(uintptr_t)argument);
+}
+
+/* 500 threads one after the other; each one's block is freed by the main thread. */
+static int short_lived(void)
+{
+    for (uintptr_t i = 0; i < 500; i++) {
+        pthread_t id;
+        void *block;
+        pthread_create(&id, NULL, one_block, (void *)(i + 100));
+        pthread_join(id, &block);
+        free(block);
+    }
+    return 0;
+}
+
+static pthread_key_t key;
+
+static void *set_key(void *argument)
+{
+    pthread_setspecific(key, grab(100001));
+    return argument;
+}
+
+/* The thread's block is freed by a destructor, when most of the thread is gone. */
+static int late_free(void)
+{
+    pthread_t id;
+    pthread_key_create(&key, free);
+    pthread_create(&id, NULL, set_key, NULL);
+    return pthread_join(id, NULL);
+}
+
+/* ---- processes ------------------------------------------------------------------------------- */
+
+/* The child's calls must not appear; the parent's before and after must. */
+static int forks(void)
+{
+    void *before = grab(100001);
+    pid_t child = fork();
+    if (child == 0) {
+        for (int i = 0; i < ROUNDS; i++)
+            grab(100003);
+        _exit(0);
+    }
+    waitpid(child, NULL, 0);
+    free(before);
+    free(grab(100005));
+    return 0;
+}
+
+/* In a vforked child calls go to the parent's own memory: they are the parent's calls. */
+static int vforks(void)
+{
+    static void *volatile block;
+    block = grab(100001);
+    pid_t child = vfork();
+    if (child == 0) {
+        free(block);
+        execl("/bin/true", "true", NULL);
+        _exit(1);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    free(grab(100005));
+    return WEXITSTATUS(status);
+}
+
+static int execs(void)
+{
+    free(grab(100001));
+    execl("/bin/ls", "ls", "/", NULL);
+    return 1;
+}
+
+/* ---- bad ends and bad company ---------------------------------------------------------------- */
+
+static int killed(void)
+{
+    pairs();
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+
+static int crashes(void)
+{
+    pairs();
+    volatile int *nowhere = NULL;
+    return *nowhere;
+}
+
+static int exits_at_once(void)
+{
+    pairs();
+    _exit(3);
+}
+
+static int fails(void)
+{
+    return pairs() + 7;
+}
+
+/* Closes every descriptor, opens others in their places, and goes elsewhere. */
+static int closes_all(void)
+{
+    for (int fd = 0; fd < 1024; fd++)
+        close(fd);
+    for (int fd = 0; fd < 16; fd++)
+        if (open("/dev/null", O_RDWR) < 0)
+            return 1;
+    if (chdir("/") != 0)
+        return 1;
+    return pairs() + pairs();
+}
+
+static void handler(int signal)
+{
+    (void)signal;
+    free(grab(100001));
+}
+
+/* Signals whose handler allocates, as handlers should not but do. */
+static int signals(void)
+{
+    signal(SIGUSR1, handler);
+    for (int i = 0; i < 1000; i++) {
+        free(grab((size_t)i % 500));
+        raise(SIGUSR1);
+    }
+    return 0;
+}
+
+/* Calls without end, for a test that kills it. */
+static _Noreturn int endless(void)
+{
+    for (;;)
+        pairs();
+}
+
+/* Enough records to fill a small disk. */
+static int millions(void)
+{
+    for (int i = 0; i < 400; i++)
+        pairs();
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(void);
+} modes[] = {
+    {"nothing", nothing}, {"every_call", every_call},   {"pairs", pairs},
+    {"threads", threads}, {"short_lived", short_lived}, {"late_free", late_free},
+    {"forks", forks},     {"vforks", vforks},           {"execs", execs},
+    {"killed", killed},   {"crashes", crashes},         {"exits_at_once", exits_at_once},
+    {"fails", fails},     {"closes_all", closes_all},   {"signals", signals},
+    {"endless", endless}, {"millions", millions},
+};
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; argc == 2 && i < sizeof modes / sizeof *modes; i++)
+        if (strcmp(argv[1], modes[i].name) == 0)
+            return modes[i].run();
+    return 99;
+}

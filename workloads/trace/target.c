@@ -1,0 +1,174 @@
+#include "workloads/trace/target.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+enum { INTERPRETERS_MAX = 4 }; /* as many as the kernel follows */
+
+struct failure {
+    char *text;
+    size_t bytes;
+    const char *subject;
+};
+
+static int fail(struct failure *failure, int error, const char *what)
+{
+    snprintf(failure->text, failure->bytes, "cannot record '%s': %s", failure->subject, what);
+    return error;
+}
+
+/* ---- finding it ------------------------------------------------------------------------------ */
+
+static bool is_program(const char *path)
+{
+    struct stat file;
+    return stat(path, &file) == 0 && S_ISREG(file.st_mode) && access(path, X_OK) == 0;
+}
+
+static bool find_in_path(const char *name, char path[PATH_MAX])
+{
+    const char *at = getenv("PATH");
+    if (at == NULL)
+        at = "/usr/bin:/bin";
+    for (;;) {
+        int length = (int)strcspn(at, ":");
+        int used = snprintf(path, PATH_MAX, "%.*s%s%s", length, at, length > 0 ? "/" : "./", name);
+        if (used < PATH_MAX && is_program(path))
+            return true;
+        if (at[length] == '\0')
+            return false;
+        at += length + 1;
+    }
+}
+
+static int find(const char *name, char path[PATH_MAX], struct failure *failure)
+{
+    if (strchr(name, '/') == NULL) {
+        if (find_in_path(name, path))
+            return 0;
+        return fail(failure, -ENOENT, "no such program in PATH");
+    }
+    struct stat file;
+    if (stat(name, &file) != 0)
+        return fail(failure, -errno, strerrordesc_np(errno));
+    if (!is_program(name))
+        return fail(failure, -EACCES, "it is not an executable file");
+    snprintf(path, PATH_MAX, "%s", name);
+    return 0;
+}
+
+/* ---- looking into it ------------------------------------------------------------------------- */
+
+/* The dynamic linker ignores LD_PRELOAD in programs that gain rights, unless we have them all. */
+static int check_rights(const char *path, struct failure *failure)
+{
+    struct stat file;
+    if (stat(path, &file) != 0)
+        return fail(failure, -errno, strerrordesc_np(errno));
+    bool set_user = (file.st_mode & S_ISUID) && file.st_uid != geteuid();
+    bool set_group = (file.st_mode & S_ISGID) && file.st_gid != getegid();
+    if (set_user || set_group)
+        return fail(failure, -EPERM,
+                    "it is setuid or setgid, and such programs ignore LD_PRELOAD; "
+                    "run it as the user that it becomes");
+    if (geteuid() != 0 && getxattr(path, "security.capability", NULL, 0) > 0)
+        return fail(failure, -EPERM,
+                    "it has file capabilities, and such programs ignore LD_PRELOAD");
+    return 0;
+}
+
+static bool has_interpreter(int fd, const Elf64_Ehdr *header)
+{
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        Elf64_Phdr segment;
+        off_t at = (off_t)(header->e_phoff + i * sizeof segment);
+        if (pread(fd, &segment, sizeof segment, at) != sizeof segment)
+            return false;
+        if (segment.p_type == PT_INTERP)
+            return true;
+    }
+    return false;
+}
+
+static unsigned own_machine(void)
+{
+#if defined(__x86_64__)
+    return EM_X86_64;
+#elif defined(__aarch64__)
+    return EM_AARCH64;
+#else
+    return EM_NONE;
+#endif
+}
+
+static int check_elf(int fd, const Elf64_Ehdr *header, struct failure *failure)
+{
+    if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != own_machine())
+        return fail(failure, -ENOEXEC,
+                    "it is a program for another architecture than heapmark itself");
+    if (!has_interpreter(fd, header))
+        return fail(failure, -ENOEXEC,
+                    "it is statically linked, and the recorder is a preloaded "
+                    "library; link it dynamically");
+    return 0;
+}
+
+/* The path after "#!". */
+static int script_interpreter(char *line, char path[PATH_MAX], struct failure *failure)
+{
+    char *start = line + 2 + strspn(line + 2, " \t");
+    start[strcspn(start, " \t\r\n")] = '\0';
+    if (*start == '\0')
+        return fail(failure, -ENOEXEC, "its first line names no interpreter");
+    snprintf(path, PATH_MAX, "%s", start);
+    return 0;
+}
+
+/* 0: preloadable; 1: a script, `next` is its interpreter; -errno. */
+static int look_at(const char *path, char next[PATH_MAX], struct failure *failure)
+{
+    union {
+        Elf64_Ehdr elf;
+        char text[512];
+    } head = {.text = ""};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(failure, -errno,
+                    errno == ENOENT ? "its interpreter does not exist" : strerrordesc_np(errno));
+    ssize_t got = read(fd, head.text, sizeof head.text - 1);
+    int result;
+    if (got >= (ssize_t)sizeof head.elf && memcmp(head.elf.e_ident, ELFMAG, SELFMAG) == 0)
+        result = check_elf(fd, &head.elf, failure);
+    else if (got > 2 && memcmp(head.text, "#!", 2) == 0)
+        result = script_interpreter(head.text, next, failure) == 0 ? 1 : -ENOEXEC;
+    else
+        result = fail(failure, -ENOEXEC,
+                      "it is neither an ELF program nor a script that names its interpreter");
+    close(fd);
+    return result == 0 ? check_rights(path, failure) : result;
+}
+
+int target_find(const char *name, char path[PATH_MAX], char *error, size_t error_bytes)
+{
+    struct failure failure = {error, error_bytes, name};
+    int result = find(name, path, &failure);
+    char current[PATH_MAX], next[PATH_MAX];
+    if (result != 0)
+        return result;
+    snprintf(current, sizeof current, "%s", path);
+    for (int i = 0; i <= INTERPRETERS_MAX; i++) {
+        result = look_at(current, next, &failure);
+        if (result <= 0)
+            return result;
+        snprintf(current, sizeof current, "%s", next);
+    }
+    return fail(&failure, -ELOOP, "its interpreters are scripts without end");
+}
