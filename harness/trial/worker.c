@@ -136,13 +136,6 @@ void worker_barrier(struct worker *worker)
     barrier_wait(&worker->trial->body_gate);
 }
 
-void stamp_pages(void *block, size_t size)
-{
-    volatile char *bytes = block;
-    for (size_t offset = STAMP_PAGE_BYTES; offset < size; offset += STAMP_PAGE_BYTES)
-        bytes[offset] = (char)offset;
-}
-
 /* ---- the timed instance's slow halves -------------------------------------------------------- */
 
 /* Gaps of 1 to 127, 64 on average, so that no period of the workload is met in step. */

@@ -30,19 +30,19 @@ static void a_stamp_shows_any_overlap(void **state)
     (void)state;
     for (size_t size = 1; size <= 48; size++) {
         stamp_write(memory, size);
-        assert_true(stamp_whole(memory, size));
+        assert_true(stamp_is_whole(memory, size));
         memory[0] ^= 1;
-        assert_false(stamp_whole(memory, size));
+        assert_false(stamp_is_whole(memory, size));
         memory[0] ^= 1;
         if (size >= 16) {
             memory[size - 1] ^= 1;
-            assert_false(stamp_whole(memory, size));
+            assert_false(stamp_is_whole(memory, size));
         }
     }
     /* A block in the middle of another one. */
     stamp_write(memory, 48);
     stamp_write(memory + 40, 16);
-    assert_false(stamp_whole(memory, 48));
+    assert_false(stamp_is_whole(memory, 48));
 }
 
 static void a_block_with_two_owners_is_found(void **state)
@@ -54,7 +54,7 @@ static void a_block_with_two_owners_is_found(void **state)
         stamp_write(memory, size); /* the first owner */
         stamp_write(memory, size); /* the second: the stamp is the same */
         stamp_take(&w, memory, size);
-        assert_false(stamp_whole(memory, size));
+        assert_false(stamp_is_whole(memory, size));
     }
 }
 
@@ -65,7 +65,7 @@ static void a_stamp_touches_every_page(void **state)
     (void)state;
     memset(memory, 0xee, size);
     stamp_write(memory, size);
-    assert_true(stamp_whole(memory, size));
+    assert_true(stamp_is_whole(memory, size));
     for (size_t page = 1; page < 10; page++)
         assert_int_not_equal(memory[page * STAMP_PAGE_BYTES], 0xee);
     free(memory);

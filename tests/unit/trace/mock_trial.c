@@ -85,13 +85,6 @@ void worker_corrupt(struct worker *w, const void *block, size_t size)
     abort();
 }
 
-void stamp_pages(void *block, size_t size)
-{
-    volatile char *bytes = block;
-    for (size_t offset = STAMP_PAGE_BYTES; offset < size; offset += STAMP_PAGE_BYTES)
-        bytes[offset] = (char)offset;
-}
-
 /* Where the real ones read the clock, these dawdle: threads meet in ever other orders. */
 static void dawdle(struct worker *w)
 {
