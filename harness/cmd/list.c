@@ -13,7 +13,6 @@
 #include "util/say.h"
 #include "workloads/registry.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -173,28 +172,6 @@ static int list_options(enum format format)
 
 /* ---- shipped files --------------------------------------------------------------------------- */
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static struct strings shipped(const char *directory, const char *suffix)
-{
-    struct strings names = {0};
-    char path[PATH_MAX];
-    DIR *dir = paths_shared(directory, path, sizeof path) == 0 ? opendir(path) : NULL;
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        const char *dot = strrchr(entry->d_name, '.');
-        if (dot != NULL && strcmp(dot, suffix) == 0)
-            strings_add(&names, pool_printf("%.*s", (int)(dot - entry->d_name), entry->d_name));
-    }
-    if (dir != NULL)
-        closedir(dir);
-    if (names.count > 0)
-        qsort(names.items, names.count, sizeof names.items[0], compare_names);
-    return names;
-}
-
 /* What a job file says of itself: its first line, a comment. */
 static const char *job_summary(const char *path)
 {
@@ -223,7 +200,7 @@ static int list_files(enum format format, const char *directory, const char *suf
 {
     static const int widths[] = {17};
     static const char *const header[] = {"name", "path", "summary"};
-    struct strings names = shipped(directory, suffix);
+    struct strings names = paths_shipped(directory, suffix);
     print_header(format, header, 3);
     for (size_t i = 0; i < names.count; i++) {
         char path[PATH_MAX] = "";

@@ -8,7 +8,6 @@
 #include "util/say.h"
 #include "workloads/registry.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -63,22 +62,6 @@ int section_set_param(struct section *section, const char *key, const char *valu
 
 /* ---- what a name on the command line stands for ---------------------------------------------- */
 
-/* Names of shipped files of a kind, without their suffix, for "did you mean". */
-static void add_shipped(struct strings *names, const char *directory, const char *suffix)
-{
-    char path[PATH_MAX];
-    if (paths_shared(directory, path, sizeof path) != 0)
-        return;
-    DIR *dir = opendir(path);
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        size_t length = strlen(entry->d_name), cut = strlen(suffix);
-        if (length > cut && strcmp(entry->d_name + length - cut, suffix) == 0)
-            strings_add(names, pool_printf("%.*s", (int)(length - cut), entry->d_name));
-    }
-    if (dir != NULL)
-        closedir(dir);
-}
-
 static int has_suffix(const char *name, const char *suffix)
 {
     size_t length = strlen(name), cut = strlen(suffix);
@@ -111,8 +94,8 @@ static int unknown_name(const char *name)
     struct strings names = {0};
     for (size_t i = 0; workloads[i] != NULL; i++)
         strings_add(&names, workloads[i]->name);
-    add_shipped(&names, "jobs", ".ini");
-    add_shipped(&names, "traces", ".hmt");
+    strings_append(&names, paths_shipped("jobs", ".ini"));
+    strings_append(&names, paths_shipped("traces", ".hmt"));
     say_error("'%s' is no job, workload or trace%s 'heapmark list' shows what there is", name,
               say_hint(nearest(name, names.items, names.count)));
     return -EINVAL;

@@ -1,5 +1,6 @@
 #include "util/paths.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -76,4 +77,26 @@ int paths_find(const char *directory, const char *name, const char *suffix, char
         return 0;
     snprintf(relative, sizeof relative, "%s/%s%s", directory, name, suffix);
     return paths_shared(relative, path, bytes);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+struct strings paths_shipped(const char *directory, const char *suffix)
+{
+    struct strings names = {0};
+    char path[PATH_MAX];
+    DIR *dir = paths_shared(directory, path, sizeof path) == 0 ? opendir(path) : NULL;
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        const char *dot = strrchr(entry->d_name, '.');
+        if (dot != NULL && dot != entry->d_name && strcmp(dot, suffix) == 0)
+            strings_add(&names, pool_printf("%.*s", (int)(dot - entry->d_name), entry->d_name));
+    }
+    if (dir != NULL)
+        closedir(dir);
+    if (names.count > 0)
+        qsort(names.items, names.count, sizeof names.items[0], compare_names);
+    return names;
 }

@@ -5,6 +5,8 @@
 #ifndef HEAPMARK_UTIL_PATHS_H
 #define HEAPMARK_UTIL_PATHS_H
 
+#include "util/pool.h"
+
 #include <stddef.h>
 
 /* The full path of one of our preloadable libraries ("libhm_null.so"). 0 or -ENOENT. */
@@ -22,5 +24,8 @@ int paths_shared(const char *name, char *path, size_t bytes);
  */
 int paths_find(const char *directory, const char *name, const char *suffix, char *path,
                size_t bytes);
+
+/* The names of the shipped files in a directory with that suffix, without it, in order. */
+struct strings paths_shipped(const char *directory, const char *suffix);
 
 #endif

@@ -72,6 +72,12 @@ void strings_add(struct strings *list, const char *item)
     list->items[list->count] = NULL;
 }
 
+void strings_append(struct strings *list, struct strings more)
+{
+    for (size_t i = 0; i < more.count; i++)
+        strings_add(list, more.items[i]);
+}
+
 static char *trimmed(const char *begin, const char *end)
 {
     while (begin < end && isspace((unsigned char)*begin))

@@ -24,6 +24,7 @@ struct strings {
 };
 
 void strings_add(struct strings *list, const char *item);
+void strings_append(struct strings *list, struct strings more);
 
 /* Splits at `separator` into trimmed pieces; an empty text makes an empty list. */
 struct strings strings_split(const char *text, char separator);
