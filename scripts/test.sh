@@ -9,5 +9,5 @@ for preset in ci asan; do
     cmake --preset "$preset" -Wno-dev >/dev/null
     cmake --build --preset "$preset" | tail -n 1
 done
-ctest --preset asan --label-regex 'unit|fuzz'
-ctest --preset ci "$@"
+ctest --preset asan --parallel "$(nproc)" --label-regex 'unit|fuzz'
+ctest --preset ci --parallel "$(nproc)" "$@"

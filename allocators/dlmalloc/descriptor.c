@@ -1,0 +1,11 @@
+#include "include/allocator.h"
+
+/* The ancestor's design out of the descendant: see allocators/ptmalloc. */
+const struct allocator allocator_dlmalloc = {
+    .name = "dlmalloc",
+    .summary = "ptmalloc with one arena, one lock and no thread cache: its ancestor's design",
+    .colour = "#999933",
+    .libraries = (const char *const[]){"libhm_ptmalloc.so", NULL},
+    .knob_template = "HEAPMARK_PTMALLOC={name}={value}:",
+    .preset = "arenas=1:tcache=0",
+};

@@ -1,0 +1,15 @@
+#include "fault.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "out.h"
+
+void fault(const char *what, const void *where)
+{
+    struct out o = out_to_fd(STDERR_FILENO);
+
+    out_put(&o, "ptmalloc: %s: '%p'\n", what, where);
+    out_flush(&o);
+    abort();
+}

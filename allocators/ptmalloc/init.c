@@ -1,0 +1,76 @@
+#include "init.h"
+
+#include <pthread.h>
+#include <sys/auxv.h>
+#include <sys/random.h>
+
+#include "arena.h"
+#include "fastbin.h"
+#include "heap.h"
+#include "knobs.h"
+#include "os.h"
+#include "tcache.h"
+
+static bool ready;
+static struct lock ready_lock;
+static pthread_key_t thread_end;
+
+/*
+ * In a fork, every lock is taken in the parent, so that the child finds no arena half changed.
+ * Handlers run in reverse order of registration before the fork and in order after it, and ours
+ * were there first: those of others may allocate.
+ */
+static void before_fork(void)
+{
+    lock_take(&ptm_list_lock);
+    for (struct arena *a = &ptm_main_arena; a; a = arena_next(a))
+        lock_take(&a->lock);
+}
+
+static void after_fork_in_parent(void)
+{
+    for (struct arena *a = &ptm_main_arena; a; a = arena_next(a))
+        lock_drop(&a->lock);
+    lock_drop(&ptm_list_lock);
+}
+
+static void after_fork_in_child(void)
+{
+    struct arena *mine = ptm_tcache.arena;
+
+    arena_after_fork(ptm_tcache.state == TCACHE_DEAD ? NULL : mine);
+}
+
+static uintptr_t random_key(void)
+{
+    uintptr_t key = 0;
+
+    if (getrandom(&key, sizeof key, GRND_NONBLOCK) != sizeof key)
+        key = (uintptr_t)__builtin_ia32_rdtsc() * 0x9e3779b97f4a7c15u ^ (uintptr_t)&key << 17;
+    return key ? key : 1;
+}
+
+void init_process(void)
+{
+    if (PTM_LIKELY(__atomic_load_n(&ready, __ATOMIC_ACQUIRE)))
+        return;
+    lock_take(&ready_lock);
+    if (!ready) {
+        ptm_page = getauxval(AT_PAGESZ);
+        ptm_key = random_key();
+        knobs_from_environment();
+        arena_start();
+        tcache_limits();
+        /* Without a destructor a thread's cache would be lost with the thread. */
+        if (pthread_key_create(&thread_end, tcache_end) != 0)
+            ptm_knobs.tcache_count = 0;
+        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+        __atomic_store_n(&ready, true, __ATOMIC_RELEASE);
+    }
+    lock_drop(&ready_lock);
+}
+
+void init_thread(struct tcache *tc)
+{
+    pthread_setspecific(thread_end, tc);
+}

@@ -1,0 +1,354 @@
+/* Documented results, errno and limits of every public function. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ptmalloc.h"
+
+/* The compiler knows what malloc does with absurd sizes; this hides them from it. */
+static volatile size_t huge = SIZE_MAX;
+
+#define ASSERT_REFUSED(call, error)     \
+    do {                                \
+        errno = 0;                      \
+        assert_null(call);              \
+        assert_int_equal(errno, error); \
+    } while (0)
+
+static void test_limits(void **state)
+{
+    char *p = ptm_malloc(10);
+
+    (void)state;
+    strcpy(p, "unharmed");
+    ASSERT_REFUSED(ptm_malloc(huge), ENOMEM);
+    ASSERT_REFUSED(ptm_malloc(huge / 2 + 1), ENOMEM);
+    ASSERT_REFUSED(ptm_malloc(huge / 2 - 64), ENOMEM);
+    ASSERT_REFUSED(ptm_calloc(huge / 2, 3), ENOMEM);
+    ASSERT_REFUSED(ptm_calloc(huge, 1), ENOMEM);
+    ASSERT_REFUSED(ptm_realloc(p, huge), ENOMEM);
+    ASSERT_REFUSED(ptm_realloc(p, huge / 2 - 64), ENOMEM);
+    ASSERT_REFUSED(ptm_reallocarray(p, huge / 2, 3), ENOMEM);
+    ASSERT_REFUSED(ptm_memalign(4096, huge - 4096), ENOMEM);
+    ASSERT_REFUSED(ptm_memalign(huge / 2 + 1, 16), ENOMEM);
+    ASSERT_REFUSED(ptm_pvalloc(huge), ENOMEM);
+    ASSERT_REFUSED(ptm_pvalloc(huge / 2), ENOMEM);
+    ASSERT_REFUSED(ptm_valloc(huge), ENOMEM);
+    assert_string_equal(p, "unharmed");
+    ptm_free(p);
+    assert_int_equal(ptm_check(), 0);
+}
+
+static void test_bad_alignment(void **state)
+{
+    static char there;
+    void *p = &there;
+
+    (void)state;
+    ASSERT_REFUSED(ptm_aligned_alloc(24, 100), EINVAL);
+    ASSERT_REFUSED(ptm_aligned_alloc(0, 100), EINVAL);
+    ASSERT_REFUSED(ptm_memalign(huge, 100), EINVAL);
+    errno = 0;
+    assert_int_equal(ptm_posix_memalign(&p, 0, 100), EINVAL);
+    assert_int_equal(ptm_posix_memalign(&p, 4, 100), EINVAL);
+    assert_int_equal(ptm_posix_memalign(&p, 24, 100), EINVAL);
+    assert_int_equal(ptm_posix_memalign(&p, 64, huge), ENOMEM);
+    assert_ptr_equal(p, &there);
+    assert_int_equal(errno, 0);
+    /* As in the original, memalign takes the next power of two. */
+    p = ptm_memalign(48, 100);
+    assert_int_equal((uintptr_t)p % 64, 0);
+    ptm_free(p);
+}
+
+static void test_alignment(void **state)
+{
+    (void)state;
+    for (size_t align = 8; align <= (size_t)8 << 20; align *= 2) {
+        for (size_t bytes = 1; bytes < 300000; bytes = bytes * 7 + 3) {
+            void *p = NULL, *q = ptm_aligned_alloc(align, bytes);
+
+            assert_int_equal(ptm_posix_memalign(&p, align, bytes), 0);
+            assert_int_equal((uintptr_t)p % align, 0);
+            assert_int_equal((uintptr_t)q % align, 0);
+            memset(p, 1, bytes);
+            memset(q, 2, bytes);
+            q = ptm_realloc(q, bytes + 100);
+            assert_int_equal(*(char *)q, 2);
+            ptm_free(p);
+            ptm_free(q);
+        }
+    }
+    assert_int_equal(ptm_check(), 0);
+}
+
+static void test_pages(void **state)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    void *p = ptm_valloc(100), *q = ptm_pvalloc(100);
+
+    (void)state;
+    assert_int_equal((uintptr_t)p % page, 0);
+    assert_int_equal((uintptr_t)q % page, 0);
+    assert_true(ptm_malloc_usable_size(q) >= page);
+    ptm_free(p);
+    ptm_free(q);
+}
+
+static void test_small_answers(void **state)
+{
+    char *p = ptm_malloc(0), *q = ptm_malloc(0);
+
+    (void)state;
+    assert_non_null(p);
+    assert_ptr_not_equal(p, q);
+    assert_null(ptm_realloc(p, 0));
+    ptm_free(q);
+    errno = 77;
+    ptm_free(NULL);
+    ptm_free(ptm_malloc((size_t)1 << 20));
+    ptm_free(ptm_malloc(100));
+    assert_int_equal(errno, 77);
+    assert_int_equal(ptm_malloc_usable_size(NULL), 0);
+    p = ptm_realloc(NULL, 24);
+    assert_int_equal(ptm_malloc_usable_size(p), 24);
+    ptm_free(p);
+}
+
+/*
+ * The requests that share a chunk size are those of the original: 24 bytes, then 16 more each
+ * time.
+ */
+static void test_usable_size(void **state)
+{
+    (void)state;
+    for (size_t bytes = 0; bytes < 100000; bytes += 1 + bytes / 16) {
+        size_t chunk = (bytes + 8 + 15) / 16 * 16;
+        void *p = ptm_malloc(bytes);
+
+        assert_in_range(ptm_malloc_usable_size(p), (chunk < 32 ? 32 : chunk) - 8, chunk + 24);
+        ptm_free(p);
+    }
+}
+
+static void test_calloc_clears_used_memory(void **state)
+{
+    (void)state;
+    for (size_t bytes = 16; bytes < (size_t)3 << 20; bytes = bytes * 3 + 8) {
+        unsigned char *p = ptm_malloc(bytes);
+
+        memset(p, 0xff, bytes);
+        ptm_free(p);
+        p = ptm_calloc(1, bytes);
+        for (size_t i = 0; i < bytes; i++)
+            assert_int_equal(p[i], 0);
+        ptm_free(p);
+    }
+}
+
+static void test_mapped(void **state)
+{
+    size_t before = ptm_mallinfo2().hblks;
+    char *p;
+
+    (void)state;
+    assert_int_equal(ptm_mallopt(M_MMAP_THRESHOLD, 128 << 10), 1);
+    ptm_malloc_trim(0);
+    p = ptm_malloc((size_t)40 << 20);
+    assert_int_equal(ptm_mallinfo2().hblks, before + 1);
+    assert_true(ptm_mallinfo2().hblkhd >= (size_t)40 << 20);
+    p[0] = 'a';
+    p[((size_t)40 << 20) - 1] = 'z';
+    p = ptm_realloc(p, (size_t)90 << 20);
+    assert_int_equal(p[0], 'a');
+    assert_int_equal(p[((size_t)40 << 20) - 1], 'z');
+    p = ptm_realloc(p, (size_t)2 << 20);
+    assert_int_equal(p[0], 'a');
+    p = ptm_realloc(p, 100);
+    assert_int_equal(p[0], 'a');
+    ptm_free(p);
+    assert_int_equal(ptm_mallinfo2().hblks, before);
+}
+
+static void test_mallopt(void **state)
+{
+    (void)state;
+    assert_int_equal(ptm_mallopt(M_MXFAST, 161), 0);
+    assert_int_equal(ptm_mallopt(M_MXFAST, -1), 0);
+    assert_int_equal(ptm_mallopt(M_MXFAST, 0), 1);
+    assert_int_equal(ptm_check(), 0);
+    assert_int_equal(ptm_mallopt(M_MXFAST, 160), 1);
+    assert_int_equal(ptm_mallopt(M_MXFAST, 128), 1);
+    assert_int_equal(ptm_mallopt(M_TRIM_THRESHOLD, 1 << 20), 1);
+    assert_int_equal(ptm_mallopt(M_TOP_PAD, 4096), 1);
+    assert_int_equal(ptm_mallopt(M_MMAP_THRESHOLD, (32 << 20) + 1), 0);
+    assert_int_equal(ptm_mallopt(M_MMAP_THRESHOLD, 1 << 20), 1);
+    assert_int_equal(ptm_mallopt(M_MMAP_MAX, 100), 1);
+    assert_int_equal(ptm_mallopt(M_CHECK_ACTION, 3), 1);
+    assert_int_equal(ptm_mallopt(M_ARENA_TEST, 0), 0);
+    assert_int_equal(ptm_mallopt(M_ARENA_TEST, 2), 1);
+    assert_int_equal(ptm_mallopt(M_ARENA_MAX, 0), 0);
+    assert_int_equal(ptm_mallopt(M_ARENA_MAX, 16), 1);
+    assert_int_equal(ptm_mallopt(M_NLBLKS, 1), 1);
+    assert_int_equal(ptm_mallopt(M_GRAIN, 1), 1);
+    assert_int_equal(ptm_mallopt(M_KEEP, 1), 1);
+}
+
+static void test_perturb(void **state)
+{
+    unsigned char *p;
+
+    (void)state;
+    assert_int_equal(ptm_mallopt(M_PERTURB, 0x55), 1);
+    p = ptm_malloc(200);
+    for (size_t i = 0; i < 200; i++)
+        assert_int_equal(p[i], 0x55 ^ 0xff);
+    ptm_free(p);
+    /* The links of the free list overwrite the start, nothing overwrites the rest. */
+    for (size_t i = 48; i < 180; i++)
+        assert_int_equal(p[i], 0x55);
+    p = ptm_calloc(1, 200);
+    for (size_t i = 0; i < 200; i++)
+        assert_int_equal(p[i], 0);
+    ptm_free(p);
+    assert_int_equal(ptm_mallopt(M_PERTURB, 0), 1);
+    p = ptm_malloc(200);
+    ptm_free(p);
+    assert_int_equal(ptm_check(), 0);
+}
+
+static void test_trim(void **state)
+{
+    static char *kept[2000];
+    struct mallinfo2 before, after;
+
+    (void)state;
+    for (size_t i = 0; i < 2000; i++)
+        memset(kept[i] = ptm_malloc(5000), 1, 5000);
+    for (size_t i = 0; i < 2000; i++)
+        if (i % 100)
+            ptm_free(kept[i]);
+    before = ptm_mallinfo2();
+    assert_int_equal(ptm_malloc_trim(0), 1);
+    after = ptm_mallinfo2();
+    assert_true(after.arena <= before.arena);
+    for (size_t i = 0; i < 2000; i += 100) {
+        assert_int_equal(kept[i][4999], 1);
+        ptm_free(kept[i]);
+    }
+    assert_int_equal(ptm_malloc_trim(0), 1);
+    assert_true(ptm_mallinfo2().arena < before.arena / 2);
+    assert_int_equal(ptm_check(), 0);
+}
+
+static void test_mallinfo(void **state)
+{
+    struct mallinfo2 before = ptm_mallinfo2(), after;
+    struct mallinfo narrow;
+    void *p = ptm_malloc(50000);
+
+    (void)state;
+    after = ptm_mallinfo2();
+    narrow = ptm_mallinfo();
+    assert_in_range(after.uordblks - before.uordblks, 50000, 50064);
+    assert_int_equal(after.arena, after.uordblks + after.fordblks);
+    assert_int_equal(narrow.arena, after.arena);
+    assert_int_equal(narrow.uordblks, after.uordblks);
+    assert_true(after.keepcost <= after.fordblks);
+    ptm_free(p);
+    assert_int_equal(ptm_mallinfo2().uordblks, before.uordblks);
+}
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+
+    for (; (text = strstr(text, word)) != NULL; text++)
+        n++;
+    return n;
+}
+
+static void test_malloc_info(void **state)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *stream = open_memstream(&text, &bytes);
+    void *p = ptm_malloc(3000), *q = ptm_malloc(3000);
+
+    (void)state;
+    ptm_free(p);
+    assert_int_equal(ptm_malloc_info(1, stream), EINVAL);
+    assert_int_equal(ptm_malloc_info(0, stream), 0);
+    fclose(stream);
+    assert_int_equal(strncmp(text, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n", 40), 0);
+    assert_non_null(strstr(text, "<total type=\"mmap\" count=\""));
+    assert_int_equal(count(text, "<heap nr"), count(text, "</heap>"));
+    assert_int_equal(count(text, "<sizes>"), count(text, "</sizes>"));
+    assert_string_equal(text + bytes - 10, "</malloc>\n");
+    free(text);
+    ptm_free(q);
+}
+
+static size_t number_after(const char *text, const char *word)
+{
+    const char *at = strstr(text, word);
+
+    assert_non_null(at);
+    return strtoul(at + strlen(word), NULL, 10);
+}
+
+/* Every byte of every heap is in the dump's map once. */
+static void test_dump(void **state)
+{
+    static char text[1 << 20];
+    FILE *file = tmpfile();
+    void *p[50];
+    size_t bytes = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 50; i++)
+        p[i] = ptm_malloc(i * 100);
+    for (size_t i = 0; i < 50; i += 2)
+        ptm_free(p[i]);
+    ptm_dump(fileno(file));
+    for (size_t i = 1; i < 50; i += 2)
+        ptm_free(p[i]);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    for (const char *at = text; (at = strstr(at, "\nchunk ")) != NULL; at++)
+        bytes += number_after(at, " size ");
+    assert_non_null(strstr(text, "state top"));
+    assert_non_null(strstr(text, "state used"));
+    assert_non_null(strstr(text, "state cached"));
+    /* What the chunks leave is the heap's header. */
+    assert_in_range(number_after(text, " system ") - bytes, 16, 128);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_bad_alignment),
+        cmocka_unit_test(test_alignment),
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_small_answers),
+        cmocka_unit_test(test_usable_size),
+        cmocka_unit_test(test_calloc_clears_used_memory),
+        cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_mallinfo),
+        cmocka_unit_test(test_malloc_info),
+        cmocka_unit_test(test_dump),
+        cmocka_unit_test(test_mallopt),
+        cmocka_unit_test(test_perturb),
+        cmocka_unit_test(test_trim),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,268 @@
+/*
+ * Threads that are born, die and free each other's memory; destructors that free after the cache
+ * is gone; fork while others allocate.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "model.h"
+#include "ptmalloc.h"
+
+#define THREADS 4
+
+static void start(pthread_t *t, void *(*body)(void *), void *arg)
+{
+    assert_int_equal(pthread_create(t, NULL, body, arg), 0);
+}
+
+/* A post box of blocks: whoever finds a full slot frees it, whoever finds an empty one fills it. */
+#define BOXES 512
+static _Atomic(unsigned char *) box[BOXES];
+
+static void post(uint64_t *random, size_t max_bytes)
+{
+    size_t bytes, slot;
+    unsigned char *mine, *theirs;
+
+    *random = *random * 6364136223846793005u + 1442695040888963407u;
+    slot = *random >> 33 & (BOXES - 1);
+    bytes = 2 + (*random >> 42) % max_bytes;
+    mine = ptm_malloc(bytes);
+    if (!mine)
+        abort();
+    /* The block says how to verify itself. */
+    mine[0] = mine[bytes - 1] = (unsigned char)slot;
+    theirs = atomic_exchange(&box[slot], mine);
+    if (theirs && theirs[0] != (unsigned char)slot)
+        model_fail("a block in the post changed", NULL);
+    ptm_free(theirs);
+}
+
+static void empty_boxes(void)
+{
+    for (size_t i = 0; i < BOXES; i++)
+        ptm_free(atomic_exchange(&box[i], NULL));
+}
+
+static void *post_many(void *seed)
+{
+    uint64_t random = (uintptr_t)seed;
+
+    for (int i = 0; i < 40000; i++)
+        post(&random, i % 16 ? 900 : 20000);
+    return NULL;
+}
+
+static void test_remote_frees(void **state)
+{
+    pthread_t t[THREADS];
+
+    (void)state;
+    for (size_t i = 0; i < THREADS; i++)
+        start(&t[i], post_many, (void *)(i + 1));
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(ptm_check(), 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(t[i], NULL);
+    empty_boxes();
+    assert_int_equal(ptm_check(), 0);
+}
+
+static void *post_some(void *seed)
+{
+    uint64_t random = (uintptr_t)seed;
+
+    for (int i = 0; i < 300; i++)
+        post(&random, 2000);
+    return NULL;
+}
+
+static size_t arenas(void)
+{
+    char *text = NULL, *at;
+    size_t bytes, n = 0;
+    FILE *stream = open_memstream(&text, &bytes);
+
+    ptm_malloc_info(0, stream);
+    fclose(stream);
+    for (at = text; (at = strstr(at, "<heap nr")) != NULL; at++)
+        n++;
+    free(text);
+    return n;
+}
+
+/* Hundreds of threads in turn need no more arenas than lived at once, and lose nothing. */
+static void test_births_and_deaths(void **state)
+{
+    size_t before = arenas(), used;
+
+    (void)state;
+    for (uintptr_t round = 0; round < 150; round++) {
+        pthread_t t[THREADS];
+
+        for (size_t i = 0; i < THREADS; i++)
+            start(&t[i], post_some, (void *)(round * THREADS + i + 1));
+        for (size_t i = 0; i < THREADS; i++)
+            pthread_join(t[i], NULL);
+    }
+    assert_true(arenas() <= (before > THREADS + 1 ? before : THREADS + 1));
+    empty_boxes();
+    ptm_malloc_trim(0);
+    assert_int_equal(ptm_check(), 0);
+    used = ptm_mallinfo2().uordblks;
+    /* Headers of heaps and arenas, and what this test's own thread still caches. */
+    assert_in_range(used, 0, 64 << 10);
+}
+
+static pthread_key_t late_key;
+static atomic_int late_runs;
+
+/* Runs again and again, so that some runs come after the cache's own destructor. */
+static void late(void *memory)
+{
+    void *more = ptm_malloc(100);
+
+    ptm_free(memory);
+    ptm_free(ptm_calloc(1, 5000));
+    if (atomic_fetch_add(&late_runs, 1) % 4 == 3)
+        ptm_free(more);
+    else
+        pthread_setspecific(late_key, more);
+}
+
+static void *leave_late(void *unused)
+{
+    (void)unused;
+    pthread_setspecific(late_key, ptm_malloc(64));
+    return ptm_malloc(32);
+}
+
+static void test_destructors_after_the_cache(void **state)
+{
+    (void)state;
+    pthread_key_create(&late_key, late);
+    for (int i = 0; i < 50; i++) {
+        pthread_t t;
+        void *left;
+
+        start(&t, leave_late, NULL);
+        pthread_join(t, &left);
+        ptm_free(left);
+    }
+    assert_int_equal(late_runs, 200);
+    assert_int_equal(ptm_check(), 0);
+}
+
+static atomic_bool stop;
+
+static void *post_until_stopped(void *seed)
+{
+    uint64_t random = (uintptr_t)seed;
+
+    while (!stop)
+        post(&random, 3000);
+    return NULL;
+}
+
+/* The child finds every lock free and every heap whole, and can allocate and start threads. */
+static void child_works(void)
+{
+    pthread_t t;
+    uint64_t random = 99;
+
+    alarm(20);
+    if (ptm_check() != 0)
+        _exit(1);
+    for (int i = 0; i < 2000; i++)
+        post(&random, 3000);
+        /* TSan cannot follow a child of a threaded process that starts threads. */
+#ifndef __SANITIZE_THREAD__
+    if (pthread_create(&t, NULL, post_some, (void *)5) != 0 || pthread_join(t, NULL) != 0)
+        _exit(2);
+#else
+    (void)t;
+#endif
+    _exit(ptm_check() == 0 ? 0 : 3);
+}
+
+static void test_fork_while_others_allocate(void **state)
+{
+    pthread_t t[THREADS];
+
+    (void)state;
+    stop = false;
+    for (size_t i = 0; i < THREADS; i++)
+        start(&t[i], post_until_stopped, (void *)(i + 1));
+    for (int i = 0; i < 40; i++) {
+        pid_t child = fork();
+        int status;
+
+        if (child == 0)
+            child_works();
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    stop = true;
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(t[i], NULL);
+    empty_boxes();
+    assert_int_equal(ptm_check(), 0);
+}
+
+/* A queue from one thread to another: what the second frees comes back without growing the heap. */
+static void *consume(void *queue)
+{
+    _Atomic(void *) *slot = queue;
+
+    for (size_t i = 0; i < 200000; i++) {
+        void *p;
+
+        while ((p = atomic_exchange(&slot[i % 1024], NULL)) == NULL)
+            ;
+        ptm_free(p);
+    }
+    return NULL;
+}
+
+static void test_producer_and_consumer(void **state)
+{
+    static _Atomic(void *) queue[1024];
+    size_t before = ptm_mallinfo2().arena;
+    pthread_t t;
+
+    (void)state;
+    start(&t, consume, queue);
+    for (size_t i = 0; i < 200000; i++) {
+        void *p = ptm_malloc(i % 3 ? 64 : 2000), *empty;
+
+        do
+            empty = NULL;
+        while (!atomic_compare_exchange_weak(&queue[i % 1024], &empty, p));
+    }
+    pthread_join(t, NULL);
+    /* 1,024 blocks live, a few hundred KiB parked; 150 MB passed through. */
+    assert_in_range(ptm_mallinfo2().arena, 0, before + (6 << 20));
+    assert_int_equal(ptm_check(), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_births_and_deaths),
+        cmocka_unit_test(test_remote_frees),
+        cmocka_unit_test(test_destructors_after_the_cache),
+        cmocka_unit_test(test_producer_and_consumer),
+        cmocka_unit_test(test_fork_while_others_allocate),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
