@@ -16,7 +16,7 @@ struct ptm_knobs ptm_knobs = {
     .mmap_threshold = PTM_MMAP_THRESHOLD_MIN,
     .mmap_max = 65536,
     .trim_threshold = (size_t)128 << 10,
-    .top_pad = (size_t)128 << 10,
+    .top_pad = (size_t)32 << 10,
     .fastbin_max = 128,
     .epoch = 1,
 };

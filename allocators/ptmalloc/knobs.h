@@ -18,8 +18,10 @@ struct ptm_knobs {
     size_t mmap_threshold; /* requests from here on may get mappings of their own, bytes */
     size_t mmap_max;       /* such mappings at a time */
     size_t trim_threshold; /* top chunk from which memory is returned, bytes */
-    size_t top_pad;        /* asked of the system beyond what is needed, bytes */
-    size_t fastbin_max;    /* largest chunk whose fast bin is not bounded, bytes; 0: no fast bins */
+    size_t top_pad; /* asked of the system beyond what is needed, bytes; a quarter of glibc's: what
+                       is parked gets merged before an arena grows, so that growing in small
+                       steps reuses memory that larger ones leave behind */
+    size_t fastbin_max; /* largest chunk whose fast bin is not bounded, bytes; 0: no fast bins */
     size_t perturb; /* low byte: free memory is filled with it, new memory with its complement */
     bool fixed;     /* a threshold was set by hand: do not adapt them */
     uint32_t epoch; /* changes whenever thread caches have to set themselves up anew */
