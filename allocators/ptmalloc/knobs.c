@@ -2,13 +2,14 @@
 
 #include <malloc.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "chunk.h"
-#include "out.h"
+#include "fault.h"
+#include "knob_text.h"
 
 #define VARIABLE "HEAPMARK_PTMALLOC"
+
+const char fault_subject[] = "ptmalloc";
 
 struct ptm_knobs ptm_knobs = {
     .tcache_count = PTM_TCACHE_AUTO,
@@ -21,118 +22,36 @@ struct ptm_knobs ptm_knobs = {
     .epoch = 1,
 };
 
-static const struct knob {
-    const char *name;
-    size_t offset;
-    size_t min;
-    size_t max;
-    bool threshold; /* setting it by hand stops the adaptation */
-} table[] = {
-#define KNOB(name, field, min, max, threshold)                       \
+/* Setting a threshold by hand stops its adaptation. */
+static void fix_thresholds(void *knobs)
+{
+    ((struct ptm_knobs *)knobs)->fixed = true;
+}
+
+static const struct knob table[] = {
+#define KNOB(name, field, min, max, set)                             \
     {                                                                \
-        name, offsetof(struct ptm_knobs, field), min, max, threshold \
+        name, offsetof(struct ptm_knobs, field), min, max, NULL, set \
     }
-    KNOB("arenas", arena_max, 1, 65536, false),
-    KNOB("tcache", tcache_count, 0, 255, false),
-    KNOB("tcache_max", tcache_max, 24, PTM_TCACHE_MAX_REQUEST, false),
-    KNOB("mmap_threshold", mmap_threshold, 1, PTRDIFF_MAX, true),
-    KNOB("mmap_max", mmap_max, 0, INT32_MAX, true),
-    KNOB("trim_threshold", trim_threshold, 0, SIZE_MAX, true),
-    KNOB("top_pad", top_pad, 0, (size_t)1 << 30, true),
-    KNOB("fastbin_max", fastbin_max, 0, PTM_TCACHE_MAX_CHUNK, false),
-    KNOB("perturb", perturb, 0, 255, false),
+    KNOB("arenas", arena_max, 1, 65536, NULL),
+    KNOB("tcache", tcache_count, 0, 255, NULL),
+    KNOB("tcache_max", tcache_max, 24, PTM_TCACHE_MAX_REQUEST, NULL),
+    KNOB("mmap_threshold", mmap_threshold, 1, PTRDIFF_MAX, fix_thresholds),
+    KNOB("mmap_max", mmap_max, 0, INT32_MAX, fix_thresholds),
+    KNOB("trim_threshold", trim_threshold, 0, SIZE_MAX, fix_thresholds),
+    KNOB("top_pad", top_pad, 0, (size_t)1 << 30, fix_thresholds),
+    KNOB("fastbin_max", fastbin_max, 0, PTM_TCACHE_MAX_CHUNK, NULL),
+    KNOB("perturb", perturb, 0, 255, NULL),
+    {0},
 #undef KNOB
 };
-
-#define KNOBS (sizeof table / sizeof table[0])
-
-static const struct knob *knob_named(const char *name, size_t length)
-{
-    for (size_t i = 0; i < KNOBS; i++)
-        if (strlen(table[i].name) == length && memcmp(table[i].name, name, length) == 0)
-            return &table[i];
-    return NULL;
-}
-
-/* A decimal number with an optional k, m or g. False unless all of text..end is one that fits. */
-static bool parse_size(const char *text, const char *end, size_t *value)
-{
-    size_t n = 0;
-    int shift = 0;
-
-    if (text == end)
-        return false;
-    for (; text < end && *text >= '0' && *text <= '9'; text++)
-        if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *text - '0', &n))
-            return false;
-    if (text == end - 1) {
-        char suffix = *text | 0x20;
-
-        shift = suffix == 'k' ? 10 : suffix == 'm' ? 20 : suffix == 'g' ? 30 : 0;
-        if (shift == 0 || n > SIZE_MAX >> shift)
-            return false;
-        text++;
-    }
-    *value = n << shift;
-    return text == end;
-}
-
-static void complain(const char *problem, const char *start, size_t length)
-{
-    struct out o = out_to_fd(STDERR_FILENO);
-    char word[64];
-
-    if (length >= sizeof word)
-        length = sizeof word - 1;
-    memcpy(word, start, length);
-    word[length] = '\0';
-    out_put(&o, "ptmalloc: %s '%s' in " VARIABLE "; knobs are", problem, word);
-    for (size_t i = 0; i < KNOBS; i++)
-        out_put(&o, "%s %s", i ? "," : "", table[i].name);
-    out_put(&o, " (name=number[k|m|g], joined by ':'); using the defaults\n");
-    out_flush(&o);
-}
-
-/* One "name=value" from start to end into `into`. */
-static bool parse_knob(const char *start, const char *end, struct ptm_knobs *into)
-{
-    const char *equals = memchr(start, '=', (size_t)(end - start));
-    size_t name_length = (size_t)((equals ? equals : end) - start);
-    const struct knob *k = knob_named(start, name_length);
-    size_t value;
-
-    if (!k) {
-        complain("unknown knob", start, (size_t)(end - start));
-        return false;
-    }
-    if (!equals || !parse_size(equals + 1, end, &value)) {
-        complain("no number for knob", start, (size_t)(end - start));
-        return false;
-    }
-    if (value < k->min || value > k->max) {
-        complain("value out of range for knob", start, (size_t)(end - start));
-        return false;
-    }
-    *(size_t *)((char *)into + k->offset) = value;
-    into->fixed |= k->threshold;
-    return true;
-}
 
 void knobs_from_environment(void)
 {
     const char *text = secure_getenv(VARIABLE);
-    struct ptm_knobs parsed = ptm_knobs;
 
-    if (!text || !*text)
-        return;
-    for (const char *end;; text = end + 1) {
-        end = strchrnul(text, ':');
-        if (!parse_knob(text, end, &parsed))
-            return;
-        if (*end == '\0')
-            break;
-    }
-    ptm_knobs = parsed;
+    if (text && *text)
+        knob_text_read(text, VARIABLE, table, &ptm_knobs, sizeof ptm_knobs);
 }
 
 /* Thread caches notice a new epoch when they next come to their slow path. */

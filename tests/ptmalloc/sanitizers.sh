@@ -4,8 +4,8 @@ set -eu
 root=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-sources=$(find "$root/allocators/ptmalloc" -name '*.c' ! -name preload.c ! -name 'descriptor*')
-common="-std=gnu17 -g -O1 -D_GNU_SOURCE -fno-strict-aliasing -I$root/allocators/ptmalloc"
+sources=$(find "$root/allocators/ptmalloc" "$root/allocators/common" -name '*.c' ! -name preload.c ! -name 'descriptor*')
+common="-std=gnu17 -g -O1 -D_GNU_SOURCE -fno-strict-aliasing -I$root/allocators/ptmalloc -I$root/allocators/common"
 
 # build NAME FLAGS TEST...
 build() {

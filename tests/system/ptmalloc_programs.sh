@@ -40,7 +40,7 @@ same() {
 
 compile_project() {
     for f in "$root"/allocators/ptmalloc/*.c "$root"/tests/ptmalloc/*.c; do
-        gcc -std=gnu17 -O2 -D_GNU_SOURCE -I"$root/allocators/ptmalloc" -I"$root/harness" -c "$f" \
+        gcc -std=gnu17 -O2 -D_GNU_SOURCE -I"$root/allocators/ptmalloc" -I"$root/allocators/common" -I"$root/harness" -c "$f" \
             -o "$(basename "$f" .c).o" || return 1
     done
 }

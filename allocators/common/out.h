@@ -2,8 +2,8 @@
  * Text without allocation: a small buffer in front of a file descriptor or a stream. Used for
  * faults (where the heap cannot be trusted), for statistics and for dumps.
  */
-#ifndef PTM_OUT_H
-#define PTM_OUT_H
+#ifndef HM_OUT_H
+#define HM_OUT_H
 
 #include <stddef.h>
 #include <stdio.h>

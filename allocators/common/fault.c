@@ -9,7 +9,7 @@ void fault(const char *what, const void *where)
 {
     struct out o = out_to_fd(STDERR_FILENO);
 
-    out_put(&o, "ptmalloc: %s: '%p'\n", what, where);
+    out_put(&o, "%s: %s: '%p'\n", fault_subject, what, where);
     out_flush(&o);
     abort();
 }

@@ -4,8 +4,8 @@
  * While the process has one thread, no atomic instruction is spent: the C library says so in
  * __libc_single_threaded, which can only change between two calls into the allocator.
  */
-#ifndef PTM_LOCK_H
-#define PTM_LOCK_H
+#ifndef HM_LOCK_H
+#define HM_LOCK_H
 
 #include <stdbool.h>
 #include <sys/single_threaded.h>
