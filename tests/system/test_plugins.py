@@ -13,10 +13,21 @@ SOURCE = pathlib.Path(os.environ["HEAPMARK_SOURCE"])
 WORKLOAD = """
 #include "include/workload.h"
 
+static int setup(struct trial *trial)
+{
+    trial_flag(trial, "sample-flag");
+    trial_flag(trial, "sample-flag");
+    return 0;
+}
+
 HM_INLINE void sample(struct worker *w, bool timed)
 {
-    for (uint64_t i = 0; i < w->work; i++)
-        op_free(w, op_calloc(w, 4, 8, timed), timed);
+    for (uint64_t i = 0; i < w->work; i++) {
+        uint64_t begin = sample_begin(w, timed);
+        void *block = calloc(4, 8);
+        sample_end(w, OP_REALLOC, begin);
+        op_free(w, block, timed);
+    }
     w->ops += 2 * w->work;
 }
 WORKLOAD_INSTANCES(sample)
@@ -26,6 +37,7 @@ const struct workload workload_sample = {
     .summary = "a sample",
     .source = "the tests",
     .work_unit = "pairs",
+    .setup = setup,
     .run = sample_plain,
     .run_timed = sample_timed,
 };
@@ -81,9 +93,11 @@ def test_they_are_listed(heapmark):
 
 
 def test_they_run(heapmark, tmp_path):
-    heapmark("run", "sample", "--allocators=sample", "--baseline=none", "--work=100", "--reps=1",
+    heapmark("run", "sample", "--allocators=sample", "--baseline=none", "--work=1000", "--reps=1",
              f"--out={tmp_path}/run")
     with open(tmp_path / "run" / "trials.csv", newline="") as file:
         row, = csv.DictReader(file)
-    assert (row["workload"], row["allocator"], row["status"], row["ops"]) == ("sample", "sample", "ok", "200")
+    assert (row["workload"], row["allocator"], row["status"], row["ops"]) == ("sample", "sample", "ok", "2000")
     assert row["sample_bytes"] == ""  # nobody fills it yet: empty, not 0
+    assert row["flags"] == "sample-flag"
+    assert row["calloc_ns_p50"] == "" and int(row["realloc_ns_p50"]) <= int(row["realloc_ns_max"])

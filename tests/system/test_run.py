@@ -237,6 +237,13 @@ def test_rows_say_what_was_run(tmp_path):
     assert [column["name"] for column in env["columns"]] == list(found[0])
 
 
+def test_an_allocator_may_say_what_it_is(tmp_path):
+    heapmark("run", "pair", "--allocators", f"{FAULTY}/flags.so", "--baseline=none", "--placement=none",
+             "--reps=1", "--work=1000", "--out=run", cwd=tmp_path)
+    row, = rows(tmp_path / "run")
+    assert row["status"] == "ok" and row["flags"] == "unpinned percpu=thread no-rseq"
+
+
 def test_figures_are_plausible(tmp_path):
     """The memory that a workload holds must show, and be gone after a purge."""
     heapmark("run", "batch", "--set", "size=64k", "--set", "count=1000", "--allocators=system", "--reps=1",

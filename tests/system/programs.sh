@@ -1,14 +1,21 @@
 #!/bin/sh
-# ptmalloc_programs.sh LIBRARY ROOT: real programs under preload; what they print and make must be what
-# they print and make without. A program that is not installed is named and passed over.
-# HEAPMARK_PTMALLOC is handed on, so that variants can be tested the same way.
+# programs.sh LIBRARY ROOT [VARIABLE=VALUE...]: real programs under preload; what they print and make
+# must be what they print and make without. A program that is not installed is named and passed over.
+# Each variable makes a variant of the allocator: it is set for another run of the preloaded program.
 set -u
 library=$1
 root=$2
+shift 2
+[ $# -gt 0 ] || set -- HEAPMARK_VARIANT=default
+variants=$* # none holds a space
 work=$(mktemp -d)
-server=
 failed=0
-trap '[ -n "$server" ] && kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
+
+# loaded VARIANT COMMAND...
+loaded() {
+    env LD_PRELOAD="$library" "$@"
+}
 
 have() {
     command -v "$1" >/dev/null && return 0
@@ -16,26 +23,31 @@ have() {
     return 1
 }
 
-# same NAME COMMAND...: runs the command in directories a (plain) and b (preloaded); both must succeed,
-# print the same and leave the same files.
+# same NAME COMMAND...: runs the command in directories a (plain) and b (preloaded, with each variant);
+# all must succeed, print the same and leave the same files.
 same() {
     name=$1
     shift
-    rm -rf "$work/a" "$work/b"
-    mkdir "$work/a" "$work/b"
+    rm -rf "$work/a"
+    mkdir "$work/a"
     (cd "$work/a" && "$@" >out 2>&1) || {
         echo "FAIL: $name: fails without preload, too: $(tail -n 1 "$work/a/out")"
         failed=1
         return
     }
-    (cd "$work/b" && LD_PRELOAD=$library "$@" >out 2>&1)
-    code=$?
-    if [ $code -eq 0 ] && diff -r "$work/a" "$work/b" >"$work/difference" 2>&1; then
-        echo "ok: $name"
-    else
-        echo "FAIL: $name: exit status $code; $(tail -n 1 "$work/b/out"); $(head -n 3 "$work/difference")"
-        failed=1
-    fi
+    for variant in $variants; do
+        rm -rf "$work/b"
+        mkdir "$work/b"
+        (cd "$work/b" && export LD_PRELOAD="$library" "$variant" && "$@" >out 2>&1)
+        code=$?
+        if [ $code -eq 0 ] && diff -r "$work/a" "$work/b" >"$work/difference" 2>&1; then
+            echo "ok: $name ($variant)"
+        else
+            echo "FAIL: $name ($variant): exit status $code; $(tail -n 1 "$work/b/out");" \
+                "$(head -n 3 "$work/difference")"
+            failed=1
+        fi
+    done
 }
 
 compile_project() {
@@ -118,34 +130,33 @@ print(sorted(outs), len(text), zlib.crc32(text.encode()), len(re.findall("x{17,}
 # The names of the tests that were run and passed; times differ from run to run.
 test_python_suite() {
     PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m test -q test_dict test_list \
-        test_set test_json test_re test_bytes test_io test_threading test_zlib test_gc test_weakref \
-        test_array test_struct test_deque >suite.log 2>&1
+        test_set test_json test_re test_bytes test_zlib test_gc test_array test_struct test_deque \
+        >suite.log 2>&1
     status=$?
     [ $status -eq 0 ] || cat suite.log
     rm -f suite.log
     return $status
 }
 
+# Reached by a socket of its own: tests of several libraries may run at once.
 test_redis() {
-    port=$1
-    shift
-    "$@" redis-server --port "$port" --save '' --appendonly no --enable-debug-command yes >"$work/redis.log" 2>&1 &
+    socket=$work/redis.socket
+    "$@" redis-server --port 0 --unixsocket "$socket" --save '' --appendonly no --enable-debug-command yes \
+        >"$work/redis.log" 2>&1 &
     server=$!
+    trap 'kill "$server" 2>/dev/null' EXIT # of the subshell that runs this
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-        redis-cli -p "$port" ping >/dev/null 2>&1 && break
+        redis-cli -s "$socket" ping >/dev/null 2>&1 && break
         sleep 0.3
     done
-    "$@" redis-benchmark -p "$port" -n 20000 -c 20 -d 200 -r 5000 -q -t set,get,lpush,lpop,sadd,hset,mset \
+    "$@" redis-benchmark -s "$socket" -n 20000 -c 20 -d 200 -r 5000 -q -t set,get,lpush,lpop,sadd,hset,mset \
         >/dev/null || return 1
-    redis-cli -p "$port" flushall >/dev/null
+    redis-cli -s "$socket" flushall >/dev/null
     seq 1 20000 | awk '{ print "SET k" $1 " " $1 * $1; print "RPUSH l" $1 % 50 " " $1 }' |
-        redis-cli -p "$port" --pipe >/dev/null || return 1
-    redis-cli -p "$port" debug digest | grep -E '^[0-9a-f]{40}$' || return 1
-    redis-cli -p "$port" shutdown nosave
+        redis-cli -s "$socket" --pipe >/dev/null || return 1
+    redis-cli -s "$socket" debug digest | grep -E '^[0-9a-f]{40}$' || return 1
+    redis-cli -s "$socket" shutdown nosave
     wait "$server"
-    status=$?
-    server=
-    return $status
 }
 
 if have /usr/bin/python3; then
@@ -156,7 +167,7 @@ if have /usr/bin/python3; then
         echo "skip: python3's test suite is not installed"
     fi
 fi
-have gcc && same "gcc: compiles this allocator and its tests" compile_project
+have gcc && same "gcc: compiles an allocator and its tests" compile_project
 have sqlite3 && same "sqlite3" query_database
 have perl && same "perl" run_perl
 have lua5.4 && same "lua5.4" run_lua
@@ -169,25 +180,29 @@ seq 1 2500000 >"$work/data"
 have xz && same "xz with two threads" press xz -1
 have zstd && same "zstd with two threads" press zstd -6
 if have redis-server; then
-    plain=$(test_redis 16379 env) || failed=1
-    loaded=$(test_redis 16380 env LD_PRELOAD="$library")
-    code=$?
-    if [ $code -eq 0 ] && [ "$plain" = "$loaded" ] && [ -n "$plain" ]; then
-        echo "ok: redis-server under redis-benchmark"
-    else
-        echo "FAIL: redis-server: exit status $code, digests '$plain' and '$loaded'"
-        failed=1
-    fi
+    plain=$(test_redis env) || failed=1
+    for variant in $variants; do
+        preloaded=$(test_redis loaded "$variant")
+        code=$?
+        if [ $code -eq 0 ] && [ "$plain" = "$preloaded" ] && [ -n "$plain" ]; then
+            echo "ok: redis-server under redis-benchmark ($variant)"
+        else
+            echo "FAIL: redis-server ($variant): exit status $code, digests '$plain' and '$preloaded'"
+            failed=1
+        fi
+    done
 fi
 if have stress-ng; then
-    if LD_PRELOAD=$library stress-ng --malloc 2 --malloc-ops 60000 --malloc-bytes 64m --malloc-thresh 1m \
-        --malloc-pthreads 2 --verify --timeout 60s >"$work/out" 2>&1 &&
-        LD_PRELOAD=$library stress-ng --malloc 2 --malloc-ops 20000 --malloc-bytes 256m --malloc-touch \
-            --verify --timeout 60s >>"$work/out" 2>&1; then
-        echo "ok: stress-ng malloc stressors"
-    else
-        echo "FAIL: stress-ng: $(tail -n 2 "$work/out")"
-        failed=1
-    fi
+    for variant in $variants; do
+        if loaded "$variant" stress-ng --malloc 2 --malloc-ops 20000 --malloc-bytes 64m --malloc-thresh 1m \
+            --malloc-pthreads 2 --verify --timeout 60s >"$work/out" 2>&1 &&
+            loaded "$variant" stress-ng --malloc 2 --malloc-ops 2000 --malloc-bytes 64m --malloc-touch \
+                --verify --timeout 60s >>"$work/out" 2>&1; then
+            echo "ok: stress-ng malloc stressors ($variant)"
+        else
+            echo "FAIL: stress-ng ($variant): $(tail -n 2 "$work/out")"
+            failed=1
+        fi
+    done
 fi
 exit $failed

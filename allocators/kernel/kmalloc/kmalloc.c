@@ -1,0 +1,202 @@
+/*
+ * kmalloc: general caches of 8 to 8192 bytes, made at their first use, in three types; above, blocks
+ * of pages.
+ */
+#include <string.h>
+
+#include "../slub/slub.h"
+#include "fault.h"
+
+enum kmalloc_type { KMALLOC_NORMAL, KMALLOC_RECLAIM, KMALLOC_DMA, NR_KMALLOC_TYPES };
+
+/* Index 1 and 2 are 96 and 192 bytes, any other n is 2^n. */
+enum { KMALLOC_SHIFT_LOW = 3, KMALLOC_SHIFT_HIGH = 13 };
+
+static struct kmem_cache *kmalloc_caches[NR_KMALLOC_TYPES][KMALLOC_SHIFT_HIGH + 1];
+
+static const char *const names[NR_KMALLOC_TYPES][KMALLOC_SHIFT_HIGH + 1] = {
+#define NAMES(type)                                                                         \
+    {                                                                                       \
+        NULL, type "96", type "192", type "8", type "16", type "32", type "64", type "128", \
+            type "256", type "512", type "1k", type "2k", type "4k", type "8k"              \
+    }
+    NAMES("kmalloc-"),
+    NAMES("kmalloc-rcl-"),
+    NAMES("dma-kmalloc-"),
+#undef NAMES
+};
+
+static const slab_flags_t type_flags[NR_KMALLOC_TYPES] = {0, SLAB_RECLAIM_ACCOUNT, SLAB_CACHE_DMA};
+
+/* `size` is 1 to KMALLOC_MAX_CACHE_SIZE. */
+static inline unsigned kmalloc_index(size_t size)
+{
+    if (size <= 8)
+        return KMALLOC_SHIFT_LOW;
+    if (size > 64 && size <= 96)
+        return 1;
+    if (size > 128 && size <= 192)
+        return 2;
+    return 64 - (unsigned)__builtin_clzl(size - 1);
+}
+
+static unsigned index_size(unsigned index)
+{
+    return index == 1 ? 96 : index == 2 ? 192 : 1u << index;
+}
+
+static inline enum kmalloc_type kmalloc_type(gfp_t gfp)
+{
+    if (likely(!(gfp & (__GFP_DMA | __GFP_RECLAIMABLE))))
+        return KMALLOC_NORMAL;
+    return gfp & __GFP_DMA ? KMALLOC_DMA : KMALLOC_RECLAIM;
+}
+
+static struct kmem_cache *make_cache(enum kmalloc_type type, unsigned index)
+{
+    struct kmem_cache **at = &kmalloc_caches[type][index];
+    unsigned size = index_size(index);
+
+    slub_start();
+    lock_take(&slab_mutex);
+    if (!*at)
+        __atomic_store_n(at,
+                         create_cache(names[type][index], size,
+                                      size & (size - 1) || size > PAGE_SIZE ? 8 : size,
+                                      type_flags[type] | SLAB_NO_MERGE, 0, size, NULL),
+                         __ATOMIC_RELEASE);
+    lock_drop(&slab_mutex);
+    return *at;
+}
+
+static inline struct kmem_cache *kmalloc_slab(size_t size, gfp_t gfp)
+{
+    unsigned index = kmalloc_index(size);
+    enum kmalloc_type type = kmalloc_type(gfp);
+    struct kmem_cache *s = __atomic_load_n(&kmalloc_caches[type][index], __ATOMIC_ACQUIRE);
+
+    return likely(s != NULL) ? s : make_cache(type, index);
+}
+
+static void *kmalloc_large(size_t size, gfp_t gfp, int node)
+{
+    struct page *page;
+    unsigned order = 0;
+
+    if (size > KMALLOC_MAX_SIZE)
+        return NULL;
+    slub_start();
+    while ((PAGE_SIZE << order) < size)
+        order++;
+    page = alloc_pages_node(node, gfp | __GFP_COMP, order);
+    return page ? page_address(page) : NULL;
+}
+
+void *kmalloc(size_t size, gfp_t gfp)
+{
+    struct kmem_cache *s;
+
+    if (unlikely(size > KMALLOC_MAX_CACHE_SIZE))
+        return kmalloc_large(size, gfp, NUMA_NO_NODE);
+    if (unlikely(size == 0))
+        return ZERO_SIZE_PTR;
+    s = kmalloc_slab(size, gfp);
+    return likely(s != NULL) ? kmem_cache_alloc(s, gfp) : NULL;
+}
+
+void *kmalloc_node(size_t size, gfp_t gfp, int node)
+{
+    struct kmem_cache *s;
+
+    if (size > KMALLOC_MAX_CACHE_SIZE)
+        return kmalloc_large(size, gfp, node);
+    if (size == 0)
+        return ZERO_SIZE_PTR;
+    s = kmalloc_slab(size, gfp);
+    return s ? kmem_cache_alloc_node(s, gfp, node) : NULL;
+}
+
+void *kzalloc(size_t size, gfp_t gfp)
+{
+    return kmalloc(size, gfp | __GFP_ZERO);
+}
+
+/* The block of pages that starts at `object`, or the end of the process. */
+static struct page *large_page(const void *object, const char *function)
+{
+    size_t frame;
+    unsigned state;
+
+    if (!in_page_pool(object))
+        fault(function, object);
+    frame = virt_to_frame(object);
+    state = frame_state(frame);
+    if (!frame_is_used(state))
+        fault("kfree: freed before, or never allocated", object);
+    if (frame_head(frame, state) != frame || (uintptr_t)object % PAGE_SIZE)
+        fault("kfree: pointer into the middle of an object", object);
+    return frame_to_page(frame);
+}
+
+static __attribute__((noinline)) void kfree_slow(void *object)
+{
+    struct slab *slab;
+
+    if (ZERO_OR_NULL_PTR(object))
+        return;
+    slab = slab_of(object);
+    if (likely(slab != NULL)) {
+        slab_free_slow(slab->slab_cache, slab, object);
+    } else {
+        struct page *page = large_page(object, "kfree: not from kmalloc");
+
+        __free_pages(page, page_order(page));
+    }
+}
+
+void kfree(const void *object)
+{
+    size_t frame = virt_to_frame(object);
+
+    if (likely(frame < slub_fast_frames) && percpu_put_fast(slab_cells[frame], (void *)object))
+        return;
+    kfree_slow((void *)object);
+}
+
+size_t ksize(const void *object)
+{
+    struct slab *slab;
+
+    if (ZERO_OR_NULL_PTR(object))
+        return 0;
+    slab = slab_of(object);
+    if (slab) {
+        const struct kmem_cache *s = slab->slab_cache;
+
+        check_object(s, slab, object, "ksize: pointer into the middle of an object");
+        return s->ctor ? s->inuse : s->size;
+    }
+    return PAGE_SIZE << page_order(large_page(object, "ksize: not from kmalloc"));
+}
+
+void *krealloc(const void *object, size_t size, gfp_t gfp)
+{
+    size_t old;
+    void *new;
+
+    if (size == 0) {
+        kfree(object);
+        return ZERO_SIZE_PTR;
+    }
+    if (ZERO_OR_NULL_PTR(object))
+        return kmalloc(size, gfp);
+    old = ksize(object);
+    if (old >= size)
+        return (void *)object;
+    new = kmalloc(size, gfp);
+    if (!new)
+        return NULL;
+    memcpy(new, object, old);
+    kfree(object);
+    return new;
+}

@@ -1,0 +1,152 @@
+/*
+ * The interface for programs: pages, object caches, kmalloc, vmalloc, under the kernel's names and
+ * with the kernel's signatures. Everything here is exported by libhm_slub.so.
+ *
+ * Unless a function says otherwise: any thread may call it at any time, it returns NULL when memory
+ * is short in the sense of its gfp_t (see types.h), and a pointer that was not handed out, or was
+ * given back before, ends the process with one line on standard error.
+ */
+#ifndef KMEM_H
+#define KMEM_H
+
+#include "types.h"
+
+/* ---- Object caches -------------------------------------------------------------------------- */
+
+struct kmem_cache;
+
+typedef unsigned slab_flags_t;
+
+#define SLAB_HWCACHE_ALIGN  0x0001u /* objects start on cache lines (fractions for small ones) */
+#define SLAB_PANIC          0x0002u /* creation ends the process rather than return NULL */
+#define SLAB_RECLAIM_ACCOUNT 0x0004u /* its pages are __GFP_RECLAIMABLE */
+#define SLAB_CACHE_DMA      0x0008u /* its pages come from the DMA zone */
+#define SLAB_NO_MERGE       0x0010u /* never shares slabs with another cache */
+#define SLAB_ACCOUNT        0x0020u /* accepted: there is no memory accounting by group */
+#define SLAB_NO_SHEAVES     0x0040u /* every call works on the slabs */
+
+/*
+ * A cache of objects of `size` bytes (1 to 4 MiB), aligned to `align` (a power of two up to the page
+ * size; 0: as the machine wants). `ctor` is called once for each object when its slab is made, not
+ * on each allocation: an object is given back in its constructed state. NULL: bad arguments, no
+ * memory, or no more cells (some 2,000 caches divided by the nodes). A cache compatible with an
+ * existing one is merged with it and returned, unless there is a constructor. `name` is copied, up
+ * to 31 characters.
+ */
+struct kmem_cache *kmem_cache_create(const char *name, unsigned size, unsigned align,
+                                     slab_flags_t flags, void (*ctor)(void *)) KMEM_API;
+/* Bytes useroffset..+usersize of an object may be copied to and from users: recorded, not merged. */
+struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned size, unsigned align,
+                                              slab_flags_t flags, unsigned useroffset,
+                                              unsigned usersize, void (*ctor)(void *)) KMEM_API;
+
+/*
+ * Gives the cache up. With objects still live it refuses, names them on standard error, and the
+ * cache goes on; nobody else may use the cache at the time. NULL is ignored.
+ */
+void kmem_cache_destroy(struct kmem_cache *s) KMEM_API;
+
+void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp) KMEM_API __attribute__((malloc));
+/* From `node`, if there is memory; with __GFP_THISNODE from nowhere else. */
+void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node) KMEM_API
+    __attribute__((malloc));
+void *kmem_cache_zalloc(struct kmem_cache *s, gfp_t gfp) KMEM_API __attribute__((malloc));
+void kmem_cache_free(struct kmem_cache *s, void *object) KMEM_API;
+
+/* All `count` objects into `p`, or none: count or 0. */
+int kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **p) KMEM_API;
+/* `s` NULL: objects of any cache. */
+void kmem_cache_free_bulk(struct kmem_cache *s, size_t count, void **p) KMEM_API;
+
+/* Gives back what is free: CPU lists, sheaves, empty slabs. 0: no slab is left; else 1. */
+int kmem_cache_shrink(struct kmem_cache *s) KMEM_API;
+
+unsigned kmem_cache_size(struct kmem_cache *s) KMEM_API;
+
+/* The caches in the format of /proc/slabinfo; with the knob stats=1 followed by their counts. */
+void kmem_slabinfo(int fd) KMEM_API;
+
+/* ---- kmalloc -------------------------------------------------------------------------------- */
+
+#define KMALLOC_MAX_CACHE_SIZE 8192u
+#define KMALLOC_MAX_SIZE       MAX_ORDER_BYTES
+
+/* What kmalloc(0) returns: not NULL, not to be touched, may be freed. */
+#define ZERO_SIZE_PTR      ((void *)16)
+#define ZERO_OR_NULL_PTR(x) ((uintptr_t)(x) <= (uintptr_t)ZERO_SIZE_PTR)
+
+/* NULL above KMALLOC_MAX_SIZE. Powers of two are aligned to their size, all else to 8. */
+void *kmalloc(size_t size, gfp_t gfp) KMEM_API __attribute__((malloc));
+void *kzalloc(size_t size, gfp_t gfp) KMEM_API __attribute__((malloc));
+void *kmalloc_node(size_t size, gfp_t gfp, int node) KMEM_API __attribute__((malloc));
+/* size 0 frees and returns ZERO_SIZE_PTR; on NULL the old object is untouched. */
+void *krealloc(const void *object, size_t size, gfp_t gfp) KMEM_API;
+/* Also objects of kmem_cache_alloc(). NULL and ZERO_SIZE_PTR are ignored. */
+void kfree(const void *object) KMEM_API;
+/* Bytes that may be used. */
+size_t ksize(const void *object) KMEM_API;
+
+/* ---- Pages ---------------------------------------------------------------------------------- */
+
+struct page;
+
+/*
+ * 2^order pages (order 0 to 10) in a row, aligned to their size; by address or by page structure.
+ * Freed by the call of the same kind, with the same order. Addresses of __GFP_HIGHMEM pages are
+ * usable, too; only such pages can be mapped by vmap() (where the whole pool lies in memfds: all).
+ */
+unsigned long __get_free_pages(gfp_t gfp, unsigned order) KMEM_API;
+unsigned long get_zeroed_page(gfp_t gfp) KMEM_API;
+/* 0 is ignored. */
+void free_pages(unsigned long address, unsigned order) KMEM_API;
+
+/* As functions for programs; inside, alloc_pages() and virt_to_page() are inline. */
+struct page *kmem_alloc_pages(gfp_t gfp, unsigned order) KMEM_API;
+void kmem_free_pages(struct page *page, unsigned order) KMEM_API;
+struct page *kmem_virt_to_page(const void *address) KMEM_API;
+void *kmem_page_address(const struct page *page) KMEM_API;
+
+/* ---- vmalloc -------------------------------------------------------------------------------- */
+
+typedef int pgprot_t; /* PROT_READ and so on, of sys/mman.h */
+
+#define PAGE_KERNEL    3 /* PROT_READ | PROT_WRITE */
+#define PAGE_KERNEL_RO 1
+#define VM_MAP         4ul
+
+/*
+ * `size` bytes, rounded up to pages, in one piece of addresses that may lie in scattered page frames,
+ * with an unmapped guard page behind. NULL: size 0, more than there is memory at all, or memory,
+ * addresses or mappings are short. Not for contexts that cannot wait: __vmalloc() with such flags
+ * returns NULL. The memory is copied for a forked child by the parent's fork(), whatever its size.
+ */
+void *vmalloc(size_t size) KMEM_API __attribute__((malloc));
+void *vzalloc(size_t size) KMEM_API __attribute__((malloc));
+void *vmalloc_node(size_t size, int node) KMEM_API __attribute__((malloc));
+void *vzalloc_node(size_t size, int node) KMEM_API __attribute__((malloc));
+void *__vmalloc(size_t size, gfp_t gfp) KMEM_API __attribute__((malloc));
+/* NULL is ignored. The memory may stay mapped for a while: see vm_unmap_aliases(). */
+void vfree(const void *address) KMEM_API;
+
+/* Maps the caller's pages side by side; NULL also for pages that cannot be (see above). */
+void *vmap(struct page **pages, unsigned count, unsigned long flags, pgprot_t prot) KMEM_API;
+/* Unmaps at once. NULL is ignored. */
+void vunmap(const void *address) KMEM_API;
+
+/* Unmaps all that vfree() left mapped, and frees its page frames. */
+void vm_unmap_aliases(void) KMEM_API;
+
+bool is_vmalloc_addr(const void *address) KMEM_API;
+/* The page at an address inside an area; NULL elsewhere. */
+struct page *vmalloc_to_page(const void *address) KMEM_API;
+
+/* ---- Checks --------------------------------------------------------------------------------- */
+
+/*
+ * Walks everything: buddy lists, page states, every slab's free list, every sheaf, all counts. 0 when
+ * whole; else -1 and one line on standard error. Other threads may go on: their fast paths stand
+ * still meanwhile.
+ */
+int kmem_check(void) KMEM_API;
+
+#endif

@@ -1,0 +1,93 @@
+/* Aligned allocation: an object of a size that is a multiple of the alignment lies on it. */
+#include <errno.h>
+#include <stdint.h>
+
+#include "classes.h"
+#include "large.h"
+#include "slub_malloc.h"
+
+static void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* The least class for `bytes` whose objects are all aligned; above MALLOC_CACHE_MAX: none. */
+static size_t aligned_class(size_t align, size_t bytes)
+{
+    size_t size = bytes;
+
+    while (size <= MALLOC_CACHE_MAX && (size = malloc_class_size(size)) % align)
+        size++;
+    return size;
+}
+
+/* `align` is a power of two. */
+static void *allocate_aligned(size_t align, size_t bytes)
+{
+    void *memory;
+
+    if (align <= 16)
+        return slub_malloc(bytes);
+    if (bytes > PTRDIFF_MAX)
+        return out_of_memory();
+    if (align <= PAGE_SIZE && aligned_class(align, bytes) <= MALLOC_CACHE_MAX)
+        return slub_malloc(aligned_class(align, bytes));
+    /* Blocks of pages are aligned to their size: above the slabs' sizes, or the block is a page. */
+    memory = large_alloc(bytes, align > PAGE_SIZE ? align : PAGE_SIZE, false);
+    return memory ? memory : out_of_memory();
+}
+
+static bool power_of_two(size_t n)
+{
+    return n && !(n & (n - 1));
+}
+
+void *slub_memalign(size_t align, size_t bytes)
+{
+    size_t power = 16;
+
+    if (align > SIZE_MAX / 2 + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    while (power < align)
+        power <<= 1;
+    return allocate_aligned(power, bytes);
+}
+
+void *slub_aligned_alloc(size_t align, size_t bytes)
+{
+    if (!power_of_two(align)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return allocate_aligned(align, bytes);
+}
+
+int slub_posix_memalign(void **memory, size_t align, size_t bytes)
+{
+    int saved = errno;
+    void *p;
+
+    if (!power_of_two(align) || align % sizeof(void *))
+        return EINVAL;
+    p = allocate_aligned(align, bytes);
+    errno = saved;
+    if (!p)
+        return ENOMEM;
+    *memory = p;
+    return 0;
+}
+
+void *slub_valloc(size_t bytes)
+{
+    return allocate_aligned(PAGE_SIZE, bytes);
+}
+
+void *slub_pvalloc(size_t bytes)
+{
+    if (bytes > PTRDIFF_MAX)
+        return out_of_memory();
+    return allocate_aligned(PAGE_SIZE, (bytes + PAGE_SIZE - 1) & PAGE_MASK);
+}

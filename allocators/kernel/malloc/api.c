@@ -1,0 +1,135 @@
+#include <errno.h>
+#include <string.h>
+
+#include "classes.h"
+#include "fault.h"
+#include "large.h"
+#include "slub_malloc.h"
+
+static void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+static void *allocate(size_t size, bool zero)
+{
+    struct kmem_cache *s;
+    void *memory = NULL;
+
+    if (unlikely(size > PTRDIFF_MAX))
+        return out_of_memory();
+    if (size <= MALLOC_CACHE_MAX) {
+        s = malloc_cache(size);
+        if (s)
+            memory = slab_alloc_slow(s, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
+        if (memory && zero)
+            memset(memory, 0, size);
+    } else {
+        memory = large_alloc(size, 1, zero);
+    }
+    return memory ? memory : out_of_memory();
+}
+
+void *malloc_slow(size_t size)
+{
+    return allocate(size, false);
+}
+
+void free_slow(void *memory)
+{
+    int saved = errno;
+    struct slab *slab;
+
+    if (!memory)
+        return;
+    slab = slab_of(memory);
+    if (likely(slab != NULL))
+        slab_free_slow(slab->slab_cache, slab, memory);
+    else
+        large_free(memory);
+    errno = saved;
+}
+
+void *slub_malloc(size_t bytes)
+{
+    void *memory = malloc_fast(bytes);
+
+    return likely(memory != NULL) ? memory : malloc_slow(bytes);
+}
+
+void slub_free(void *memory)
+{
+    if (unlikely(!free_fast(memory)))
+        free_slow(memory);
+}
+
+void *slub_calloc(size_t count, size_t bytes)
+{
+    size_t total;
+    void *memory;
+
+    if (unlikely(__builtin_mul_overflow(count, bytes, &total)))
+        return out_of_memory();
+    memory = malloc_fast(total);
+    return likely(memory != NULL) ? memset(memory, 0, total) : allocate(total, true);
+}
+
+/* Bytes that can be used at `memory`. */
+static size_t usable(const void *memory, const char *wrong)
+{
+    struct slab *slab = slab_of(memory);
+
+    if (unlikely(!slab))
+        return large_size(memory, wrong);
+    check_object(slab->slab_cache, slab, memory, wrong);
+    return slab->slab_cache->size;
+}
+
+/* What a request of `bytes` would get; for blocks of pages, no more than that. */
+static size_t granted(size_t bytes)
+{
+    return bytes <= MALLOC_CACHE_MAX ? malloc_class_size(bytes) : bytes;
+}
+
+void *slub_realloc(void *memory, size_t bytes)
+{
+    size_t old;
+    void *copy;
+
+    if (!memory)
+        return slub_malloc(bytes);
+    if (bytes == 0) {
+        slub_free(memory);
+        return NULL;
+    }
+    if (unlikely(bytes > PTRDIFF_MAX))
+        return out_of_memory();
+    old = usable(memory, "realloc: not from malloc, or freed before");
+    /* In place, unless that keeps more than half of the object idle. */
+    if (bytes <= old && granted(bytes) > old / 2)
+        return memory;
+    copy = old > MALLOC_CACHE_MAX ? large_resize(memory, bytes) : NULL;
+    if (copy)
+        return copy;
+    copy = slub_malloc(bytes);
+    if (!copy)
+        return bytes <= old ? memory : NULL;
+    memcpy(copy, memory, old < bytes ? old : bytes);
+    slub_free(memory);
+    return copy;
+}
+
+void *slub_reallocarray(void *memory, size_t count, size_t bytes)
+{
+    size_t total;
+
+    if (unlikely(__builtin_mul_overflow(count, bytes, &total)))
+        return out_of_memory();
+    return slub_realloc(memory, total);
+}
+
+size_t slub_malloc_usable_size(void *memory)
+{
+    return memory ? usable(memory, "malloc_usable_size: not from malloc, or freed before") : 0;
+}

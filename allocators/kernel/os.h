@@ -1,0 +1,65 @@
+/*
+ * The operating system, behind pointers so that tests can put a layer of their own in between and
+ * refuse memory. Every function keeps errno, and returns NULL, false or -1 when the system refuses.
+ */
+#ifndef KMEM_OS_H
+#define KMEM_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/rseq.h>
+#include <sys/types.h>
+
+struct kmem_os {
+    /* Reserves address space that is neither readable nor charged. */
+    void *(*reserve)(size_t bytes);
+    /* Makes reserved memory readable; it reads as zero if it was never written or was purged. */
+    bool (*commit)(void *start, size_t bytes);
+    /* Maps zeroed memory, charged as it is touched. */
+    void *(*map)(size_t bytes);
+    bool (*unmap)(void *start, size_t bytes);
+    /* Gives the pages back, also out of a memfd; they stay readable and read as zero afterwards. */
+    bool (*purge)(void *start, size_t bytes, bool shared);
+    /* Touches every page, so that no later write faults. */
+    bool (*populate)(void *start, size_t bytes);
+    /* A memfd of `bytes` that read as zero. */
+    int (*memfd)(size_t bytes);
+    void (*close)(int fd);
+    /*
+     * Maps `bytes` of the memfd from `offset` on at `at`, over whatever lies there. `original` is
+     * where the same bytes are mapped already, or NULL: should the program have closed the
+     * descriptor behind our back, they are mapped from there.
+     */
+    bool (*map_memfd)(void *at, size_t bytes, int prot, int fd, size_t offset, void *original);
+    /* Takes what lies there away; the addresses stay reserved. */
+    bool (*hide)(void *at, size_t bytes);
+    /* Prefers a real node's memory for the range. */
+    bool (*bind)(void *start, size_t bytes, unsigned node);
+    /* Reads a small file of /sys or /proc as a string; -1 when there is none. */
+    ssize_t (*read_text)(const char *path, char *text, size_t bytes);
+};
+
+extern struct kmem_os kmem_os;
+
+unsigned os_cpu_without_rseq(void);
+
+/* The calling CPU, a hint: the thread may be elsewhere by now. */
+static inline unsigned os_cpu(void)
+{
+    if (__builtin_expect(__rseq_size != 0, 1)) {
+        const volatile struct rseq *area =
+            (const struct rseq *)((const char *)__builtin_thread_pointer() + __rseq_offset);
+        int cpu = (int)area->cpu_id;
+
+        if (__builtin_expect(cpu >= 0, 1))
+            return (unsigned)cpu;
+    }
+    return os_cpu_without_rseq();
+}
+
+/* Milliseconds of a monotonic clock, coarse. */
+uint64_t os_now_ms(void);
+
+#endif

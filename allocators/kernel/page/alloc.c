@@ -1,0 +1,246 @@
+/*
+ * alloc_pages(): which zones in which order, how hard to try, and what to do when nothing is left.
+ *
+ *   1. this CPU's list of the node's NORMAL zone, refilled down to the low watermark;
+ *   2. all zones the flags allow, by distance, down to the low watermark;
+ *   3. with all CPU lists drained, down to min; GFP_ATOMIC to a quarter of min;
+ *   4. who may: shrinkers, and waiting for others to free, by rounds whose number the flags say.
+ */
+#include "pool.h"
+
+#include <unistd.h>
+
+#include "fault.h"
+#include "out.h"
+#include "os.h"
+#include "pcp.h"
+#include "reclaim.h"
+#include "state.h"
+#include "zone.h"
+
+/* Above this order nobody waits long for neighbours to come free. */
+enum { COSTLY_ORDER = 3 };
+
+enum { ROUNDS = 8, ROUNDS_COSTLY = 3, ROUNDS_MAYFAIL = 32, WAIT_MS_MOST = 4 };
+
+enum { WARNINGS = 10, WARNINGS_WINDOW_MS = 5000 };
+
+static enum zone_kind highest_zone(gfp_t gfp)
+{
+    if (gfp & __GFP_DMA)
+        return ZONE_DMA;
+    return gfp & __GFP_HIGHMEM && pool.config.backing == BACKING_PRIVATE ? ZONE_HIGHMEM
+                                                                         : ZONE_NORMAL;
+}
+
+/*
+ * Private memory cannot stand in for frames that are to be mapped twice, and memfds cannot stand in
+ * for memory that a forked child inherits: HIGHMEM and the others serve each other in no direction.
+ */
+static enum zone_kind lowest_zone(enum zone_kind highest)
+{
+    return highest == ZONE_HIGHMEM ? ZONE_HIGHMEM : ZONE_DMA;
+}
+
+static size_t take_from_zone(struct zone *z, gfp_t gfp, unsigned order, enum zone_kind highest,
+                             enum urgency u)
+{
+    size_t frame;
+
+    if (z->start == z->end || !lock_take_for(&z->lock, gfp))
+        return NO_FRAME;
+    frame = zone_take(z, gfp, order, highest, u);
+    lock_drop(&z->lock);
+    return frame;
+}
+
+static size_t take_anywhere(int node, gfp_t gfp, unsigned order, enum urgency u)
+{
+    enum zone_kind highest = highest_zone(gfp), lowest = lowest_zone(highest);
+    unsigned nodes = gfp & __GFP_THISNODE ? 1 : page_globals.nodes;
+
+    for (unsigned nth = 0; nth < nodes; nth++)
+        for (int kind = (int)highest; kind >= (int)lowest; kind--) {
+            struct zone *z = node_zone(node_by_distance(node, nth), (enum zone_kind)kind);
+            size_t frame = take_from_zone(z, gfp, order, highest, u);
+
+            if (frame != NO_FRAME)
+                return frame;
+        }
+    return NO_FRAME;
+}
+
+static unsigned rounds_allowed(gfp_t gfp, unsigned order)
+{
+    if (gfp & __GFP_NOFAIL)
+        return ~0u;
+    if (gfp & __GFP_NORETRY)
+        return 1;
+    if (gfp & __GFP_RETRY_MAYFAIL)
+        return ROUNDS_MAYFAIL;
+    return order <= COSTLY_ORDER ? ROUNDS : ROUNDS_COSTLY;
+}
+
+/* Reclaims and waits. */
+static size_t take_patiently(int node, gfp_t gfp, unsigned order)
+{
+    unsigned rounds = rounds_allowed(gfp, order);
+    size_t frame = NO_FRAME;
+
+    for (unsigned round = 0; frame == NO_FRAME && round < rounds; round++) {
+        unsigned ticket = page_waiters_ticket();
+
+        if (reclaim(gfp, node, round) == 0 && round > 0)
+            page_waiters_wait(ticket, round < WAIT_MS_MOST ? round : WAIT_MS_MOST);
+        pcp_drain_all(gfp);
+        frame = take_anywhere(node, gfp, order,
+                              gfp & __GFP_NOFAIL && round > 0 ? DESPERATE : WITHIN_MIN);
+    }
+    return frame;
+}
+
+/* One line, ten times in five seconds at most. */
+static void warn_of_failure(gfp_t gfp, unsigned order)
+{
+    static struct lock lock;
+    static uint64_t window_ends_ms;
+    static unsigned said;
+    uint64_t now = os_now_ms();
+    bool say;
+
+    if (gfp & __GFP_NOWARN || !pool.config.warn || !lock_try(&lock))
+        return;
+    if (now >= window_ends_ms) {
+        window_ends_ms = now + WARNINGS_WINDOW_MS;
+        said = 0;
+    }
+    say = said++ < WARNINGS;
+    lock_drop(&lock);
+    if (say) {
+        struct out o = out_to_fd(STDERR_FILENO);
+
+        out_put(&o, "%s: page allocation failure: order %u, gfp %p\n", fault_subject, (size_t)order,
+                (void *)(uintptr_t)gfp);
+        out_flush(&o);
+    }
+}
+
+static size_t take_slowly(int node, gfp_t gfp, unsigned order)
+{
+    bool may_wait = gfp & __GFP_DIRECT_RECLAIM && !in_reclaim;
+    size_t frame = take_anywhere(node, gfp, order, WITHIN_LOW);
+
+    if (frame == NO_FRAME) {
+        pcp_drain_all(gfp);
+        frame = take_anywhere(node, gfp, order, WITHIN_MIN);
+    }
+    if (frame == NO_FRAME && may_wait)
+        frame = take_patiently(node, gfp, order);
+    if (may_wait)
+        (void)zone_fill_reserve(node_zone(node, ZONE_NORMAL));
+    if (frame == NO_FRAME) {
+        __atomic_add_fetch(&pool.failures, 1, __ATOMIC_RELAXED);
+        warn_of_failure(gfp, order);
+    }
+    return frame;
+}
+
+static struct page *hand_out(size_t frame, gfp_t gfp, unsigned order)
+{
+    if (gfp & __GFP_ZERO && !(frame_state(frame) & PAGE_IS_ABSENT))
+        __builtin_memset(frame_address(frame), 0, PAGE_SIZE << order);
+    return frame_to_page(frame);
+}
+
+static __attribute__((noinline)) struct page *alloc_slowly(int node, gfp_t gfp, unsigned order)
+{
+    size_t frame = order <= MAX_PAGE_ORDER ? take_slowly(node, gfp, order) : NO_FRAME;
+
+    return frame == NO_FRAME ? NULL : hand_out(frame, gfp, order);
+}
+
+struct page *alloc_pages_node(int node, gfp_t gfp, unsigned order)
+{
+    size_t frame = NO_FRAME;
+
+    if (node < 0)
+        node = numa_node_id();
+    else if (unlikely((unsigned)node >= page_globals.nodes))
+        return NULL;
+    if (likely(order < PCP_ORDERS && !(gfp & (__GFP_DMA | __GFP_HIGHMEM))))
+        frame = pcp_take(node_zone(node, ZONE_NORMAL), gfp, order);
+    if (unlikely(frame == NO_FRAME))
+        return alloc_slowly(node, gfp, order);
+    return likely(!(gfp & __GFP_ZERO)) ? frame_to_page(frame) : hand_out(frame, gfp, order);
+}
+
+static __attribute__((noinline)) void free_to_zone(struct zone *z, size_t frame, unsigned order)
+{
+    bool surplus;
+
+    lock_take(&z->lock);
+    surplus = zone_give(z, frame, order);
+    lock_drop(&z->lock);
+    page_waiters_wake();
+    if (surplus)
+        zone_release_surplus(z);
+}
+
+void __free_pages(struct page *page, unsigned order)
+{
+    size_t frame = page_to_frame(page);
+    struct zone *z;
+
+    if (unlikely(frame >= page_globals.bytes >> PAGE_SHIFT || order > MAX_PAGE_ORDER ||
+                 (frame_state(frame) & (PAGE_WHOSE_MASK | PAGE_ORDER_MASK)) !=
+                     (PAGE_IS_USED | order) ||
+                 frame & (((size_t)1 << order) - 1)))
+        fault("__free_pages(): not an allocated block of this order", page);
+    z = frame_zone(frame);
+    if (unlikely(order >= PCP_ORDERS || !z->pcp || !pcp_give(z, frame, order)))
+        free_to_zone(z, frame, order);
+}
+
+void page_mark_slab(struct page *page)
+{
+    size_t frame = page_to_frame(page);
+    unsigned state = frame_state(frame);
+
+    state_fill(frame, state & PAGE_ORDER_MASK, state | PAGE_IS_SLAB);
+}
+
+/* Single frames of one zone: one lock for all. */
+static size_t take_bulk(struct zone *z, gfp_t gfp, enum zone_kind highest, size_t count,
+                        struct page **pages)
+{
+    size_t n = 0;
+
+    if (z->start == z->end || !lock_take_for(&z->lock, gfp))
+        return 0;
+    for (size_t frame; n < count; pages[n++] = frame_to_page(frame)) {
+        frame = zone_take(z, gfp, 0, highest, WITHIN_LOW);
+        if (frame == NO_FRAME)
+            break;
+    }
+    lock_drop(&z->lock);
+    return n;
+}
+
+size_t alloc_pages_bulk_node(int node, gfp_t gfp, size_t count, struct page **pages)
+{
+    enum zone_kind highest = highest_zone(gfp);
+    size_t n;
+
+    if (node < 0)
+        node = numa_node_id();
+    else if ((unsigned)node >= page_globals.nodes)
+        return 0;
+    n = take_bulk(node_zone(node, highest), gfp, highest, count, pages);
+    for (size_t i = 0; i < n; i++)
+        (void)hand_out(page_to_frame(pages[i]), gfp, 0);
+    /* What is left is somebody else's node, or takes patience. */
+    for (; n < count; n++)
+        if (!(pages[n] = alloc_pages_node(node, gfp, 0)))
+            break;
+    return n;
+}

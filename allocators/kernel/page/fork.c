@@ -1,0 +1,183 @@
+/*
+ * Fork. Private memory the system copies as it copies everything. A memfd it shares: the child, whose
+ * lists say that the frames are its own, gets a memfd of its own and copies into it, page by page,
+ * what there is, while the parent's forking thread waits.
+ *
+ * Shrinkers are not waited for (their locks may be held by whoever forks): a run that is under way
+ * in another thread ends with that thread, in the child.
+ */
+#include "locks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "os.h"
+#include "pool.h"
+#include "reclaim.h"
+#include "zone.h"
+
+/* Read end for the parent, which waits until nobody holds the other one. */
+static int copied[2] = {-1, -1};
+
+static const struct fork_hooks *outer;        /* what there is */
+static const struct fork_hooks *outer_before; /* what ran before this fork */
+
+void kmem_pages_fork_hooks(const struct fork_hooks *hooks)
+{
+    __atomic_store_n(&outer, hooks, __ATOMIC_RELEASE);
+}
+
+void page_locks_take(void)
+{
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        for (unsigned cpu = 0; z->pcp && cpu < pool.cpus; cpu++)
+            lock_take(&z->pcp[cpu].lock);
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        lock_take(&z->lock);
+}
+
+void page_locks_drop(void)
+{
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        lock_drop(&z->lock);
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        for (unsigned cpu = 0; z->pcp && cpu < pool.cpus; cpu++)
+            lock_drop(&z->pcp[cpu].lock);
+}
+
+static void reset_locks(void)
+{
+    for (struct zone *z = zone_first(); z; z = zone_next(z)) {
+        lock_reset(&z->lock);
+        for (unsigned cpu = 0; z->pcp && cpu < pool.cpus; cpu++)
+            lock_reset(&z->pcp[cpu].lock);
+    }
+    lock_reset(&reclaim_lock);
+    page_waiters_reset();
+}
+
+static bool has_memfd(void)
+{
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        if (z->fd >= 0)
+            return true;
+    return false;
+}
+
+void kmem_pages_before_fork(void)
+{
+    int saved = errno;
+
+    const struct fork_hooks *hooks = __atomic_load_n(&outer, __ATOMIC_ACQUIRE);
+
+    if (!page_globals.bytes)
+        return;
+    if (hooks)
+        hooks->before();
+    page_locks_take();
+    outer_before = hooks;
+    /* Without descriptors to spare the parent does not wait: it may change what is being copied. */
+    if (has_memfd() && pipe2(copied, O_CLOEXEC) != 0)
+        copied[0] = copied[1] = -1;
+    errno = saved;
+}
+
+static void close_end(int i)
+{
+    if (copied[i] >= 0)
+        close(copied[i]);
+    copied[i] = -1;
+}
+
+void kmem_pages_after_fork_parent(void)
+{
+    const struct fork_hooks *hooks = outer_before;
+    int saved = errno;
+    char none;
+
+    if (!page_globals.bytes)
+        return;
+    close_end(1);
+    while (copied[0] >= 0 && read(copied[0], &none, 1) < 0 && errno == EINTR)
+        ;
+    close_end(0);
+    page_locks_drop();
+    if (hooks)
+        hooks->after_parent();
+    errno = saved;
+}
+
+static void cannot_copy(struct zone *z)
+{
+    fault("fork(): no memory to copy that of vmalloc() for the child", frame_address(z->start));
+}
+
+static void copy_run(struct zone *z, int fd, size_t frame, size_t frames)
+{
+    const char *from = frame_address(frame);
+    off_t to = (off_t)((frame - z->start) << PAGE_SHIFT);
+
+    for (size_t left = frames << PAGE_SHIFT; left > 0;) {
+        ssize_t n = pwrite(fd, from, left, to);
+
+        if (n <= 0 && errno != EINTR)
+            cannot_copy(z);
+        if (n > 0) {
+            from += n;
+            to += n;
+            left -= (size_t)n;
+        }
+    }
+}
+
+/* Copies what the memfd has of a pageblock: absent pages stay so. */
+static void copy_pageblock(struct zone *z, int fd, size_t block)
+{
+    unsigned char there[MAX_ORDER_NR_PAGES];
+
+    if (mincore(frame_address(block), MAX_ORDER_BYTES, there) != 0)
+        cannot_copy(z);
+    for (size_t i = 0, run; i < MAX_ORDER_NR_PAGES; i = run + 1) {
+        for (run = i; run < MAX_ORDER_NR_PAGES && there[run] & 1; run++)
+            ;
+        if (run > i)
+            copy_run(z, fd, block + i, run - i);
+    }
+}
+
+static void copy_zone(struct zone *z)
+{
+    size_t bytes = (z->end - z->start) << PAGE_SHIFT;
+    int fd = kmem_os.memfd(bytes);
+    void *start = frame_address(z->start);
+
+    if (fd < 0)
+        cannot_copy(z);
+    for (size_t block = z->start; block < z->committed; block += MAX_ORDER_NR_PAGES)
+        copy_pageblock(z, fd, block);
+    if (!kmem_os.map_memfd(start, bytes, PROT_NONE, fd, 0, NULL) ||
+        !kmem_os.commit(start, (z->committed - z->start) << PAGE_SHIFT))
+        cannot_copy(z);
+    kmem_os.close(z->fd);
+    z->fd = fd;
+}
+
+void kmem_pages_after_fork_child(void)
+{
+    int saved = errno;
+
+    if (!page_globals.bytes)
+        return;
+    close_end(0);
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        if (z->fd >= 0)
+            copy_zone(z);
+    close_end(1);
+    reset_locks();
+    if (outer_before)
+        outer_before->after_child();
+    errno = saved;
+}

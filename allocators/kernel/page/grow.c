@@ -1,0 +1,80 @@
+/*
+ * Growing: the frontier of a zone moves up, low addresses first, in small steps so that the page
+ * structures and free lists of untouched memory stay untouched, too. Memory is made readable in
+ * larger steps. This is the only way into the operating system with a zone lock held.
+ */
+#include "buddy.h"
+
+#include "os.h"
+
+enum { GROW_ORDER = 6 /* a page of page structures */, COMMIT_SHARE = 8 };
+
+/* A zone in a memfd gets it when it is first used: most programs never do. */
+static bool open_memfd(struct zone *z)
+{
+    size_t bytes = (z->end - z->start) << PAGE_SHIFT;
+
+    if (z->fd >= 0)
+        return true;
+    z->fd = kmem_os.memfd(bytes);
+    if (z->fd < 0)
+        return false;
+    if (kmem_os.map_memfd(frame_address(z->start), bytes, PROT_NONE, z->fd, 0, NULL))
+        return true;
+    kmem_os.close(z->fd);
+    z->fd = -1;
+    return false;
+}
+
+/* Makes all below `frame` readable. */
+static bool commit_to(struct zone *z, size_t frame)
+{
+    size_t step = (z->committed - z->start) / COMMIT_SHARE & ~(MAX_ORDER_NR_PAGES - 1);
+    size_t to = z->committed + step;
+
+    if (frame <= z->committed)
+        return true;
+    if (z->shared && !open_memfd(z))
+        return false;
+    if (to < frame)
+        to = (frame + MAX_ORDER_NR_PAGES - 1) & ~(MAX_ORDER_NR_PAGES - 1);
+    if (to > z->end)
+        to = z->end;
+    if (!kmem_os.commit(frame_address(z->committed), (to - z->committed) << PAGE_SHIFT))
+        return false;
+    z->committed = to;
+    return true;
+}
+
+/* Fresh memory that nobody asked for goes to the lists, in the largest blocks that are aligned. */
+static void move_frontier(struct zone *z, size_t to)
+{
+    while (z->frontier < to) {
+        size_t frame = z->frontier;
+        unsigned order = frame ? (unsigned)__builtin_ctzl(frame) : MAX_PAGE_ORDER;
+
+        if (order > MAX_PAGE_ORDER)
+            order = MAX_PAGE_ORDER;
+        while (frame + ((size_t)1 << order) > to)
+            order--;
+        z->frontier += (size_t)1 << order;
+        buddy_put_absent(z, frame, order);
+    }
+}
+
+bool zone_grow(struct zone *z, unsigned order, enum mobility m)
+{
+    size_t size = (size_t)1 << (order > GROW_ORDER ? order : GROW_ORDER);
+    size_t from = (z->frontier + size - 1) & -size;
+    size_t inside = from & (MAX_ORDER_NR_PAGES - 1);
+
+    if (inside && pool.mobility[from >> MAX_PAGE_ORDER] != m)
+        from += MAX_ORDER_NR_PAGES - inside;
+    if (from >= z->end || !commit_to(z, from + size))
+        return false;
+    move_frontier(z, from);
+    if ((from & (MAX_ORDER_NR_PAGES - 1)) == 0)
+        pool.mobility[from >> MAX_PAGE_ORDER] = (uint8_t)m;
+    move_frontier(z, from + size);
+    return true;
+}

@@ -1,0 +1,279 @@
+/*
+ * Page frames: the buddy system and what surrounds it, as the layers above see it.
+ *
+ * What is fast: order 0 to 3 from the calling CPU's list (about 90 instructions for alloc_pages(), 110
+ * for __free_pages(); no zone lock, no page structure touched), page_address(), virt_to_page(),
+ * page_state(), page_head() (one or two loads). What is not: higher orders (some 1,300 a pair, with
+ * splitting and merging), an empty or full CPU list (the zone lock, for several blocks at a time), and
+ * the first touch of a block that page_was_absent() (a page fault for each frame).
+ */
+#ifndef KMEM_PAGE_H
+#define KMEM_PAGE_H
+
+#include "../types.h"
+
+/*
+ * One for each frame, written only for the first frame of a block. While the block is allocated all
+ * 64 bytes are the owner's, and hold garbage at first; while it is free they are the buddy system's.
+ */
+struct page {
+    union {
+        struct {
+            struct page *next, *prev;
+            unsigned absent; /* frames of this free block */
+        } buddy;
+        unsigned long words[8];
+    };
+};
+
+_Static_assert(sizeof(struct page) == 64, "a page structure is a cache line");
+
+enum page_backing {
+    BACKING_PRIVATE, /* anonymous memory; only zone HIGHMEM lies in memfds */
+    BACKING_MEMFD    /* all of it in memfds; vmap() works on every page */
+};
+
+struct page_config {
+    size_t pool_bytes;    /* of all nodes; rounded up to 4 MiB a node. 0: the machine's memory */
+    size_t highmem_bytes; /* zone HIGHMEM with BACKING_PRIVATE. 0: as much as pool_bytes */
+    size_t reserve_bytes; /* kept present for GFP_ATOMIC: see kmem_pages_reserve() */
+    size_t min_bytes;     /* the min watermark of all nodes. 0: 4 * sqrt(pool in KiB) KiB */
+    unsigned nodes;       /* pretend nodes, 1..64; 0: as the machine has them */
+    enum page_backing backing;
+    bool warn; /* failed allocations are reported on standard error (rate-limited) */
+};
+
+/* One byte a frame. */
+enum page_state {
+    PAGE_ORDER_MASK = 0x0f, /* of the block: valid for its first frame, and for all frames of an
+                               allocated one */
+    PAGE_IS_FREE = 0x10,    /* first frame of a block in the buddy system */
+    PAGE_IS_CACHED = 0x20,  /* first frame of a block in a CPU list */
+    PAGE_IS_USED = 0x30,    /* every frame of an allocated block */
+    PAGE_WHOSE_MASK = 0x30, /* 0: inside a free block, or beyond the frontier */
+    PAGE_IS_ABSENT = 0x40,  /* never touched, or given back, before this allocation */
+    PAGE_IS_SLAB = 0x80     /* of an allocated block: page_mark_slab() */
+};
+
+/* Hidden, written once by kmem_pages_start(), read by everybody: one cache line. */
+struct page_globals {
+    uintptr_t base; /* of the pool */
+    size_t bytes;   /* of all slices, gaps included; 0 before the start */
+    struct page *mem_map;
+    uint8_t *state;
+    unsigned node_shift; /* frames of a slice, log2 */
+    unsigned nodes;
+} __attribute__((aligned(64)));
+
+extern struct page_globals page_globals;
+
+/*
+ * Reserves the pool. Idempotent; before main and without malloc; a refused reservation is tried again
+ * at half the size, down to 16 MiB. 0, or -ENOMEM, or -EINVAL for a bad configuration. One thread.
+ */
+int kmem_pages_start(const struct page_config *config) __attribute__((warn_unused_result));
+
+/*
+ * 2^order frames, aligned to their size, or NULL as `gfp` says. `node` NUMA_NO_NODE: this CPU's.
+ * Other nodes serve by distance unless __GFP_THISNODE. Order above MAX_PAGE_ORDER: NULL.
+ * Any thread. With GFP_ATOMIC and GFP_NOWAIT it never sleeps on a lock: after a short spin it fails.
+ */
+struct page *alloc_pages_node(int node, gfp_t gfp, unsigned order)
+    __attribute__((warn_unused_result));
+
+static inline struct page *alloc_pages(gfp_t gfp, unsigned order)
+{
+    return alloc_pages_node(NUMA_NO_NODE, gfp, order);
+}
+
+/* `order` as allocated; anything that is not an allocated block of that order aborts. Any thread. */
+void __free_pages(struct page *page, unsigned order);
+
+/*
+ * Up to `count` single frames into `pages`, in ascending runs where they can be had; the number
+ * gotten. One lock for many: what vmalloc uses.
+ */
+size_t alloc_pages_bulk_node(int node, gfp_t gfp, size_t count, struct page **pages);
+
+static inline bool in_page_pool(const void *address)
+{
+    return (uintptr_t)address - page_globals.base < page_globals.bytes;
+}
+
+static inline size_t page_to_frame(const struct page *page)
+{
+    return (size_t)(page - page_globals.mem_map);
+}
+
+static inline struct page *frame_to_page(size_t frame)
+{
+    return page_globals.mem_map + frame;
+}
+
+/* `address` must be in the pool. */
+static inline size_t virt_to_frame(const void *address)
+{
+    return ((uintptr_t)address - page_globals.base) >> PAGE_SHIFT;
+}
+
+static inline struct page *virt_to_page(const void *address)
+{
+    return frame_to_page(virt_to_frame(address));
+}
+
+static inline void *page_address(const struct page *page)
+{
+    return (void *)(page_globals.base + (page_to_frame(page) << PAGE_SHIFT));
+}
+
+/* enum page_state bits. One load tells free() what lies at an address. */
+static inline unsigned frame_state(size_t frame)
+{
+    return __atomic_load_n(&page_globals.state[frame], __ATOMIC_RELAXED);
+}
+
+static inline unsigned page_state(const struct page *page)
+{
+    return frame_state(page_to_frame(page));
+}
+
+static inline bool frame_is_used(unsigned state)
+{
+    return (state & PAGE_WHOSE_MASK) == PAGE_IS_USED;
+}
+
+/* The first frame of the allocated block around `frame`, whose state is given. */
+static inline size_t frame_head(size_t frame, unsigned state)
+{
+    return frame & -((size_t)1 << (state & PAGE_ORDER_MASK));
+}
+
+/* The first page of the allocated block around `page`. */
+static inline struct page *page_head(struct page *page)
+{
+    size_t frame = page_to_frame(page);
+
+    return frame_to_page(frame_head(frame, frame_state(frame)));
+}
+
+/* Of an allocated block. */
+static inline unsigned page_order(const struct page *page)
+{
+    return page_state(page) & PAGE_ORDER_MASK;
+}
+
+/*
+ * The whole of a block just allocated reads as zero (unless its owner wrote it since): no need to
+ * clear it, and its first touch costs page faults.
+ */
+static inline bool page_was_absent(const struct page *page)
+{
+    return page_state(page) & PAGE_IS_ABSENT;
+}
+
+/*
+ * Marks every frame of the block just allocated as a slab's, so that one load in kfree() tells both
+ * whose it is and where it starts. __free_pages() forgets it.
+ */
+void page_mark_slab(struct page *page);
+
+static inline int page_to_node(const struct page *page)
+{
+    return (int)(page_to_frame(page) >> page_globals.node_shift);
+}
+
+static inline unsigned node_count(void)
+{
+    return page_globals.nodes;
+}
+
+/* The nth nearest node of `node`, itself (n = 0) first. */
+int node_by_distance(int node, unsigned nth);
+
+/* Node of the calling CPU; of a CPU. */
+int numa_node_id(void);
+int cpu_to_node(unsigned cpu);
+
+/*
+ * Gives free memory back to the operating system, largest blocks first, until at most `keep_bytes`
+ * of it are present (never less than the reserve). In the steady state the zones do so themselves:
+ * whole 4 MiB blocks, as soon as more is present than was in use at any time of the last 5 to 10 s
+ * plus 1 MiB.
+ */
+void kmem_pages_release(size_t keep_bytes);
+
+/*
+ * From now on keeps `bytes` (of all nodes, at most half of the pool) present and out of the hands of
+ * all but GFP_ATOMIC and shrinkers, touching memory now and whenever a GFP_KERNEL allocation finds
+ * less. False: the system refused, or the reserve was not filled yet.
+ */
+bool kmem_pages_reserve(size_t bytes);
+
+/*
+ * Somebody who can give memory back. Both hooks are called without locks of the page layer, by a
+ * thread that is inside a GFP_KERNEL allocation: they must not take a lock that its holder may
+ * allocate under. They may free and allocate; such allocations never reclaim, and may use all of the
+ * reserve.
+ */
+struct shrink_control {
+    gfp_t gfp_mask;
+    int nid;
+    unsigned long nr_to_scan;
+    unsigned long nr_scanned;
+};
+
+#define SHRINK_STOP (~0UL)
+
+struct shrinker {
+    /* Required: how many objects could be freed now; 0: none. */
+    unsigned long (*count_objects)(struct shrinker *, struct shrink_control *);
+    /* Required: frees up to nr_to_scan of them, returns how many, or SHRINK_STOP: no use to go on. */
+    unsigned long (*scan_objects)(struct shrinker *, struct shrink_control *);
+    unsigned seeks; /* cost of making an object again; 0: DEFAULT_SEEKS */
+    struct shrinker *next;
+};
+
+#define DEFAULT_SEEKS 2
+
+/* 0, or -EEXIST. Any thread, not from a hook. */
+int register_shrinker(struct shrinker *shrinker);
+/* Returns when no thread runs it any more. */
+void unregister_shrinker(struct shrinker *shrinker);
+
+/* Bytes in the page layer, of all nodes. */
+struct page_stats {
+    size_t pool_bytes;      /* managed */
+    size_t used_bytes;      /* allocated, and in CPU lists */
+    size_t cached_bytes;    /* in CPU lists */
+    size_t present_bytes;   /* free and present */
+    size_t absent_bytes;    /* free: never touched, or given back */
+    size_t used_bytes_peak; /* of the last 5 to 10 s */
+    size_t released_bytes;  /* given back since the start */
+    size_t reclaims;        /* times that shrinkers ran */
+    size_t failures;        /* allocations that returned NULL */
+};
+
+void kmem_pages_stats(struct page_stats *stats);
+
+/*
+ * Walks everything. True when whole; otherwise `why` (of `bytes`, at least 80 are useful) says what
+ * is wrong. Takes all locks of the page layer. Any thread.
+ */
+bool kmem_pages_check(char *why, size_t bytes);
+
+/*
+ * Around fork(), after (before) the layers above have taken (dropped) their locks. Memory in memfds
+ * is copied for the child, to which the parent waits: see the README.
+ */
+void kmem_pages_before_fork(void);
+void kmem_pages_after_fork_parent(void);
+void kmem_pages_after_fork_child(void);
+
+/* What vmalloc has to do around those: its locks are outer. Set once, when it is first used. */
+struct fork_hooks {
+    void (*before)(void), (*after_parent)(void), (*after_child)(void);
+};
+
+void kmem_pages_fork_hooks(const struct fork_hooks *hooks);
+
+#endif

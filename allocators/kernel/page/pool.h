@@ -1,0 +1,136 @@
+/*
+ * The pool from inside: zones, their free areas, CPU lists, nodes. For the page layer and vmalloc
+ * alone.
+ */
+#ifndef KMEM_POOL_H
+#define KMEM_POOL_H
+
+#include "lock.h"
+#include "page.h"
+
+/* A pageblock is a block of the largest order: all of its free pages are of one mobility. */
+enum mobility { UNMOVABLE, RECLAIMABLE, NR_MOBILITIES };
+
+/* Free blocks are kept apart by how many of their frames are present: all, some, none. */
+enum presence { READY, MIXED, ABSENT, NR_PRESENCES };
+
+enum watermark { WMARK_MIN, WMARK_LOW, WMARK_HIGH, NR_WMARKS };
+
+enum zone_kind { ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM, NR_ZONES };
+
+/* Lists of free blocks, last freed first, and which of them are not empty. */
+struct free_area {
+    unsigned orders;
+    struct page *list[NR_PAGE_ORDERS];
+};
+
+enum { PCP_ORDERS = 4, PCP_LISTS = NR_MOBILITIES * PCP_ORDERS, PCP_FRAMES = 240 };
+
+/* One CPU's blocks of one zone: stacks of frame numbers, the last freed on top. */
+struct pcp {
+    struct lock lock;
+    uint8_t count[PCP_LISTS];
+    uint32_t frames[PCP_FRAMES];
+} __attribute__((aligned(64)));
+
+struct zone {
+    struct lock lock;
+    bool shared; /* its memory is a memfd */
+    int fd;      /* -1 until first used */
+    int node;
+    enum zone_kind kind;
+    size_t start, frontier, committed, end; /* frames */
+    size_t present, absent;                 /* frames in the buddy system */
+    size_t watermark[NR_WMARKS];            /* frames, of what is free in any way */
+    size_t lowmem_reserve; /* kept from those who could have been served by a higher zone */
+    size_t reserve;        /* frames to be kept present: what GFP_ATOMIC lives on */
+    size_t released;       /* frames given back since the start */
+    struct {
+        size_t now, before; /* most frames used in this window and in the last one */
+        uint64_t ends_ms;
+    } peak;
+    struct pcp *pcp; /* by CPU; NULL: none */
+    struct free_area area[NR_MOBILITIES][NR_PRESENCES];
+} __attribute__((aligned(64)));
+
+struct node {
+    struct zone zone[NR_ZONES]; /* empty ones have start == end */
+    uint8_t by_distance[MAX_NUMNODES];
+};
+
+struct pool {
+    struct page_config config;
+    struct node *nodes;
+    unsigned cpus;
+    uint8_t *node_of_cpu;
+    uint8_t *mobility; /* by pageblock */
+    size_t failures, reclaims;
+};
+
+extern struct pool pool;
+
+#define NO_FRAME (~(size_t)0)
+
+/* Walks all zones that have memory. */
+struct zone *zone_first(void);
+struct zone *zone_next(struct zone *z);
+
+static inline struct zone *node_zone(int node, enum zone_kind kind)
+{
+    return &pool.nodes[node].zone[kind];
+}
+
+static inline struct zone *frame_zone(size_t frame)
+{
+    struct zone *z = node_zone((int)(frame >> page_globals.node_shift), ZONE_NORMAL);
+
+    if (likely(frame >= z->start && frame < z->end))
+        return z;
+    return frame < z->start ? z - 1 : z + 1;
+}
+
+static inline void *frame_address(size_t frame)
+{
+    return (void *)(page_globals.base + (frame << PAGE_SHIFT));
+}
+
+/* Frames that could still be given out, without regard to the watermarks. */
+static inline size_t zone_free_frames(const struct zone *z)
+{
+    return z->present + z->absent + (z->end - z->frontier);
+}
+
+static inline size_t zone_used_frames(const struct zone *z)
+{
+    return z->frontier - z->start - z->present - z->absent;
+}
+
+static inline enum mobility gfp_mobility(gfp_t gfp)
+{
+    return gfp & __GFP_RECLAIMABLE ? RECLAIMABLE : UNMOVABLE;
+}
+
+/*
+ * Takes a lock for somebody who must not sleep: false after a short spin. Also what makes GFP_ATOMIC
+ * safe in a signal handler that interrupted the holder.
+ */
+static inline bool lock_take_soon(struct lock *l)
+{
+    for (int i = 0; i < 200; i++) {
+        if (lock_try(l))
+            return true;
+        __builtin_ia32_pause();
+    }
+    return false;
+}
+
+static inline bool lock_take_for(struct lock *l, gfp_t gfp)
+{
+    if (gfp & __GFP_DIRECT_RECLAIM) {
+        lock_take(l);
+        return true;
+    }
+    return lock_take_soon(l);
+}
+
+#endif

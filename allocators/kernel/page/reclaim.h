@@ -1,0 +1,28 @@
+/*
+ * Getting memory back from those who can give it: shrinkers, and threads that free.
+ */
+#ifndef KMEM_RECLAIM_H
+#define KMEM_RECLAIM_H
+
+#include "page.h"
+#include "lock.h"
+
+/* Held while shrinkers run. */
+extern struct lock reclaim_lock;
+
+/*
+ * Asks all shrinkers for a share of what they have, the larger the later the round. How many objects
+ * were freed; 0 also if another thread is at it.
+ */
+unsigned long reclaim(gfp_t gfp, int node, unsigned round);
+
+/* A number that changes when memory comes free. */
+unsigned page_waiters_ticket(void);
+
+/* Waits until the ticket is out of date, `ms` at most. */
+void page_waiters_wait(unsigned ticket, unsigned ms);
+
+/* In the child of a fork nobody waits. */
+void page_waiters_reset(void);
+
+#endif

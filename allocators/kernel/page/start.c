@@ -1,0 +1,224 @@
+/*
+ * The start: counts nodes, reserves the pool and what describes it, and divides each node's slice
+ * into zones. Nothing of it is touched beyond the zones themselves.
+ */
+#include "pool.h"
+
+#include <errno.h>
+#include <sys/sysinfo.h>
+
+#include "os.h"
+#include "topology.h"
+
+#define POOL_BYTES_MIN ((size_t)16 << 20)
+
+struct page_globals page_globals;
+struct pool pool;
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) & -to;
+}
+
+/* Frames of each part of a node's slice. */
+struct layout {
+    size_t dma, low, high; /* DMA, on node 0 alone, is part of low */
+    unsigned node_shift;
+};
+
+static size_t frames_of_node(size_t pool_bytes, unsigned nodes)
+{
+    return round_up(pool_bytes / nodes, MAX_ORDER_BYTES) >> PAGE_SHIFT;
+}
+
+static struct layout plan(const struct page_config *c, unsigned nodes)
+{
+    struct layout l = {.low = frames_of_node(c->pool_bytes, nodes), .node_shift = MAX_PAGE_ORDER};
+
+    if (c->backing == BACKING_PRIVATE)
+        l.high = frames_of_node(c->highmem_bytes, nodes);
+    if (l.low >= 64 * MAX_ORDER_NR_PAGES)
+        l.dma = 4 * MAX_ORDER_NR_PAGES;
+    else if (l.low >= 2 * MAX_ORDER_NR_PAGES)
+        l.dma = MAX_ORDER_NR_PAGES;
+    while ((size_t)1 << l.node_shift < l.low + l.high)
+        l.node_shift++;
+    return l;
+}
+
+/* The tables' places in one mapping; lines of different CPUs and nodes stay apart. */
+static bool map_tables(unsigned nodes, unsigned cpus, size_t frames)
+{
+    size_t pcps = (size_t)nodes * cpus * sizeof(struct pcp);
+    size_t node_bytes = nodes * sizeof(struct node);
+    size_t blocks = frames >> MAX_PAGE_ORDER;
+    char *at = kmem_os.map(node_bytes + pcps + blocks + cpus);
+
+    if (!at)
+        return false;
+    pool.nodes = (struct node *)at;
+    pool.mobility = (uint8_t *)at + node_bytes + pcps;
+    pool.node_of_cpu = pool.mobility + blocks;
+    pool.cpus = cpus;
+    for (unsigned n = 0; n < nodes; n++)
+        pool.nodes[n].zone[ZONE_NORMAL].pcp = (struct pcp *)(at + node_bytes) + (size_t)n * cpus;
+    return true;
+}
+
+static void unmap_all(void *base, size_t bytes, void *mem_map, size_t frames, void *state)
+{
+    if (base)
+        kmem_os.unmap(base, bytes);
+    if (mem_map)
+        kmem_os.unmap(mem_map, frames * sizeof(struct page));
+    if (state)
+        kmem_os.unmap(state, frames);
+}
+
+/* Address space for all frames and their descriptions; all of it or nothing. */
+static bool reserve(const struct layout *l, const struct topology *t)
+{
+    size_t frames = (size_t)t->nodes << l->node_shift, bytes = frames << PAGE_SHIFT;
+    /* More than needed, to have it aligned. */
+    char *base = kmem_os.reserve(bytes + MAX_ORDER_BYTES);
+    void *mem_map = kmem_os.map(frames * sizeof(struct page)), *state = kmem_os.map(frames);
+
+    if (!base || !mem_map || !state || !map_tables(t->nodes, t->cpus, frames)) {
+        unmap_all(base, bytes + MAX_ORDER_BYTES, mem_map, frames, state);
+        return false;
+    }
+    page_globals.base = round_up((uintptr_t)base, MAX_ORDER_BYTES);
+    page_globals.mem_map = mem_map;
+    page_globals.state = state;
+    page_globals.node_shift = l->node_shift;
+    page_globals.nodes = t->nodes;
+    page_globals.bytes = bytes;
+    return true;
+}
+
+static size_t square_root(size_t n)
+{
+    size_t root = 0;
+
+    for (size_t bit = (size_t)1 << 31; bit; bit >>= 1)
+        if ((root | bit) * (root | bit) <= n)
+            root |= bit;
+    return root;
+}
+
+/* Frames of a zone's min watermark: its share, by size, of the whole one. */
+static size_t min_frames(size_t frames, size_t pool_bytes)
+{
+    size_t all =
+        pool.config.min_bytes ? pool.config.min_bytes : square_root(pool_bytes >> 10) * 4 << 10;
+
+    return (size_t)((unsigned __int128)all * frames / pool_bytes);
+}
+
+static void make_zone(int node, enum zone_kind kind, size_t start, size_t frames, size_t pool_bytes)
+{
+    struct zone *z = node_zone(node, kind);
+
+    z->node = node;
+    z->kind = kind;
+    z->shared = kind == ZONE_HIGHMEM || pool.config.backing == BACKING_MEMFD;
+    z->fd = -1;
+    z->start = z->frontier = z->committed = start;
+    z->end = start + frames;
+    if (frames == 0)
+        return;
+    z->watermark[WMARK_MIN] = min_frames(frames, pool_bytes);
+    z->watermark[WMARK_LOW] = z->watermark[WMARK_MIN] * 5 / 4;
+    z->watermark[WMARK_HIGH] = z->watermark[WMARK_MIN] * 3 / 2;
+}
+
+static void make_node(const struct topology *t, const struct layout *l, unsigned node)
+{
+    size_t start = (size_t)node << l->node_shift;
+    size_t dma = node == 0 ? l->dma : 0;
+    size_t low_bytes = l->low * t->nodes << PAGE_SHIFT,
+           high_bytes = l->high * t->nodes << PAGE_SHIFT;
+
+    make_zone((int)node, ZONE_DMA, start, dma, low_bytes);
+    make_zone((int)node, ZONE_NORMAL, start + dma, l->low - dma, low_bytes);
+    make_zone((int)node, ZONE_HIGHMEM, start + l->low, l->high, high_bytes);
+    /* Ordinary allocations must not use up what only DMA can use: as much as 1/256 of theirs. */
+    node_zone((int)node, ZONE_DMA)->lowmem_reserve =
+        dma / 2 < l->low / 256 ? dma / 2 : l->low / 256;
+    topology_order(t, node, pool.nodes[node].by_distance);
+    if (!t->pretended && t->nodes > 1)
+        kmem_os.bind((void *)(page_globals.base + (start << PAGE_SHIFT)),
+                     (l->low + l->high) << PAGE_SHIFT, t->real_node[node]);
+}
+
+static size_t memory_of_machine(void)
+{
+    struct sysinfo s;
+
+    return sysinfo(&s) == 0 ? s.totalram * s.mem_unit : (size_t)1 << 30;
+}
+
+int kmem_pages_start(const struct page_config *config)
+{
+    struct topology t;
+    struct layout l;
+
+    if (page_globals.bytes)
+        return 0;
+    if (config->nodes > MAX_NUMNODES)
+        return -EINVAL;
+    pool.config = *config;
+    if (pool.config.pool_bytes == 0)
+        pool.config.pool_bytes = memory_of_machine();
+    if (pool.config.highmem_bytes == 0)
+        pool.config.highmem_bytes = pool.config.pool_bytes;
+    topology_count(&t, config->nodes);
+    for (l = plan(&pool.config, t.nodes); !reserve(&l, &t); l = plan(&pool.config, t.nodes)) {
+        pool.config.pool_bytes /= 2;
+        pool.config.highmem_bytes /= 2;
+        if (pool.config.pool_bytes < POOL_BYTES_MIN)
+            return -ENOMEM;
+    }
+    topology_cpus(&t, pool.node_of_cpu);
+    for (unsigned n = 0; n < t.nodes; n++)
+        make_node(&t, &l, n);
+    if (pool.config.reserve_bytes)
+        (void)kmem_pages_reserve(pool.config.reserve_bytes);
+    return 0;
+}
+
+struct zone *zone_next(struct zone *z)
+{
+    for (;;) {
+        if (z->kind != ZONE_HIGHMEM)
+            z++;
+        else if ((unsigned)z->node + 1 < page_globals.nodes)
+            z = node_zone(z->node + 1, ZONE_DMA);
+        else
+            return NULL;
+        if (z->start != z->end)
+            return z;
+    }
+}
+
+struct zone *zone_first(void)
+{
+    struct zone *z = node_zone(0, ZONE_DMA);
+
+    return z->start != z->end ? z : zone_next(z);
+}
+
+int node_by_distance(int node, unsigned nth)
+{
+    return pool.nodes[node].by_distance[nth];
+}
+
+int cpu_to_node(unsigned cpu)
+{
+    return cpu < pool.cpus ? pool.node_of_cpu[cpu] : 0;
+}
+
+int numa_node_id(void)
+{
+    return page_globals.nodes == 1 ? 0 : cpu_to_node(os_cpu());
+}

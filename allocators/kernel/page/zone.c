@@ -1,0 +1,91 @@
+#include "zone.h"
+
+#include "os.h"
+
+enum { PEAK_WINDOW_MS = 5000, SLACK_FRAMES = 256 };
+
+__thread bool in_reclaim;
+
+/* What must be left of all that is free. */
+static size_t frames_to_leave(const struct zone *z, gfp_t gfp, enum zone_kind highest,
+                              enum urgency u)
+{
+    size_t leave = z->watermark[u == WITHIN_LOW ? WMARK_LOW : WMARK_MIN];
+
+    if (in_reclaim)
+        return 0;
+    if (gfp & __GFP_HIGH || u == DESPERATE)
+        leave = z->watermark[WMARK_MIN] / 4;
+    return leave + (z->kind < highest ? z->lowmem_reserve : 0);
+}
+
+/* What must be left of what is free and present. */
+static size_t reserve_to_leave(const struct zone *z, gfp_t gfp)
+{
+    return in_reclaim ? 0 : gfp & __GFP_HIGH ? zone_reserve(z) / 4 : zone_reserve(z);
+}
+
+static void note_peak(struct zone *z)
+{
+    size_t used = zone_used_frames(z);
+
+    if (used > z->peak.now)
+        z->peak.now = used;
+}
+
+size_t zone_take(struct zone *z, gfp_t gfp, unsigned order, enum zone_kind highest, enum urgency u)
+{
+    size_t n = (size_t)1 << order, frame;
+    bool spares_reserve = z->present >= n + reserve_to_leave(z, gfp);
+    enum appetite appetite = TAKE_PRESENT;
+
+    if (zone_free_frames(z) < n + frames_to_leave(z, gfp, highest, u))
+        return NO_FRAME;
+    if (gfp & __GFP_DIRECT_RECLAIM)
+        appetite = spares_reserve || zone_reserve(z) == 0 ? TAKE_ANY : TAKE_ABSENT;
+    else if (!spares_reserve)
+        return NO_FRAME;
+    frame = buddy_take(z, order, gfp_mobility(gfp), appetite);
+    note_peak(z);
+    return frame;
+}
+
+/* Moves the window on; the most frames used within the last one to two. */
+static size_t recent_peak(struct zone *z)
+{
+    uint64_t now = os_now_ms();
+
+    if (now >= z->peak.ends_ms) {
+        bool idle = now >= z->peak.ends_ms + PEAK_WINDOW_MS;
+
+        z->peak.before = idle ? zone_used_frames(z) : z->peak.now;
+        z->peak.now = zone_used_frames(z);
+        z->peak.ends_ms = now + PEAK_WINDOW_MS;
+    }
+    return z->peak.now > z->peak.before ? z->peak.now : z->peak.before;
+}
+
+size_t zone_surplus(struct zone *z)
+{
+    size_t used = zone_used_frames(z), peak = recent_peak(z);
+    size_t keep = (peak > used ? peak - used : 0) + SLACK_FRAMES;
+
+    if (keep < zone_reserve(z))
+        keep = zone_reserve(z);
+    return z->present > keep ? z->present - keep : 0;
+}
+
+size_t zone_present(struct zone *z)
+{
+    size_t present;
+
+    lock_take(&z->lock);
+    present = z->present;
+    lock_drop(&z->lock);
+    return present;
+}
+
+bool zone_give(struct zone *z, size_t frame, unsigned order)
+{
+    return buddy_put(z, frame, order) == MAX_PAGE_ORDER && zone_surplus(z) >= MAX_ORDER_NR_PAGES;
+}

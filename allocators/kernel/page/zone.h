@@ -1,0 +1,48 @@
+/*
+ * Taking from and giving to a zone: watermarks, the reserve, and what is due afterwards.
+ */
+#ifndef KMEM_ZONE_H
+#define KMEM_ZONE_H
+
+#include "buddy.h"
+
+/* How far down an allocation may go, apart from what its flags add. */
+enum urgency {
+    WITHIN_LOW, /* the first attempt */
+    WITHIN_MIN, /* after all that could be done without reclaim */
+    DESPERATE   /* __GFP_NOFAIL, after reclaim failed: like GFP_ATOMIC */
+};
+
+/* This thread runs shrinkers: it may use everything, and does not reclaim again. */
+extern __thread bool in_reclaim;
+
+/*
+ * One block, or NO_FRAME. `highest` is the highest zone the flags allow. Lock held.
+ */
+size_t zone_take(struct zone *z, gfp_t gfp, unsigned order, enum zone_kind highest, enum urgency u);
+
+/* Gives a used block back. Lock held. True: zone_release_surplus() is due. */
+bool zone_give(struct zone *z, size_t frame, unsigned order);
+
+/* Present frames beyond what was in use at any time of the last 5 to 10 s, plus 1 MiB. Lock held. */
+size_t zone_surplus(struct zone *z);
+
+/* Free and present frames. Takes the lock. */
+size_t zone_present(struct zone *z);
+
+/* Frames kept present. Changes rarely, and is read without a lock. */
+static inline size_t zone_reserve(const struct zone *z)
+{
+    return __atomic_load_n(&z->reserve, __ATOMIC_RELAXED);
+}
+
+/* Touches free memory until the reserve is present. No lock held; enters the system. */
+bool zone_fill_reserve(struct zone *z);
+
+/* Gives whole pageblocks back that are not needed: see kmem_pages_release(). No zone lock held. */
+void zone_release_surplus(struct zone *z);
+
+/* Wakes those who wait for memory. */
+void page_waiters_wake(void);
+
+#endif

@@ -1,0 +1,363 @@
+#include "percpu.h"
+
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../os.h"
+#include "../page/page.h"
+#include "lock.h"
+
+int percpu_mode;
+void *percpu_no_sheaf[2];
+void (*percpu_drain_block)(struct cpu_block *b);
+
+/* Cell 0 serves before the start: the tables of sizes and frames are all 0 then. */
+struct percpu_area percpu_area = {.none[0] = {PERCPU_NO_TOP, PERCPU_NO_TOP, 0, 0, 0}};
+
+/* Of one node. */
+static unsigned indices;
+static struct {
+    uint64_t magic;
+    uint32_t mask;
+    bool open;
+} opened[PERCPU_CELLS];
+static unsigned opened_end; /* one more than the highest open index */
+
+/* Guards what follows, and is held from percpu_stop() to percpu_resume(). */
+static struct lock blocks_lock;
+static struct cpu_block *blocks, *free_slots;
+static struct cpu_block *block_of_cpu[PERCPU_CPUS];
+
+static int rseq_cpu(void)
+{
+    int cpu;
+
+    __asm__ volatile("movl %%fs:4(%1), %0" : "=r"(cpu) : "r"(__rseq_offset));
+    return cpu;
+}
+
+static bool barrier_registered(void)
+{
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0;
+}
+
+void percpu_start(enum percpu_mode want, unsigned indices_of_node)
+{
+    indices = indices_of_node;
+    if (want != PERCPU_THREAD && __rseq_size > 0 && rseq_cpu() >= 0 && barrier_registered()) {
+        percpu_mode = PERCPU_RSEQ;
+        return;
+    }
+    slots_start();
+    percpu_mode = PERCPU_THREAD;
+}
+
+unsigned percpu_index(int node, unsigned index)
+{
+    return (unsigned)node * indices + index;
+}
+
+/* Nothing may be put on the sheaf of another node. */
+static void open_cell(struct cpu_block *b, unsigned index)
+{
+    for (unsigned node = 0; node < node_count(); node++)
+        b->sheaf[percpu_index((int)node, index)] = (struct cpu_sheaf){
+            .top = PERCPU_NO_TOP,
+            .end = PERCPU_NO_TOP,
+            .magic = (int)node == b->node ? opened[index].magic : 0,
+            .mask = opened[index].mask,
+        };
+}
+
+void percpu_open(unsigned index, uint64_t magic, uint32_t mask)
+{
+    lock_take(&blocks_lock);
+    opened[index].magic = magic;
+    opened[index].mask = mask;
+    opened[index].open = true;
+    if (index >= opened_end)
+        opened_end = index + 1;
+    percpu_area.none[index] = percpu_area.none[0];
+    for (struct cpu_block *b = blocks; b; b = b->next)
+        open_cell(b, index);
+    lock_drop(&blocks_lock);
+}
+
+void percpu_close(unsigned index)
+{
+    opened[index].open = false;
+}
+
+/* Under blocks_lock. */
+static struct cpu_block *new_block(int cpu)
+{
+    struct cpu_block *b = kmem_os.map(sizeof *b);
+
+    if (!b)
+        return NULL;
+    b->cpu = cpu;
+    b->node = cpu < 0 ? numa_node_id() : cpu_to_node((unsigned)cpu);
+    b->bias = PERCPU_SHEAF_CELL(percpu_index(b->node, 0));
+    *block_sheaf(b, 0) = percpu_area.none[0];
+    for (unsigned i = 1; i < opened_end; i++)
+        if (opened[i].open)
+            open_cell(b, i);
+    b->next = blocks;
+    blocks = b;
+    return b;
+}
+
+static void publish(struct cpu_block *b)
+{
+    ptrdiff_t offset = (char *)b - (char *)&percpu_area;
+
+    __atomic_store_n(&percpu_area.free[b->cpu], offset, __ATOMIC_RELEASE);
+    __atomic_store_n(&percpu_area.alloc[b->cpu], offset + (ptrdiff_t)b->bias, __ATOMIC_RELEASE);
+}
+
+static bool make_block_of(int cpu)
+{
+    struct cpu_block *b;
+
+    if (cpu < 0 || __atomic_load_n(&block_of_cpu[cpu], __ATOMIC_RELAXED))
+        return false; /* there is one: it is stopped just now */
+    if (!lock_try(&blocks_lock))
+        return false;
+    if (!block_of_cpu[cpu] && (b = new_block(cpu)) != NULL) {
+        __atomic_store_n(&block_of_cpu[cpu], b, __ATOMIC_RELAXED);
+        publish(b);
+    }
+    lock_drop(&blocks_lock);
+    return true;
+}
+
+bool percpu_ready(void)
+{
+    struct cpu_block *b;
+    int cpu;
+
+    if (percpu_mode == PERCPU_RSEQ) {
+        cpu = rseq_cpu();
+        return (cpu >= 0 && __atomic_load_n(&percpu_area.alloc[cpu], __ATOMIC_RELAXED)) ||
+               make_block_of(cpu);
+    }
+    b = slot_enter();
+    if (b)
+        slot_leave(b);
+    return b != NULL;
+}
+
+int percpu_node(void)
+{
+    return node_count() == 1 ? 0 : numa_node_id();
+}
+
+void percpu_stop(void)
+{
+    lock_take(&blocks_lock);
+    if (percpu_mode == PERCPU_THREAD) {
+        slots_stop(blocks);
+        return;
+    }
+    for (struct cpu_block *b = blocks; b; b = b->next) {
+        __atomic_store_n(&percpu_area.alloc[b->cpu], 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&percpu_area.free[b->cpu], 0, __ATOMIC_RELAXED);
+    }
+    /* Sections that read the old entries have ended or start again when this returns. */
+    if (!single_threaded())
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+}
+
+void percpu_resume(void)
+{
+    if (percpu_mode == PERCPU_THREAD)
+        slots_resume(blocks);
+    else
+        for (struct cpu_block *b = blocks; b; b = b->next)
+            publish(b);
+    lock_drop(&blocks_lock);
+}
+
+struct cpu_block *percpu_blocks(void)
+{
+    return blocks;
+}
+
+void percpu_after_fork_child(void)
+{
+    if (percpu_mode == PERCPU_RSEQ) {
+        barrier_registered();
+    } else {
+        /* The other threads' slots wait for new threads, with what is in them. */
+        free_slots = NULL;
+        for (struct cpu_block *b = blocks; b; b = b->next)
+            if (b != slot_mine()) {
+                b->next_free = free_slots;
+                free_slots = b;
+            }
+    }
+}
+
+struct cpu_block *percpu_new_slot(void)
+{
+    struct cpu_block *b;
+
+    lock_take(&blocks_lock);
+    b = free_slots;
+    if (b)
+        free_slots = b->next_free;
+    else
+        b = new_block(-1);
+    lock_drop(&blocks_lock);
+    return b;
+}
+
+void percpu_free_slot(struct cpu_block *b)
+{
+    lock_take(&blocks_lock);
+    percpu_drain_block(b);
+    b->next_free = free_slots;
+    free_slots = b;
+    lock_drop(&blocks_lock);
+}
+
+void *percpu_take(unsigned index)
+{
+    struct cpu_block *b;
+    struct cpu_sheaf *s;
+    void *object;
+
+    if (percpu_mode != PERCPU_THREAD)
+        return percpu_take_fast(PERCPU_SHEAF_CELL(index));
+    b = slot_enter();
+    if (!b)
+        return NULL;
+    s = block_sheaf(b, index);
+    object = s->top[-1];
+    if (object)
+        s->top--;
+    slot_leave(b);
+    return object;
+}
+
+bool percpu_put(unsigned index, int node, void *object)
+{
+    struct cpu_block *b;
+    struct cpu_sheaf *s;
+    bool done = false;
+
+    if (percpu_mode != PERCPU_THREAD)
+        return percpu_put_fast(PERCPU_SHEAF_CELL(percpu_index(node, index)), object);
+    b = slot_enter();
+    if (!b)
+        return false;
+    s = &b->sheaf[percpu_index(node, index)];
+    if (((uintptr_t)object & s->mask) * s->magic < s->magic && s->top != s->end &&
+        s->top[-1] != object) {
+        *s->top++ = object;
+        done = true;
+    }
+    slot_leave(b);
+    return done;
+}
+
+bool percpu_swap(size_t cell, struct cpu_pair pair, struct cpu_pair *old)
+{
+    struct cpu_block *b;
+    struct cpu_pair *at;
+
+    if (percpu_mode != PERCPU_THREAD) {
+        rseq_pair new, was;
+
+        __builtin_memcpy(&new, &pair, sizeof new);
+        if (!rseq_swap(__rseq_offset, PERCPU_ALLOC, &percpu_area, cell, new, &was))
+            return false;
+        __builtin_memcpy(old, &was, sizeof was);
+        return true;
+    }
+    b = slot_enter();
+    if (!b)
+        return false;
+    at = (struct cpu_pair *)((char *)b + b->bias + cell);
+    *old = *at;
+    *at = pair;
+    slot_leave(b);
+    return true;
+}
+
+bool percpu_exchange(size_t cell, void *word, void **old)
+{
+    struct cpu_block *b;
+    void **at;
+
+    if (percpu_mode != PERCPU_THREAD)
+        return rseq_exchange(__rseq_offset, PERCPU_ALLOC, &percpu_area, cell, word, old);
+    b = slot_enter();
+    if (!b)
+        return false;
+    at = (void **)((char *)b + b->bias + cell);
+    *old = *at;
+    *at = word;
+    slot_leave(b);
+    return true;
+}
+
+void *percpu_peek(size_t cell)
+{
+    struct cpu_block *b;
+    int cpu;
+
+    if (percpu_mode == PERCPU_THREAD) {
+        b = slot_mine();
+    } else {
+        cpu = rseq_cpu();
+        b = cpu < 0 ? NULL : __atomic_load_n(&block_of_cpu[cpu], __ATOMIC_RELAXED);
+    }
+    return b ? __atomic_load_n((void **)((char *)b + b->bias + cell), __ATOMIC_RELAXED) : NULL;
+}
+
+void *percpu_list_take(size_t cell, size_t offset, uintptr_t key)
+{
+    struct cpu_block *b;
+    void **head, *object;
+
+    if (percpu_mode != PERCPU_THREAD)
+        return rseq_list_pop(__rseq_offset, PERCPU_ALLOC, &percpu_area, cell, offset, key);
+    b = slot_enter();
+    if (!b)
+        return NULL;
+    head = (void **)((char *)b + b->bias + cell);
+    object = *head;
+    if (object) {
+        uintptr_t at = (uintptr_t)object + offset;
+
+        *head = (void *)(*(uintptr_t *)at ^ __builtin_bswap64(at) ^ key);
+    }
+    slot_leave(b);
+    return object;
+}
+
+bool percpu_list_put(size_t cell, void *owner, void *object, size_t offset, uintptr_t key)
+{
+    struct cpu_block *b;
+    void **head;
+    bool done = false;
+
+    if (percpu_mode != PERCPU_THREAD)
+        return rseq_list_push(__rseq_offset, PERCPU_ALLOC, &percpu_area, cell, owner, object,
+                              offset, key);
+    b = slot_enter();
+    if (!b)
+        return false;
+    head = (void **)((char *)b + b->bias + cell);
+    if (head[1] == owner && head[0] != object) {
+        uintptr_t at = (uintptr_t)object + offset;
+
+        *(uintptr_t *)at = (uintptr_t)head[0] ^ __builtin_bswap64(at) ^ key;
+        head[0] = object;
+        done = true;
+    }
+    slot_leave(b);
+    return done;
+}

@@ -1,0 +1,225 @@
+/*
+ * Restartable sequences on x86-64: the only file with instructions of one architecture. Another
+ * architecture is one more file with the same functions.
+ *
+ * A critical section reads a cell of the calling CPU's block and ends in one store to it, the commit.
+ * When the kernel preempts, migrates or signals the thread before that store, it resumes it at the
+ * abort handler, which starts again: so on this CPU sections never interleave, and no instruction is
+ * atomic. The kernel insists on the signature in front of the handler, the one the C library
+ * registered.
+ *
+ * Every section begins alike: it announces itself (the C library's rseq area at fs:offset holds the
+ * pointer to the descriptor), reads cpu_id, and adds what the table at area + `table` (a constant) holds
+ * for that CPU to `area`: the block. cpu_id is -1 or -2 in a thread without rseq; the table has entries for these, too. An entry
+ * of 0 leads to the area's own first block, where nothing can be taken and nothing put (see percpu.h):
+ * no test of its own for "not started", "no rseq", "stopped". Registers that a restart needs are
+ * never written.
+ */
+#ifndef KMEM_RSEQ_X86_64_H
+#define KMEM_RSEQ_X86_64_H
+
+#include <emmintrin.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RSEQ_SIGNATURE "0x53053053"
+
+/* Descriptor, announcement, and the address of the CPU's block in %[block]. */
+#define RSEQ_BEGIN                                       \
+    ".pushsection .data.rel.ro.rseq_cs, \"aw\"\n\t"      \
+    ".balign 32\n"                                       \
+    "77:\n\t"                                            \
+    ".long 0, 0\n\t"                                     \
+    ".quad 71f, 72f - 71f, 74f\n\t"                      \
+    ".popsection\n"                                      \
+    "70:\n\t"                                            \
+    "leaq 77b(%%rip), %[block]\n\t"                      \
+    "movq %[block], %%fs:8(%[rseq])\n"                   \
+    "71:\n\t"                                            \
+    "movslq %%fs:4(%[rseq]), %[block]\n\t"               \
+    "movq %c[table](%[area], %[block], 8), %[block]\n\t" \
+    "addq %[area], %[block]\n\t"
+
+/* After the commit. The handler lies apart from the code that runs. */
+#define RSEQ_END                                           \
+    "72:\n\t"                                              \
+    ".pushsection .text.unlikely, \"ax\"\n\t"              \
+    ".byte 0x0f, 0xb9, 0x3d\n\t" /* ud1: never executed */ \
+    ".long " RSEQ_SIGNATURE "\n"                           \
+    "74:\n\t"                                              \
+    "jmp 70b\n\t"                                          \
+    ".popsection\n"
+
+#define RSEQ_INPUTS [rseq] "r"(rseq), [table] "i"(table), [area] "r"(area), [cell] "r"(cell)
+
+/* The object on top of the array in `cell`, taken; NULL: the array is empty. */
+static inline __attribute__((always_inline)) void *rseq_pop(ptrdiff_t rseq, const size_t table,
+                                                            void *area, size_t cell)
+{
+    uintptr_t block;
+    void *object, **top;
+
+    __asm__ goto volatile(RSEQ_BEGIN "movq (%[block], %[cell]), %[top]\n\t"
+                                     "movq -8(%[top]), %[object]\n\t"
+                                     "testq %[object], %[object]\n\t"
+                                     "je %l[empty]\n\t"
+                                     "subq $8, %[top]\n\t"
+                                     "movq %[top], (%[block], %[cell])\n" RSEQ_END
+                          : [block] "=&r"(block), [object] "=&a"(object), [top] "=&r"(top)
+                          : RSEQ_INPUTS
+                          : "memory", "cc"
+                          : empty);
+    if (!object)
+        __builtin_unreachable(); /* the compiler need not test it again */
+    return object;
+empty:
+    return NULL;
+}
+
+/*
+ * Puts `object` on the array in `cell`; false: it is full, or `object` is the one on top, or does not
+ * start where objects of this cell start: its offset in the slab times `magic` wraps to less than
+ * `magic` only for multiples of the object's size.
+ */
+static inline __attribute__((always_inline)) bool rseq_push(ptrdiff_t rseq, const size_t table,
+                                                            void *area, size_t cell, void *object)
+{
+    uintptr_t block, top, spare;
+
+    __asm__ goto volatile(RSEQ_BEGIN "movl %k[object], %k[spare]\n\t"
+                                     "andl 24(%[block], %[cell]), %k[spare]\n\t"
+                                     "imulq 16(%[block], %[cell]), %[spare]\n\t"
+                                     "cmpq 16(%[block], %[cell]), %[spare]\n\t"
+                                     "jae %l[refused]\n\t"
+                                     "movq (%[block], %[cell]), %[top]\n\t"
+                                     "cmpq 8(%[block], %[cell]), %[top]\n\t"
+                                     "je %l[refused]\n\t"
+                                     "cmpq -8(%[top]), %[object]\n\t"
+                                     "je %l[refused]\n\t"
+                                     "movq %[object], (%[top])\n\t"
+                                     "addq $8, %[top]\n\t"
+                                     "movq %[top], (%[block], %[cell])\n" RSEQ_END
+                          : [block] "=&r"(block), [top] "=&r"(top), [spare] "=&r"(spare)
+                          : RSEQ_INPUTS, [object] "r"(object)
+                          : "memory", "cc"
+                          : refused);
+    return true;
+refused:
+    return false;
+}
+
+/* Two neighbouring words of a block, read and written as one. */
+typedef __m128i rseq_pair;
+
+/* Stores `pair` in the aligned 16 bytes of `cell` and returns what was there; false: no block. */
+static inline __attribute__((always_inline)) bool rseq_swap(ptrdiff_t rseq, const size_t table,
+                                                            void *area, size_t cell, rseq_pair pair,
+                                                            rseq_pair *old)
+{
+    uintptr_t block;
+    rseq_pair was;
+
+    __asm__ goto volatile(RSEQ_BEGIN "cmpq %[area], %[block]\n\t"
+                                     "je %l[none]\n\t"
+                                     "movdqa (%[block], %[cell]), %[was]\n\t"
+                                     "movdqa %[pair], (%[block], %[cell])\n" RSEQ_END
+                          : [block] "=&r"(block), [was] "=&x"(was)
+                          : RSEQ_INPUTS, [pair] "x"(pair)
+                          : "memory", "cc"
+                          : none);
+    *old = was;
+    return true;
+none:
+    return false;
+}
+
+/* Stores `word` in `cell` and returns what was there; false: no block. */
+static inline __attribute__((always_inline)) bool rseq_exchange(ptrdiff_t rseq, const size_t table,
+                                                                void *area, size_t cell, void *word,
+                                                                void **old)
+{
+    uintptr_t block;
+    void *was;
+
+    __asm__ goto volatile(RSEQ_BEGIN "cmpq %[area], %[block]\n\t"
+                                     "je %l[none]\n\t"
+                                     "movq (%[block], %[cell]), %[was]\n\t"
+                                     "movq %[word], (%[block], %[cell])\n" RSEQ_END
+                          : [block] "=&r"(block), [was] "=&r"(was)
+                          : RSEQ_INPUTS, [word] "r"(word)
+                          : "memory", "cc"
+                          : none);
+    *old = was;
+    return true;
+none:
+    return false;
+}
+
+/*
+ * Takes the first object off the list in `cell`, whose links lie `offset` bytes into the objects and
+ * are stored as link ^ key ^ byte-swapped address of the link. NULL: no block, or an empty list.
+ */
+static inline __attribute__((always_inline)) void *rseq_list_pop(ptrdiff_t rseq, const size_t table,
+                                                                 void *area, size_t cell,
+                                                                 size_t offset, uintptr_t key)
+{
+    uintptr_t block, next, at;
+    void *object;
+
+    __asm__ goto volatile(RSEQ_BEGIN "cmpq %[area], %[block]\n\t"
+                                     "je %l[none]\n\t"
+                                     "movq (%[block], %[cell]), %[object]\n\t"
+                                     "testq %[object], %[object]\n\t"
+                                     "je %l[none]\n\t"
+                                     "leaq (%[object], %[offset]), %[at]\n\t"
+                                     "movq (%[at]), %[next]\n\t"
+                                     "bswapq %[at]\n\t"
+                                     "xorq %[at], %[next]\n\t"
+                                     "xorq %[key], %[next]\n\t"
+                                     "movq %[next], (%[block], %[cell])\n" RSEQ_END
+                          : [block] "=&r"(block), [object] "=&r"(object), [next] "=&r"(next),
+                            [at] "=&r"(at)
+                          : RSEQ_INPUTS, [offset] "r"(offset), [key] "r"(key)
+                          : "memory", "cc"
+                          : none);
+    return object;
+none:
+    return NULL;
+}
+
+/*
+ * Puts `object` on the list in `cell` if the word behind the cell is `owner` and the object is not
+ * the first of the list.
+ */
+static inline __attribute__((always_inline)) bool rseq_list_push(ptrdiff_t rseq, const size_t table,
+                                                                 void *area, size_t cell,
+                                                                 void *owner, void *object,
+                                                                 size_t offset, uintptr_t key)
+{
+    uintptr_t block, head, at;
+
+    __asm__ goto volatile(RSEQ_BEGIN "cmpq %[area], %[block]\n\t"
+                                     "je %l[refused]\n\t"
+                                     "cmpq %[owner], 8(%[block], %[cell])\n\t"
+                                     "jne %l[refused]\n\t"
+                                     "movq (%[block], %[cell]), %[head]\n\t"
+                                     "cmpq %[object], %[head]\n\t"
+                                     "je %l[refused]\n\t"
+                                     "leaq (%[object], %[offset]), %[at]\n\t"
+                                     "bswapq %[at]\n\t"
+                                     "xorq %[key], %[at]\n\t"
+                                     "xorq %[head], %[at]\n\t"
+                                     "movq %[at], (%[object], %[offset])\n\t"
+                                     "movq %[object], (%[block], %[cell])\n" RSEQ_END
+                          : [block] "=&r"(block), [head] "=&r"(head), [at] "=&r"(at)
+                          : RSEQ_INPUTS, [owner] "r"(owner), [object] "r"(object),
+                            [offset] "r"(offset), [key] "r"(key)
+                          : "memory", "cc"
+                          : refused);
+    return true;
+refused:
+    return false;
+}
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * Blocks of threads instead of CPUs. A thread announces that it is inside its block by one plain
+ * store; whoever wants to stop it stores its wish and then has every CPU pass a memory barrier, so
+ * that either the thread sees the wish or the other sees the thread. Where the kernel refuses that
+ * barrier, the thread pays for one of its own.
+ */
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "percpu.h"
+
+static __thread struct {
+    struct cpu_block *block;
+    bool dead; /* the thread's destructors have run */
+} mine;
+
+static pthread_key_t thread_end;
+static bool have_key;
+static bool fence_needed = true;
+
+/*
+ * The thread is going: its objects go back. Destructors of others may still allocate and free; they
+ * work on the slabs.
+ */
+static void give_back(void *block)
+{
+    struct cpu_block *b = block;
+
+    mine.dead = true;
+    mine.block = NULL;
+    percpu_free_slot(b);
+}
+
+void slots_start(void)
+{
+    have_key = pthread_key_create(&thread_end, give_back) == 0;
+    fence_needed = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
+}
+
+static struct cpu_block *first_use(void)
+{
+    struct cpu_block *b;
+
+    /* Without a destructor a thread's objects would be lost with the thread. */
+    if (mine.dead || !have_key)
+        return NULL;
+    b = percpu_new_slot();
+    if (!b)
+        return NULL;
+    mine.block = b;
+    pthread_setspecific(thread_end, b);
+    return b;
+}
+
+struct cpu_block *slot_enter(void)
+{
+    struct cpu_block *b = mine.block;
+
+    if (!b && (b = first_use()) == NULL)
+        return NULL;
+    __atomic_store_n(&b->busy, 1, __ATOMIC_RELAXED);
+    if (fence_needed)
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    else
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (likely(!__atomic_load_n(&b->stopped, __ATOMIC_ACQUIRE)))
+        return b;
+    slot_leave(b);
+    return NULL;
+}
+
+struct cpu_block *slot_mine(void)
+{
+    return mine.block;
+}
+
+void slot_leave(struct cpu_block *b)
+{
+    __atomic_store_n(&b->busy, 0, __ATOMIC_RELEASE);
+}
+
+void slots_stop(struct cpu_block *blocks)
+{
+    for (struct cpu_block *b = blocks; b; b = b->next)
+        __atomic_store_n(&b->stopped, 1, __ATOMIC_SEQ_CST);
+    if (fence_needed)
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    else
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    for (struct cpu_block *b = blocks; b; b = b->next)
+        while (__atomic_load_n(&b->busy, __ATOMIC_ACQUIRE))
+            sched_yield();
+}
+
+void slots_resume(struct cpu_block *blocks)
+{
+    for (struct cpu_block *b = blocks; b; b = b->next)
+        __atomic_store_n(&b->stopped, 0, __ATOMIC_RELEASE);
+}

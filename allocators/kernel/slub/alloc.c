@@ -1,0 +1,164 @@
+/*
+ * Allocating and freeing objects: the ways in. The fast path is the main sheaf's; where it does not
+ * serve, the cache's path decides.
+ */
+#include <string.h>
+
+#include "fault.h"
+#include "slub.h"
+
+/* From this many objects on, a bulk call goes to the slabs rather than through the CPU's sheaf. */
+enum { BULK_DIRECT = 32 };
+
+void *slab_alloc_direct(struct kmem_cache *s, gfp_t gfp, int node)
+{
+    void *object = NULL;
+
+    stat(s, ALLOC_SLOWPATH);
+    slabs_take(s, gfp, node, 1, &object);
+    return object;
+}
+
+void *slab_alloc_slow(struct kmem_cache *s, gfp_t gfp)
+{
+    void *object;
+
+    switch (s->path) {
+    case PATH_SHEAF:
+        object = percpu_take(s->index);
+        if (!object)
+            return sheaf_alloc(s, gfp);
+        stat(s, ALLOC_FASTPATH);
+        return object;
+    case PATH_CPU: return cpu_alloc(s, gfp, NUMA_NO_NODE);
+    default: return slab_alloc_direct(s, gfp, percpu_node());
+    }
+}
+
+void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object)
+{
+    check_object(s, slab, object, "free: pointer into the middle of an object");
+    switch (s->path) {
+    case PATH_SHEAF:
+        if (percpu_put(s->index, slab_nid(slab), object))
+            stat(s, FREE_FASTPATH);
+        else
+            sheaf_free(s, slab, object);
+        return;
+    case PATH_CPU: cpu_free(s, slab, object); return;
+    default: stat(s, FREE_SLOWPATH); slabs_put(s, 1, &object);
+    }
+}
+
+static inline __attribute__((always_inline)) void *alloc(struct kmem_cache *s, gfp_t gfp)
+{
+    void *object = NULL;
+
+    if (likely(!s->stats))
+        object = percpu_take_fast(PERCPU_SHEAF_CELL(s->index));
+    if (unlikely(!object)) {
+        object = slab_alloc_slow(s, gfp);
+        if (!object)
+            return NULL;
+    }
+    if (unlikely(gfp & __GFP_ZERO))
+        memset(object, 0, s->object_size);
+    return object;
+}
+
+void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp)
+{
+    return alloc(s, gfp);
+}
+
+void *kmem_cache_zalloc(struct kmem_cache *s, gfp_t gfp)
+{
+    return alloc(s, gfp | __GFP_ZERO);
+}
+
+void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node)
+{
+    void *object;
+
+    if (node == NUMA_NO_NODE || node_count() == 1)
+        return alloc(s, gfp);
+    if (node < 0 || (unsigned)node >= node_count())
+        return NULL;
+    object = slab_alloc_direct(s, gfp, node);
+    if (object && (gfp & __GFP_ZERO))
+        memset(object, 0, s->object_size);
+    return object;
+}
+
+/* The slab around `object`, which must be one of `s` (NULL: of any cache). */
+static struct slab *slab_of_object(const struct kmem_cache *s, const void *object)
+{
+    struct slab *slab = slab_of(object);
+
+    if (unlikely(!slab))
+        fault("kmem_cache_free: not an object of a cache, or its slab was given up", object);
+    if (unlikely(s && slab->slab_cache != s))
+        fault("kmem_cache_free: object of another cache", object);
+    return slab;
+}
+
+void kmem_cache_free(struct kmem_cache *s, void *object)
+{
+    size_t cell = PERCPU_SHEAF_CELL(s->index), frame = virt_to_frame(object);
+    struct slab *slab;
+
+    if (unlikely(!object))
+        return;
+    if (likely(frame < slub_fast_frames && slab_cells[frame] == cell) &&
+        percpu_put_fast(cell, object))
+        return;
+    slab = slab_of_object(s, object);
+    slab_free_slow(s, slab, object);
+}
+
+/* As many as the main sheaf holds. */
+static size_t take_from_sheaf(struct kmem_cache *s, size_t count, void **p)
+{
+    size_t got = 0;
+
+    while (got < count && (p[got] = percpu_take(s->index)) != NULL)
+        got++;
+    stat_add(s, ALLOC_FASTPATH, got);
+    return got;
+}
+
+int kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **p)
+{
+    size_t got = s->path == PATH_SHEAF ? take_from_sheaf(s, count, p) : 0;
+
+    while (got < count) {
+        size_t left = count - got, n;
+
+        if (left >= BULK_DIRECT && s->path != PATH_CPU) {
+            n = slabs_take(s, gfp, percpu_node(), left < INT16_MAX ? (unsigned)left : INT16_MAX,
+                           p + got);
+            stat_add(s, ALLOC_SLOWPATH, n);
+        } else {
+            p[got] = slab_alloc_slow(s, gfp);
+            n = p[got] != NULL;
+        }
+        if (n == 0) {
+            kmem_cache_free_bulk(s, got, p);
+            return 0;
+        }
+        got += n;
+    }
+    if (gfp & __GFP_ZERO)
+        for (size_t i = 0; i < count; i++)
+            memset(p[i], 0, s->object_size);
+    return (int)count;
+}
+
+void kmem_cache_free_bulk(struct kmem_cache *s, size_t count, void **p)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct slab *slab = slab_of_object(s, p[i]);
+
+        slab_free_slow(slab->slab_cache, slab, p[i]);
+    }
+}

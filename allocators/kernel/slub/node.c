@@ -1,0 +1,467 @@
+/*
+ * Slabs and the lists of a node. Here objects pass between a slab and whoever asks for several at
+ * once; the caller holds no lock.
+ */
+#include <string.h>
+
+#include "fault.h"
+#include "slub.h"
+
+uint16_t *slab_cells;
+
+static void list_add(struct slab_list *list, struct slab *slab, bool first)
+{
+    slab->next = first ? list->first : NULL;
+    slab->prev = first ? NULL : list->last;
+    if (slab->prev)
+        slab->prev->next = slab;
+    else
+        list->first = slab;
+    if (slab->next)
+        slab->next->prev = slab;
+    else
+        list->last = slab;
+}
+
+static void list_remove(struct slab_list *list, struct slab *slab)
+{
+    if (slab->prev)
+        slab->prev->next = slab->next;
+    else
+        list->first = slab->next;
+    if (slab->next)
+        slab->next->prev = slab->prev;
+    else
+        list->last = slab->prev;
+}
+
+static void add_partial(struct kmem_cache_node *n, struct slab *slab, bool first)
+{
+    list_add(&n->partial, slab, first);
+    n->nr_partial++;
+}
+
+static void remove_partial(struct kmem_cache_node *n, struct slab *slab)
+{
+    list_remove(&n->partial, slab);
+    n->nr_partial--;
+}
+
+static bool slab_exhausted(const struct slab *slab)
+{
+    return !slab->freelist && slab->fresh == slab->objects;
+}
+
+/* ---- making and giving up slabs ---- */
+
+static struct page *slab_pages(struct kmem_cache *s, gfp_t gfp, int node, unsigned *objects)
+{
+    gfp_t first = gfp;
+    struct page *page;
+
+    *objects = s->objects;
+    /* Do not go to great lengths for a large block while a small one will do. */
+    if (s->order > s->order_min)
+        first = (gfp | __GFP_NOWARN | __GFP_NORETRY) & ~(__GFP_NOFAIL | __GFP_RETRY_MAYFAIL);
+    page = alloc_pages_node(node, first, s->order);
+    if (page || s->order == s->order_min)
+        return page;
+    page = alloc_pages_node(node, gfp, s->order_min);
+    if (page)
+        stat(s, ORDER_FALLBACK);
+    *objects = s->objects_min;
+    return page;
+}
+
+/* With a constructor all objects of a slab are made when the slab is. */
+static void construct(struct kmem_cache *s, struct slab *slab)
+{
+    char *base = slab_address(slab);
+
+    for (unsigned i = slab->objects; i-- > 0;) {
+        s->ctor(base + (size_t)i * s->size);
+        set_link(s, base + (size_t)i * s->size, slab->freelist);
+        slab->freelist = base + (size_t)i * s->size;
+    }
+    slab->fresh = slab->objects;
+}
+
+static void set_cells(struct slab *slab, uint16_t cell)
+{
+    size_t frame = page_to_frame((struct page *)slab);
+    size_t frames = (size_t)1 << page_order((struct page *)slab);
+
+    for (size_t i = 0; i < frames; i++)
+        __atomic_store_n(&slab_cells[frame + i], cell, __ATOMIC_RELAXED);
+}
+
+/* On no list yet, nothing in use. */
+static struct slab *new_slab(struct kmem_cache *s, gfp_t gfp, int node)
+{
+    struct kmem_cache_node *n;
+    struct page *page;
+    struct slab *slab;
+    unsigned objects;
+
+    page = slab_pages(s, (gfp & ~__GFP_ZERO) | s->allocflags, node, &objects);
+    if (!page)
+        return NULL;
+    page_mark_slab(page);
+    slab = (struct slab *)page;
+    memset(slab, 0, sizeof *slab);
+    slab->slab_cache = s;
+    slab->objects = objects;
+    if (s->ctor)
+        construct(s, slab);
+    n = node_of(s, slab);
+    __atomic_add_fetch(&n->nr_slabs, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&n->total_objects, objects, __ATOMIC_RELAXED);
+    set_cells(slab, (uint16_t)PERCPU_SHEAF_CELL(percpu_index(slab_nid(slab), s->index)));
+    stat(s, ALLOC_SLAB);
+    return slab;
+}
+
+static void give_up_slab(struct kmem_cache *s, struct slab *slab)
+{
+    struct kmem_cache_node *n = node_of(s, slab);
+    unsigned order = page_order((struct page *)slab);
+
+    __atomic_sub_fetch(&n->nr_slabs, 1, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&n->total_objects, slab->objects, __ATOMIC_RELAXED);
+    set_cells(slab, 0);
+    stat(s, FREE_SLAB);
+    __free_pages((struct page *)slab, order);
+}
+
+static void give_up_slabs(struct kmem_cache *s, struct slab *slabs)
+{
+    while (slabs) {
+        struct slab *next = slabs->next;
+
+        give_up_slab(s, slabs);
+        slabs = next;
+    }
+}
+
+/* ---- objects of one slab, under its node's list_lock ---- */
+
+void check_object(const struct kmem_cache *s, const struct slab *slab, const void *object,
+                  const char *interior)
+{
+    size_t at = (size_t)((const char *)object - (const char *)slab_address(slab));
+
+    if (at % s->size || at / s->size >= slab->fresh)
+        fault(interior, object);
+}
+
+static void *slab_pop(struct kmem_cache *s, struct slab *slab)
+{
+    void *object = slab->freelist, *next;
+
+    if (!object)
+        return (char *)slab_address(slab) + (size_t)s->size * slab->fresh++;
+    next = get_link(s, object);
+    if (unlikely(next && (slab_of(next) != slab)))
+        fault("free list of a slab is damaged at object", object);
+    slab->freelist = next;
+    return object;
+}
+
+static void slab_push(struct kmem_cache *s, struct slab *slab, void *object)
+{
+    check_object(s, slab, object, "free: pointer into the middle of an object");
+    if (unlikely(object == slab->freelist || slab->inuse == 0))
+        fault("free: object was freed before", object);
+    set_link(s, object, slab->freelist);
+    slab->freelist = object;
+    slab->inuse--;
+}
+
+/* ---- many objects ---- */
+
+unsigned node_take(struct kmem_cache *s, int node, unsigned count, void **p)
+{
+    struct kmem_cache_node *n = s->node[node];
+    unsigned got = 0;
+
+    if (!__atomic_load_n(&n->partial.first, __ATOMIC_RELAXED))
+        return 0;
+    lock_take(&n->list_lock);
+    while (got < count && n->partial.first) {
+        struct slab *slab = n->partial.first;
+        unsigned before = got;
+
+        while (got < count && !slab_exhausted(slab))
+            p[got++] = slab_pop(s, slab);
+        slab->inuse += got - before;
+        if (slab_exhausted(slab)) {
+            remove_partial(n, slab);
+            list_add(&n->full, slab, true);
+        }
+    }
+    lock_drop(&n->list_lock);
+    return got;
+}
+
+/* Has the node more partial slabs than it keeps for itself? */
+static bool may_rob(struct kmem_cache *s, int node)
+{
+    return __atomic_load_n(&s->node[node]->nr_partial, __ATOMIC_RELAXED) > s->min_partial;
+}
+
+/* Popping goes from the end: the first in memory shall come out first. */
+static void reverse(unsigned count, void **p)
+{
+    for (unsigned i = 0; i < count / 2; i++) {
+        void *swap = p[i];
+
+        p[i] = p[count - 1 - i];
+        p[count - 1 - i] = swap;
+    }
+}
+
+static unsigned take_from_new(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, void **p)
+{
+    struct slab *slab = new_slab(s, gfp, node);
+    struct kmem_cache_node *n;
+    unsigned got = 0;
+
+    if (!slab)
+        return 0;
+    while (got < count && !slab_exhausted(slab))
+        p[got++] = slab_pop(s, slab);
+    slab->inuse = got;
+    n = node_of(s, slab);
+    lock_take(&n->list_lock);
+    if (slab_exhausted(slab))
+        list_add(&n->full, slab, true);
+    else
+        add_partial(n, slab, true);
+    lock_drop(&n->list_lock);
+    return got;
+}
+
+unsigned slabs_take(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, void **p)
+{
+    unsigned got = node_take(s, node, count, p);
+
+    if (got == 0 && !(gfp & __GFP_THISNODE))
+        for (unsigned nth = 1; nth < node_count() && got == 0; nth++)
+            if (may_rob(s, node_by_distance(node, nth)))
+                got = node_take(s, node_by_distance(node, nth), count, p);
+    if (got == 0)
+        got = take_from_new(s, gfp, node, count, p);
+    reverse(got, p);
+    return got;
+}
+
+/* The rule for a slab that has just got an object back. True: it is off the lists and to be given up. */
+static bool settle(struct kmem_cache *s, struct kmem_cache_node *n, struct slab *slab,
+                   bool was_full)
+{
+    if (slab->frozen)
+        return false;
+    if (was_full) {
+        list_remove(&n->full, slab);
+        add_partial(n, slab, false);
+        stat(s, FREE_ADD_PARTIAL);
+    }
+    if (slab->inuse || n->nr_partial <= s->min_partial)
+        return false;
+    remove_partial(n, slab);
+    stat(s, FREE_REMOVE_PARTIAL);
+    return true;
+}
+
+void slabs_put(struct kmem_cache *s, unsigned count, void **p)
+{
+    struct kmem_cache_node *locked = NULL;
+    struct slab *empty = NULL;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct slab *slab = slab_of(p[i]);
+        struct kmem_cache_node *n;
+        bool was_full;
+
+        if (unlikely(!slab || slab->slab_cache != s))
+            fault("free: not an object of its cache", p[i]);
+        n = node_of(s, slab);
+        if (n != locked) {
+            if (locked)
+                lock_drop(&locked->list_lock);
+            lock_take(&n->list_lock);
+            locked = n;
+        }
+        was_full = slab_exhausted(slab);
+        slab_push(s, slab, p[i]);
+        if (settle(s, n, slab, was_full)) {
+            slab->next = empty;
+            empty = slab;
+        }
+    }
+    if (locked)
+        lock_drop(&locked->list_lock);
+    give_up_slabs(s, empty);
+}
+
+/* ---- frozen slabs ---- */
+
+/* What the slab's own list holds; else some fresh objects, a page of them at most. */
+static void *take_all(struct kmem_cache *s, struct slab *slab)
+{
+    char *base = slab_address(slab);
+    void *list = slab->freelist;
+    unsigned end, most = (unsigned)PAGE_SIZE / s->size;
+
+    if (list) {
+        slab->freelist = NULL;
+        for (void *at = list; at; at = get_link(s, at))
+            slab->inuse++;
+        return list;
+    }
+    end = slab->fresh + (most ? most : 1);
+    if (end > slab->objects)
+        end = slab->objects;
+    for (unsigned i = end; i-- > slab->fresh;) {
+        set_link(s, base + (size_t)i * s->size, list);
+        list = base + (size_t)i * s->size;
+        slab->inuse++;
+    }
+    slab->fresh = end;
+    return list;
+}
+
+static struct slab *freeze_partial(struct kmem_cache *s, int node, void **freelist)
+{
+    struct kmem_cache_node *n = s->node[node];
+    struct slab *slab;
+
+    lock_take(&n->list_lock);
+    slab = n->partial.first;
+    if (slab) {
+        remove_partial(n, slab);
+        slab->frozen = 1;
+        *freelist = take_all(s, slab);
+        stat(s, ALLOC_FROM_PARTIAL);
+    }
+    lock_drop(&n->list_lock);
+    return slab;
+}
+
+struct slab *freeze_slab(struct kmem_cache *s, gfp_t gfp, int node, void **freelist)
+{
+    struct slab *slab = freeze_partial(s, node, freelist);
+
+    if (!slab && !(gfp & __GFP_THISNODE))
+        for (unsigned nth = 1; nth < node_count() && !slab; nth++)
+            if (may_rob(s, node_by_distance(node, nth)))
+                slab = freeze_partial(s, node_by_distance(node, nth), freelist);
+    if (slab || (slab = new_slab(s, gfp, node)) == NULL)
+        return slab;
+    slab->frozen = 1;
+    *freelist = take_all(s, slab);
+    return slab;
+}
+
+void *refill_frozen(struct kmem_cache *s, struct slab *slab)
+{
+    struct kmem_cache_node *n = node_of(s, slab);
+    void *list;
+
+    lock_take(&n->list_lock);
+    list = take_all(s, slab);
+    if (list) {
+        stat(s, ALLOC_REFILL);
+    } else {
+        slab->frozen = 0;
+        list_add(&n->full, slab, true);
+        stat(s, DEACTIVATE_FULL);
+    }
+    lock_drop(&n->list_lock);
+    return list;
+}
+
+void thaw_slab(struct kmem_cache *s, struct slab *slab, void *freelist)
+{
+    struct kmem_cache_node *n = node_of(s, slab);
+    bool empty;
+
+    stat(s, CPUSLAB_FLUSH);
+    lock_take(&n->list_lock);
+    if (slab->freelist)
+        stat(s, DEACTIVATE_REMOTE_FREES);
+    while (freelist) {
+        void *next = get_link(s, freelist);
+
+        slab_push(s, slab, freelist);
+        freelist = next;
+    }
+    slab->frozen = 0;
+    empty = slab->inuse == 0 && n->nr_partial >= s->min_partial;
+    if (slab_exhausted(slab))
+        list_add(&n->full, slab, true);
+    else if (!empty)
+        add_partial(n, slab, false);
+    lock_drop(&n->list_lock);
+    if (empty) {
+        stat(s, DEACTIVATE_EMPTY);
+        give_up_slab(s, slab);
+    }
+}
+
+bool free_to_slab(struct kmem_cache *s, struct slab *slab, void *object, bool may_freeze)
+{
+    struct kmem_cache_node *n = node_of(s, slab);
+    bool was_full, frozen = false, empty = false;
+
+    lock_take(&n->list_lock);
+    was_full = slab_exhausted(slab);
+    slab_push(s, slab, object);
+    if (slab->frozen) {
+        stat(s, FREE_FROZEN);
+    } else if (was_full && may_freeze) {
+        list_remove(&n->full, slab);
+        slab->frozen = 1;
+        frozen = true;
+    } else {
+        empty = settle(s, n, slab, was_full);
+    }
+    lock_drop(&n->list_lock);
+    if (empty)
+        give_up_slab(s, slab);
+    return frozen;
+}
+
+/* ---- shrinking ---- */
+
+/* Slabs without used objects leave the list; the others are sorted, fullest first. */
+bool node_shrink(struct kmem_cache *s, struct kmem_cache_node *n)
+{
+    enum { BUCKETS = 32 };
+    struct slab_list bucket[BUCKETS] = {0};
+    struct slab *all, *empty = NULL, *next;
+
+    lock_take(&n->list_lock);
+    all = n->partial.first;
+    n->partial = (struct slab_list){0};
+    for (struct slab *slab = all; slab; slab = next) {
+        unsigned free = slab->objects - slab->inuse;
+
+        next = slab->next;
+        if (slab->inuse == 0) {
+            n->nr_partial--;
+            slab->next = empty;
+            empty = slab;
+        } else {
+            list_add(&bucket[free < BUCKETS ? free : BUCKETS - 1], slab, false);
+        }
+    }
+    for (unsigned i = 0; i < BUCKETS; i++)
+        for (struct slab *slab = bucket[i].first; slab; slab = next) {
+            next = slab->next;
+            list_add(&n->partial, slab, false);
+        }
+    lock_drop(&n->list_lock);
+    give_up_slabs(s, empty);
+    return __atomic_load_n(&n->nr_slabs, __ATOMIC_RELAXED) != 0;
+}

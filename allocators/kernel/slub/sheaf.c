@@ -1,0 +1,394 @@
+/*
+ * Sheaves. A CPU has a main sheaf that malloc pops and free pushes, and a spare; a node has a barn of
+ * full and empty ones. Full and empty sheaves change hands whole, one lock for all their objects.
+ *
+ * A cache starts with small sheaves and gets larger ones with its traffic, so that a cache that is
+ * used now and then ties up next to nothing.
+ */
+#include "fault.h"
+#include "slub.h"
+
+#define MAIN_CELL(s)  PERCPU_SHEAF_CELL((s)->index)
+#define SPARE_CELL(s) (PERCPU_SLOW_CELL((s)->index) + offsetof(struct kmem_cache_cpu, spare))
+
+/* What sheaves are made of: caches without sheaves. */
+static struct kmem_cache *sheaf_caches[SHEAF_CLASSES];
+
+/* Free objects in a main sheaf, at most, if they are large: bytes. */
+enum { SHEAF_OBJECT_BYTES = 32 << 10, SHEAF_FIRST_CLASS = 1, SHEAF_GROWS_AFTER = 3 };
+
+static unsigned class_capacity(unsigned class)
+{
+    return (unsigned)(((SHEAF_BYTES_MIN << class) - sizeof(struct sheaf)) / sizeof(void *)) - 1;
+}
+
+static unsigned sheaf_class_of(const struct sheaf *sheaf)
+{
+    unsigned class = 0;
+
+    while (class_capacity(class) < sheaf->capacity)
+        class ++;
+    return class;
+}
+
+void sheaves_start(void)
+{
+    static const char *const names[SHEAF_CLASSES] = {"sheaf-64",  "sheaf-128",  "sheaf-256",
+                                                     "sheaf-512", "sheaf-1024", "sheaf-2048"};
+
+    for (unsigned i = 0; i < SHEAF_CLASSES; i++)
+        sheaf_caches[i] = create_cache(names[i], SHEAF_BYTES_MIN << i, 64,
+                                       SLAB_NO_SHEAVES | SLAB_NO_MERGE | SLAB_PANIC, 0, 0, NULL);
+}
+
+void sheaves_configure(struct kmem_cache *s, slab_flags_t flags)
+{
+    unsigned class = SHEAF_CLASSES - 1;
+    size_t bytes;
+
+    s->path = flags & SLAB_NO_SHEAVES ? PATH_DIRECT : PATH_CPU;
+    if (s->path == PATH_DIRECT || !kmem_config.sheaves || s->size > SHEAF_OBJECT_BYTES / 2)
+        return;
+    s->path = PATH_SHEAF;
+    while (class > 0 && (size_t)class_capacity(class) * s->size > SHEAF_OBJECT_BYTES)
+        class --;
+    s->sheaf_class_max = class;
+    s->sheaf_class = class < SHEAF_FIRST_CLASS ? class : SHEAF_FIRST_CLASS;
+    bytes = (size_t)class_capacity(class) * s->size;
+    s->barn_max = (unsigned)((kmem_config.barn + bytes - 1) / bytes);
+    if (s->barn_max > 64)
+        s->barn_max = 64;
+}
+
+static struct sheaf *new_sheaf(struct kmem_cache *s, gfp_t gfp)
+{
+    struct kmem_cache *from = sheaf_caches[s->sheaf_class];
+    unsigned capacity = class_capacity(s->sheaf_class);
+    struct sheaf *sheaf;
+    void **memory;
+
+    /* Doing without a sheaf is no failure. */
+    gfp = (gfp & (GFP_KERNEL | __GFP_HIGH)) | __GFP_NOWARN | __GFP_NORETRY;
+    memory = slab_alloc_direct(from, gfp, percpu_node());
+    if (!memory)
+        return NULL;
+    memory[0] = NULL;
+    sheaf = (struct sheaf *)(memory + 1 + capacity);
+    sheaf->next = NULL;
+    sheaf->capacity = capacity;
+    sheaf->size = 0;
+    stat(s, SHEAF_ALLOC);
+    return sheaf;
+}
+
+static void free_sheaf(struct kmem_cache *s, struct sheaf *sheaf)
+{
+    struct kmem_cache *from = sheaf_caches[sheaf_class_of(sheaf)];
+    void *memory = sheaf_slots(sheaf) - 1;
+
+    stat(s, SHEAF_FREE);
+    slabs_put(from, 1, &memory);
+}
+
+struct sheaf *sheaf_of_pair(void *top, void *end)
+{
+    struct sheaf *sheaf = end;
+
+    if (end == PERCPU_NO_TOP || !end)
+        return NULL;
+    sheaf->size = (unsigned)((void **)top - sheaf_slots(sheaf));
+    return sheaf;
+}
+
+static void flush_objects(struct kmem_cache *s, struct sheaf *sheaf)
+{
+    stat_add(s, SHEAF_FLUSH, sheaf->size);
+    slabs_put(s, sheaf->size, sheaf_slots(sheaf));
+    sheaf->size = 0;
+}
+
+/* ---- the barn ---- */
+
+static struct node_barn *barn_of(struct kmem_cache *s, int node)
+{
+    return &s->node[node]->barn;
+}
+
+static struct sheaf *pop(struct sheaf **list, unsigned *count)
+{
+    struct sheaf *sheaf = *list;
+
+    if (sheaf) {
+        *list = sheaf->next;
+        --*count;
+    }
+    return sheaf;
+}
+
+static void push(struct sheaf **list, unsigned *count, struct sheaf *sheaf)
+{
+    sheaf->next = *list;
+    *list = sheaf;
+    ++*count;
+}
+
+/* Larger sheaves from now on, if this size had its share of traffic. */
+static void grow_sheaves(struct kmem_cache *s)
+{
+    if (s->sheaf_class < s->sheaf_class_max && ++s->sheaf_traffic >= SHEAF_GROWS_AFTER) {
+        s->sheaf_traffic = 0;
+        s->sheaf_class++;
+    }
+}
+
+/* Is the sheaf smaller than those the cache should have by now? */
+static bool outgrown(const struct kmem_cache *s, const struct sheaf *sheaf)
+{
+    return sheaf->capacity < class_capacity(s->sheaf_class);
+}
+
+/* A full sheaf for an empty one, which may be NULL; NULL: there is none, and `empty` stays. */
+static struct sheaf *barn_get_full(struct kmem_cache *s, struct node_barn *barn,
+                                   struct sheaf **empty)
+{
+    struct sheaf *full;
+
+    if (!__atomic_load_n(&barn->sheaves_full, __ATOMIC_RELAXED)) {
+        stat(s, BARN_GET_FAIL);
+        return NULL;
+    }
+    lock_take(&barn->lock);
+    full = pop(&barn->sheaves_full, &barn->nr_full);
+    if (full && *empty && barn->nr_empty < s->barn_max) {
+        push(&barn->sheaves_empty, &barn->nr_empty, *empty);
+        *empty = NULL;
+    }
+    lock_drop(&barn->lock);
+    stat(s, full ? BARN_GET : BARN_GET_FAIL);
+    return full;
+}
+
+/* Room for a full sheaf; an empty one comes back if there is one. False: no room. */
+static bool barn_put_full(struct kmem_cache *s, struct node_barn *barn, struct sheaf *full,
+                          struct sheaf **empty)
+{
+    bool room;
+
+    lock_take(&barn->lock);
+    room = barn->nr_full < s->barn_max;
+    if (room)
+        push(&barn->sheaves_full, &barn->nr_full, full);
+    *empty = pop(&barn->sheaves_empty, &barn->nr_empty);
+    lock_drop(&barn->lock);
+    stat(s, room ? BARN_PUT : BARN_PUT_FAIL);
+    return room;
+}
+
+static void barn_put_empty(struct kmem_cache *s, struct node_barn *barn, struct sheaf *empty)
+{
+    bool room;
+
+    lock_take(&barn->lock);
+    room = barn->nr_empty < s->barn_max && !outgrown(s, empty);
+    if (room)
+        push(&barn->sheaves_empty, &barn->nr_empty, empty);
+    lock_drop(&barn->lock);
+    if (!room)
+        free_sheaf(s, empty);
+}
+
+/* A sheaf that nobody needs. */
+static void put_away(struct kmem_cache *s, struct sheaf *sheaf)
+{
+    struct node_barn *barn = barn_of(s, percpu_node());
+    struct sheaf *empty = NULL;
+
+    if (sheaf->size && !barn_put_full(s, barn, sheaf, &empty)) {
+        flush_objects(s, sheaf);
+    } else if (sheaf->size) {
+        if (empty)
+            barn_put_empty(s, barn, empty);
+        return;
+    } else {
+        empty = sheaf;
+        sheaf = NULL;
+    }
+    if (empty)
+        barn_put_empty(s, barn, empty);
+    if (sheaf)
+        barn_put_empty(s, barn, sheaf);
+}
+
+void barn_flush(struct kmem_cache *s, struct kmem_cache_node *n)
+{
+    struct sheaf *full, *empty, *next;
+
+    lock_take(&n->barn.lock);
+    full = n->barn.sheaves_full;
+    empty = n->barn.sheaves_empty;
+    n->barn.sheaves_full = n->barn.sheaves_empty = NULL;
+    n->barn.nr_full = n->barn.nr_empty = 0;
+    lock_drop(&n->barn.lock);
+    for (; full; full = next) {
+        next = full->next;
+        flush_objects(s, full);
+        free_sheaf(s, full);
+    }
+    for (; empty; empty = next) {
+        next = empty->next;
+        free_sheaf(s, empty);
+    }
+}
+
+/* ---- the CPU's sheaves ---- */
+
+static struct sheaf *take_spare(struct kmem_cache *s)
+{
+    void *spare = NULL;
+
+    return percpu_exchange(SPARE_CELL(s), NULL, &spare) ? spare : NULL;
+}
+
+/* The sheaf becomes the spare; what was it is put away. */
+static void keep(struct kmem_cache *s, struct sheaf *sheaf)
+{
+    void *old = sheaf;
+
+    percpu_exchange(SPARE_CELL(s), sheaf, &old);
+    if (old)
+        put_away(s, old);
+}
+
+/* The cheap half of finding double frees: the object is the last one that was freed. */
+static void check_top(struct sheaf *sheaf, const void *object)
+{
+    if (unlikely(sheaf->size && sheaf_slots(sheaf)[sheaf->size - 1] == object))
+        fault("free: object was freed before", object);
+}
+
+/* The sheaf becomes the main sheaf; the one that was it, the spare. `freed` lies on top of the new. */
+static void install(struct kmem_cache *s, struct sheaf *sheaf, const void *freed)
+{
+    struct cpu_pair old, pair = {sheaf_slots(sheaf) + sheaf->size, sheaf};
+    struct sheaf *was;
+
+    if (!percpu_swap(MAIN_CELL(s), pair, &old)) {
+        put_away(s, sheaf);
+        return;
+    }
+    was = sheaf_of_pair(old.first, old.second);
+    if (!was)
+        return;
+    check_top(was, freed);
+    keep(s, was);
+}
+
+/* A sheaf with objects in it from the slabs, in place of `empty`, which may be NULL. */
+static struct sheaf *refill(struct kmem_cache *s, gfp_t gfp, struct sheaf *empty)
+{
+    grow_sheaves(s);
+    if (empty && outgrown(s, empty)) {
+        free_sheaf(s, empty);
+        empty = NULL;
+    }
+    if (!empty && (empty = new_sheaf(s, gfp)) == NULL)
+        return NULL;
+    empty->size = slabs_take(s, gfp, percpu_node(), empty->capacity, sheaf_slots(empty));
+    stat_add(s, SHEAF_REFILL, empty->size);
+    if (empty->size)
+        return empty;
+    free_sheaf(s, empty);
+    return NULL;
+}
+
+void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
+{
+    struct sheaf *sheaf, *full;
+    void *object;
+
+    if (!percpu_ready())
+        return slab_alloc_direct(s, gfp, percpu_node());
+    sheaf = take_spare(s);
+    if (sheaf && sheaf->size) {
+        stat(s, SHEAF_SWAP);
+        full = sheaf;
+    } else {
+        full = barn_get_full(s, barn_of(s, percpu_node()), &sheaf);
+        if (!full)
+            full = refill(s, gfp, sheaf);
+        else if (sheaf)
+            free_sheaf(s, sheaf);
+    }
+    if (!full)
+        return slab_alloc_direct(s, gfp, percpu_node());
+    stat(s, ALLOC_SLOWPATH);
+    object = sheaf_slots(full)[--full->size];
+    install(s, full, NULL);
+    return object;
+}
+
+/* An empty sheaf, or one with room, in exchange for `full`, which may be NULL. */
+static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full)
+{
+    struct node_barn *barn = barn_of(s, percpu_node());
+    struct sheaf *empty = NULL;
+
+    if (full) {
+        grow_sheaves(s);
+        if (!barn_put_full(s, barn, full, &empty)) {
+            flush_objects(s, full);
+            if (!empty)
+                return full;
+            barn_put_empty(s, barn, full);
+        }
+    } else if (__atomic_load_n(&barn->sheaves_empty, __ATOMIC_RELAXED)) {
+        lock_take(&barn->lock);
+        empty = pop(&barn->sheaves_empty, &barn->nr_empty);
+        lock_drop(&barn->lock);
+    }
+    if (empty && outgrown(s, empty)) {
+        free_sheaf(s, empty);
+        empty = NULL;
+    }
+    return empty ? empty : new_sheaf(s, GFP_NOWAIT);
+}
+
+void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object)
+{
+    struct sheaf *sheaf;
+
+    stat(s, FREE_SLOWPATH);
+    if (slab_nid(slab) != percpu_node() || !percpu_ready()) {
+        free_to_slab(s, slab, object, false);
+        return;
+    }
+    sheaf = take_spare(s);
+    if (sheaf)
+        check_top(sheaf, object);
+    if (sheaf && sheaf->size < sheaf->capacity)
+        stat(s, SHEAF_SWAP);
+    else
+        sheaf = exchange_full(s, sheaf);
+    if (!sheaf) {
+        free_to_slab(s, slab, object, false);
+        return;
+    }
+    sheaf_slots(sheaf)[sheaf->size++] = object;
+    install(s, sheaf, object);
+}
+
+void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c)
+{
+    struct sheaf *main = sheaf_of_pair(cell->top, cell->end), *spare = c->spare;
+
+    cell->top = cell->end = PERCPU_NO_TOP;
+    c->spare = NULL;
+    if (main) {
+        flush_objects(s, main);
+        free_sheaf(s, main);
+    }
+    if (spare) {
+        flush_objects(s, spare);
+        free_sheaf(s, spare);
+    }
+}

@@ -1,0 +1,161 @@
+/* What the files of SLUB share. */
+#ifndef KMEM_SLUB_H
+#define KMEM_SLUB_H
+
+#include "../config.h"
+#include "stat.h"
+#include "types.h"
+
+/* One for each frame: the cell of the slab's cache and node, 0: not a slab's. What free() reads. */
+extern uint16_t *slab_cells;
+
+/* Guards the list of caches and their creation. */
+extern struct lock slab_mutex;
+extern struct kmem_cache *slab_caches;
+extern struct kmem_cache *cache_of_index[PERCPU_CELLS];
+
+/* Everything up to kmalloc; idempotent, cheap when done, before main, without malloc. */
+void slub_start(void);
+extern bool slub_started;
+
+/* Frames in which free() may use its fast path: all, or none before the start and with stats=1. */
+extern size_t slub_fast_frames;
+
+/* ---- slabs and node lists: node.c ---- */
+
+static inline void *slab_address(const struct slab *slab)
+{
+    return page_address((const struct page *)slab);
+}
+
+static inline int slab_nid(const struct slab *slab)
+{
+    return page_to_node((const struct page *)slab);
+}
+
+static inline void **link_of(const struct kmem_cache *s, const void *object)
+{
+    return (void **)((char *)object + s->offset);
+}
+
+/* A link is mangled with the cache's key and its own address; the same again restores it. */
+static inline void *mangle(const struct kmem_cache *s, const void *link, void **at)
+{
+    return (void *)((uintptr_t)link ^ s->random ^ __builtin_bswap64((uintptr_t)at));
+}
+
+static inline void *get_link(const struct kmem_cache *s, const void *object)
+{
+    void **at = link_of(s, object);
+
+    return mangle(s, *at, at);
+}
+
+static inline void set_link(const struct kmem_cache *s, void *object, void *link)
+{
+    void **at = link_of(s, object);
+
+    *at = mangle(s, link, at);
+}
+
+static inline struct kmem_cache_node *node_of(const struct kmem_cache *s, const struct slab *slab)
+{
+    return s->node[slab_nid(slab)];
+}
+
+/* The slab around an object; NULL: the address is in no slab. */
+static inline struct slab *slab_of(const void *object)
+{
+    size_t frame;
+    unsigned state;
+
+    if (!in_page_pool(object))
+        return NULL;
+    frame = virt_to_frame(object);
+    state = frame_state(frame);
+    if (!frame_is_used(state) || !(state & PAGE_IS_SLAB))
+        return NULL;
+    return (struct slab *)frame_to_page(frame_head(frame, state));
+}
+
+/* Ends the process unless `object` is the start of one that may be in use. */
+void check_object(const struct kmem_cache *s, const struct slab *slab, const void *object,
+                  const char *interior);
+
+/* Free objects from the slabs of `node`, up to `count`, lowest last in `p`; the number gotten. */
+unsigned node_take(struct kmem_cache *s, int node, unsigned count, void **p);
+/* The same, from a new slab if there is nothing; other nodes follow by distance as `gfp` says. */
+unsigned slabs_take(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, void **p);
+/* Objects back to their slabs, any nodes. */
+void slabs_put(struct kmem_cache *s, unsigned count, void **p);
+
+/* A frozen slab with all of its free objects, for a CPU; NULL: out of memory. */
+struct slab *freeze_slab(struct kmem_cache *s, gfp_t gfp, int node, void **freelist);
+/* What was freed to a frozen slab from elsewhere, or a few fresh objects; NULL: nothing, thawed. */
+void *refill_frozen(struct kmem_cache *s, struct slab *slab);
+/* The slab goes to its node's lists, with the objects that are left. */
+void thaw_slab(struct kmem_cache *s, struct slab *slab, void *freelist);
+/* Frees one object to a slab that is not this CPU's; true: the slab is frozen now, for the caller. */
+bool free_to_slab(struct kmem_cache *s, struct slab *slab, void *object, bool may_freeze);
+
+/* Empty slabs back to the page layer, the fullest to the front; false: no slab is left. */
+bool node_shrink(struct kmem_cache *s, struct kmem_cache_node *n);
+
+/* ---- classic CPU slabs: cpu.c ---- */
+
+void *cpu_alloc(struct kmem_cache *s, gfp_t gfp, int node);
+void cpu_free(struct kmem_cache *s, struct slab *slab, void *object);
+void cpu_flush_cell(struct kmem_cache *s, struct kmem_cache_cpu *c);
+
+/* ---- sheaves: sheaf.c ---- */
+
+static inline void **sheaf_slots(struct sheaf *sheaf)
+{
+    return (void **)sheaf - sheaf->capacity;
+}
+
+/* The sheaf of a cell, its size brought up to date; NULL if there is none. */
+struct sheaf *sheaf_of_pair(void *top, void *end);
+
+void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp);
+void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object);
+void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c);
+void barn_flush(struct kmem_cache *s, struct kmem_cache_node *n);
+void sheaves_configure(struct kmem_cache *s, slab_flags_t flags);
+void sheaves_start(void);
+
+/* ---- allocation: alloc.c ---- */
+
+/* No sheaf, no CPU slab: one object from the slabs. */
+void *slab_alloc_direct(struct kmem_cache *s, gfp_t gfp, int node);
+/* After percpu_take() found nothing, on any node. */
+void *slab_alloc_slow(struct kmem_cache *s, gfp_t gfp);
+/* After percpu_put() refused. The object is checked. */
+void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object);
+
+/* ---- caches: cache.c ---- */
+
+struct kmem_cache *create_cache(const char *name, unsigned size, unsigned align, slab_flags_t flags,
+                                unsigned useroffset, unsigned usersize, void (*ctor)(void *));
+/* Everything that is free of this cache goes to its slabs, and empty slabs to the page layer. */
+void cache_flush(struct kmem_cache *s);
+
+/* All caches. */
+void slub_shrink_all(void);
+
+/* ---- check.c ---- */
+bool slub_check(char *why, size_t bytes);
+
+/* ---- fork ---- */
+
+/*
+ * This process was forked from one with other threads. What these held in their hands between two
+ * lists, a slab or a sheaf each at most, is lost to the child.
+ */
+extern bool slub_forked;
+
+void slub_before_fork(void);
+void slub_after_fork_parent(void);
+void slub_after_fork_child(void);
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * SLUB: caches of objects of one size, cut from blocks of pages.
+ *
+ *      kmem_cache ---- index ----> cells of each CPU's block (percpu.h):
+ *          |                         cpu_sheaf        main sheaf: {top, end}
+ *          |                         kmem_cache_cpu   {freelist, slab}, partial, spare sheaf
+ *          +-- node[n] kmem_cache_node
+ *                 barn      full and empty sheaves, under barn.lock
+ *                 partial   slabs with free objects, under list_lock
+ *                 full      slabs without, under list_lock
+ *
+ *      slab: a block of 2^order pages; its struct lies in the block's page structure
+ *
+ *        page address                                                      + (PAGE_SIZE << order)
+ *        | object | object | ... | object | never handed out ...        | rest |
+ *        0        size                    fresh * size                   objects * size
+ *
+ * A free object is on the slab's free list (linked inside the objects, at `offset`, links mangled
+ * with the cache's key), or on a CPU's free list, or in a sheaf, or lies behind `fresh`. inuse
+ * counts the objects that are neither on the slab's own free list nor behind `fresh`: for the slab,
+ * an object in a sheaf is in use. An object behind `fresh` was never touched (except by a
+ * constructor, which runs for a whole slab), so that a slab costs page faults only as far as it is
+ * used.
+ *
+ * States of a slab: partial (on a node's list), full (on a node's other list), frozen (a CPU's slab
+ * or on a CPU's partial list, on no node list). Only with sheaves=0 are slabs ever frozen: with
+ * sheaves the node's lists are visited once for a sheafful of objects, and a CPU has no need for a
+ * slab of its own.
+ *
+ * Ways of an object, sheaves on:   slab <-> sheaf (node_take, node_put) <-> barn <-> spare <-> main
+ *                    sheaves=0:    slab <-> CPU free list
+ *                    no CPU block: slab
+ *
+ * Lock order: slab_mutex, blocks (percpu_stop), barn.lock, list_lock, page layer. A slab's fields
+ * belong to the list_lock of its node, whether it is on a list or not; a CPU's cells to the
+ * operations of percpu.h. Pages are allocated and freed, and constructors run, without a lock.
+ */
+#ifndef KMEM_SLUB_TYPES_H
+#define KMEM_SLUB_TYPES_H
+
+#include "../kmem.h"
+#include "../page/page.h"
+#include "../percpu/percpu.h"
+#include "lock.h"
+
+/* Lies over the first page structure of the block. */
+struct slab {
+    struct kmem_cache *slab_cache;
+    struct slab *next, *prev; /* node list; next alone: CPU partial list */
+    void *freelist;
+    unsigned inuse : 16;
+    unsigned objects : 15;
+    unsigned frozen : 1;
+    unsigned fresh; /* index of the first object that was never handed out */
+    unsigned slabs; /* on a CPU partial list: slabs from here to its end */
+};
+
+_Static_assert(sizeof(struct slab) <= sizeof(struct page), "a slab's fields lie in its page's");
+
+/* Objects of a slab fit 15 bits. */
+enum { MAX_OBJS_PER_SLAB = 32767 };
+
+/*
+ * An array of free objects. Its struct lies behind the slots, so that the `end` of a CPU's cell is
+ * the sheaf. In front of the slots lies a NULL: popping needs no count.
+ */
+struct sheaf {
+    struct sheaf *next;
+    unsigned capacity;
+    unsigned size; /* objects in it, while it is on no CPU as its main sheaf */
+};
+
+/* Bytes of a sheaf are 64 << its class. */
+enum { SHEAF_CLASSES = 6, SHEAF_BYTES_MIN = 64 };
+
+struct node_barn {
+    struct lock lock;
+    unsigned nr_full, nr_empty;
+    struct sheaf *sheaves_full, *sheaves_empty;
+};
+
+struct slab_list {
+    struct slab *first, *last;
+};
+
+struct kmem_cache_node {
+    struct lock list_lock;
+    unsigned long nr_partial;
+    unsigned long nr_slabs; /* of all states; atomic */
+    unsigned long total_objects;
+    struct slab_list partial, full;
+    struct node_barn barn;
+};
+
+struct cache_stats;
+
+/* How the cache's objects come and go when the main sheaf does not serve. */
+enum cache_path {
+    PATH_SHEAF, /* full and empty sheaves change hands */
+    PATH_CPU,   /* classic CPU slabs */
+    PATH_DIRECT /* the slabs themselves */
+};
+
+struct kmem_cache {
+    unsigned index; /* of its cells */
+    slab_flags_t flags;
+    unsigned size;        /* of an object with all that belongs to it */
+    unsigned object_size; /* without */
+    unsigned offset;      /* of the link */
+    unsigned inuse;       /* bytes up to the end of what the object needs */
+    unsigned align;
+    unsigned order, objects;         /* of a slab */
+    unsigned order_min, objects_min; /* when memory is short */
+    gfp_t allocflags;
+    uintptr_t random; /* key of the links */
+    int refcount;
+    unsigned min_partial;
+    unsigned cpu_partial_slabs;
+    enum cache_path path;
+    unsigned sheaf_class; /* of new sheaves; grows with the traffic */
+    unsigned sheaf_class_max;
+    unsigned sheaf_traffic; /* since it grew */
+    unsigned barn_max;      /* full sheaves that a barn keeps */
+    unsigned useroffset, usersize;
+    void (*ctor)(void *);
+    struct cache_stats *stats; /* NULL without the knob stats=1 */
+    struct kmem_cache *next;   /* of slab_caches */
+    char name[32];
+    struct kmem_cache_node *node[];
+};
+
+#endif

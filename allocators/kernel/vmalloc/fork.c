@@ -1,0 +1,47 @@
+/*
+ * Fork. The page layer gives the child memfds of its own; here its areas are mapped once more, onto
+ * those. An area that another thread was building is taken from the child: nobody there knows it.
+ */
+#include "../os.h"
+#include "fault.h"
+#include "space.h"
+
+static void before_fork(void)
+{
+    lock_take(&vmalloc_space.purge_lock);
+    lock_take(&vmalloc_space.lock);
+    lock_take(&meta_lock);
+}
+
+static void after_fork_parent(void)
+{
+    lock_drop(&meta_lock);
+    lock_drop(&vmalloc_space.lock);
+    lock_drop(&vmalloc_space.purge_lock);
+}
+
+static void map_again(struct vmap_area *a)
+{
+    bool done = a->state == AREA_BUILDING ? kmem_os.hide((void *)a->start, a->end - a->start)
+                                          : space_map(a);
+
+    if (!done)
+        fault("fork(): cannot map the memory of vmalloc() for the child", (void *)a->start);
+}
+
+static void after_fork_child(void)
+{
+    for (struct vmap_area *a = area_above(&vmalloc_space.busy, 0); a;
+         a = area_above(&vmalloc_space.busy, a->start))
+        map_again(a);
+    lock_reset(&meta_lock);
+    lock_reset(&vmalloc_space.lock);
+    lock_reset(&vmalloc_space.purge_lock);
+}
+
+static const struct fork_hooks hooks = {before_fork, after_fork_parent, after_fork_child};
+
+void fork_register(void)
+{
+    kmem_pages_fork_hooks(&hooks);
+}

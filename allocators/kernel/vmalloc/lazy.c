@@ -1,0 +1,196 @@
+/*
+ * Areas on their way out. Unmapping costs a system call and the faults of mapping again, so freed
+ * areas wait: for somebody who wants as many pages, or for enough of them to be unmapped in one go.
+ */
+#include "../os.h"
+#include "../page/pool.h"
+#include "space.h"
+
+/* Most pages that may be lazy: 32 MiB, and an eighth of what vmalloc() could ever get. */
+enum { LAZY_PAGES_MAX = (32 << 20) >> PAGE_SHIFT, LAZY_SHARE = 8, LOOKED_AT = 32 };
+
+static size_t lazy_pages_max(void)
+{
+    size_t pages = 0;
+
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        if (z->shared)
+            pages += z->end - z->start;
+    return pages / LAZY_SHARE < LAZY_PAGES_MAX ? pages / LAZY_SHARE : LAZY_PAGES_MAX;
+}
+
+bool lazy_add_locked(struct vmap_area *area)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+
+    area->state = AREA_LAZY;
+    area->lazy_next = v->lazy;
+    v->lazy = area;
+    v->used_pages -= area->pages;
+    v->lazy_pages += area->pages;
+    return v->lazy_pages > lazy_pages_max();
+}
+
+struct vmap_area *lazy_take(size_t pages, int node)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+    struct vmap_area **at = &v->lazy, *area;
+
+    lock_take(&v->lock);
+    for (int looked = 0; (area = *at) != NULL && looked < LOOKED_AT;
+         at = &area->lazy_next, looked++)
+        if (area->pages == pages && area->node == node)
+            break;
+    if (area && (area->pages != pages || area->node != node))
+        area = NULL;
+    if (area) {
+        *at = area->lazy_next;
+        v->lazy_pages -= pages;
+        v->stats.reused++;
+        area->state = AREA_BUILDING;
+    }
+    lock_drop(&v->lock);
+    return area;
+}
+
+/* Both sorted by address, lowest first. */
+static struct vmap_area *merge(struct vmap_area *a, struct vmap_area *b)
+{
+    struct vmap_area *first = NULL, **at = &first;
+
+    while (a && b) {
+        struct vmap_area **lower = a->start < b->start ? &a : &b;
+
+        *at = *lower;
+        at = &(*lower)->lazy_next;
+        *lower = *at;
+    }
+    *at = a ? a : b;
+    return first;
+}
+
+static struct vmap_area *sort(struct vmap_area *list)
+{
+    struct vmap_area *half = list, *behind;
+
+    if (!list || !list->lazy_next)
+        return list;
+    for (struct vmap_area *end = list->lazy_next; end && end->lazy_next;
+         end = end->lazy_next->lazy_next)
+        half = half->lazy_next;
+    behind = half->lazy_next;
+    half->lazy_next = NULL;
+    return merge(sort(list), sort(behind));
+}
+
+/* All lazy areas, out of the tree of busy ones; their addresses are not free yet. */
+static struct vmap_area *detach(void)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+    struct vmap_area *list;
+
+    lock_take(&v->lock);
+    list = v->lazy;
+    v->lazy = NULL;
+    v->lazy_pages = 0;
+    v->stats.purges += list != NULL;
+    for (struct vmap_area *a = list; a; a = a->lazy_next)
+        area_remove(&v->busy, a);
+    lock_drop(&v->lock);
+    return list;
+}
+
+/* Back where they came from: the system refused to unmap them. */
+static void attach_again(struct vmap_area *list)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+
+    lock_take(&v->lock);
+    for (struct vmap_area *a = list, *next; a; a = next) {
+        next = a->lazy_next;
+        area_insert(&v->busy, a);
+        a->lazy_next = v->lazy;
+        v->lazy = a;
+        v->lazy_pages += a->pages;
+    }
+    lock_drop(&v->lock);
+}
+
+/* The last of the areas that follow each other without a gap. */
+static struct vmap_area *last_neighbour(struct vmap_area *a)
+{
+    while (a->lazy_next && a->lazy_next->start == a->end)
+        a = a->lazy_next;
+    return a;
+}
+
+/* Frees neighbours whose mapping is gone; how many pages. */
+static size_t finish(struct vmap_area *first, struct vmap_area *end)
+{
+    size_t pages = 0;
+
+    lock_take(&vmalloc_space.lock);
+    vmalloc_space.stats.unmappings++;
+    lock_drop(&vmalloc_space.lock);
+    for (struct vmap_area *a = first, *next; a != end; a = next) {
+        next = a->lazy_next;
+        pages += a->pages;
+        area_free_frames(a);
+        lock_take(&vmalloc_space.lock);
+        space_give_locked(a);
+        lock_drop(&vmalloc_space.lock);
+    }
+    return pages;
+}
+
+size_t purge_lazy(void)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+    struct vmap_area *a;
+    size_t pages = 0;
+
+    lock_take(&v->purge_lock);
+    a = sort(detach());
+    while (a) {
+        struct vmap_area *last = last_neighbour(a), *next = last->lazy_next;
+
+        if (!kmem_os.hide((void *)a->start, last->end - a->start)) {
+            attach_again(a);
+            break;
+        }
+        pages += finish(a, next);
+        a = next;
+    }
+    lock_drop(&v->purge_lock);
+    return pages;
+}
+
+static unsigned long count_lazy(struct shrinker *s, struct shrink_control *sc)
+{
+    size_t pages;
+
+    (void)s;
+    (void)sc;
+    lock_take(&vmalloc_space.lock);
+    pages = vmalloc_space.lazy_pages;
+    lock_drop(&vmalloc_space.lock);
+    return pages;
+}
+
+/* All or nothing: an unmapping that is worth its while takes all there is. */
+static unsigned long scan_lazy(struct shrinker *s, struct shrink_control *sc)
+{
+    size_t pages = purge_lazy();
+
+    (void)s;
+    sc->nr_scanned = pages;
+    return pages ? pages : SHRINK_STOP;
+}
+
+static struct shrinker lazy_shrinker = {.count_objects = count_lazy, .scan_objects = scan_lazy};
+
+void lazy_register(void)
+{
+    /* Refused when it is registered already. */
+    (void)register_shrinker(&lazy_shrinker);
+}

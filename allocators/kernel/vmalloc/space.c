@@ -1,0 +1,181 @@
+#include "space.h"
+
+#include "../os.h"
+#include "../page/pool.h"
+
+/* Addresses are cheap: the range is several times as large as the memory that can lie in it. */
+enum { RANGE_TIMES_MEMORY = 4 };
+
+struct vmalloc_space vmalloc_space;
+
+static size_t memory_bytes(void)
+{
+    size_t frames = 0;
+
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        if (z->shared)
+            frames += z->end - z->start;
+    return frames << PAGE_SHIFT;
+}
+
+/* The whole range is one free area. */
+static bool add_range(uintptr_t start, size_t bytes)
+{
+    struct vmap_area *area = meta_alloc();
+
+    if (!area)
+        return false;
+    area->start = start;
+    area->end = start + bytes;
+    area_insert(&vmalloc_space.free, area);
+    vmalloc_space.end = start + bytes;
+    __atomic_store_n(&vmalloc_space.start, start, __ATOMIC_RELEASE);
+    return true;
+}
+
+static bool reserve_range(void)
+{
+    size_t least = memory_bytes();
+
+    for (size_t bytes = least * RANGE_TIMES_MEMORY; bytes && bytes >= least; bytes /= 2) {
+        /* More than asked for, to have it aligned for huge blocks. */
+        char *range = kmem_os.reserve(bytes + MAX_ORDER_BYTES);
+
+        if (!range)
+            continue;
+        if (add_range(((uintptr_t)range + MAX_ORDER_BYTES - 1) & -MAX_ORDER_BYTES, bytes))
+            return true;
+        kmem_os.unmap(range, bytes + MAX_ORDER_BYTES);
+        return false;
+    }
+    return false;
+}
+
+bool space_start(void)
+{
+    bool started;
+
+    if (likely(__atomic_load_n(&vmalloc_space.start, __ATOMIC_ACQUIRE)))
+        return true;
+    if (!page_globals.bytes)
+        return false;
+    lock_take(&vmalloc_space.lock);
+    started = vmalloc_space.start || reserve_range();
+    if (started)
+        fork_register();
+    lock_drop(&vmalloc_space.lock);
+    if (started)
+        lazy_register();
+    return started;
+}
+
+/* Cuts [start, end) out of a free area; `rest` becomes the part behind, if there is one. */
+static void cut(struct vmap_area *area, uintptr_t start, uintptr_t end, struct vmap_area *taken,
+                struct vmap_area *rest)
+{
+    uintptr_t area_start = area->start, area_end = area->end;
+
+    area_remove(&vmalloc_space.free, area);
+    taken->start = start;
+    taken->end = end;
+    if (area_start < start) {
+        area->end = start;
+        area_insert(&vmalloc_space.free, area);
+    } else {
+        meta_free(area);
+    }
+    if (end < area_end) {
+        rest->start = end;
+        rest->end = area_end;
+        area_insert(&vmalloc_space.free, rest);
+    } else {
+        meta_free(rest);
+    }
+}
+
+struct vmap_area *space_take(size_t pages, size_t align)
+{
+    size_t bytes = (pages + 1) << PAGE_SHIFT;
+    struct vmap_area *taken = meta_alloc(), *rest = meta_alloc(), *found = NULL;
+
+    if (taken && rest) {
+        lock_take(&vmalloc_space.lock);
+        found = area_lowest_fit(&vmalloc_space.free, bytes, align);
+        if (found) {
+            uintptr_t start = (found->start + align - 1) & -align;
+
+            cut(found, start, start + bytes, taken, rest);
+            taken->state = AREA_BUILDING;
+            taken->pages = pages;
+            area_insert(&vmalloc_space.busy, taken);
+        }
+        lock_drop(&vmalloc_space.lock);
+    }
+    if (found)
+        return taken;
+    if (taken)
+        meta_free(taken);
+    if (rest)
+        meta_free(rest);
+    return NULL;
+}
+
+void space_give_locked(struct vmap_area *area)
+{
+    struct vmap_area *before = area_floor(&vmalloc_space.free, area->start);
+    struct vmap_area *behind = area_above(&vmalloc_space.free, area->start);
+
+    area->state = AREA_FREE;
+    if (before && before->end == area->start) {
+        area_remove(&vmalloc_space.free, before);
+        area->start = before->start;
+        meta_free(before);
+    }
+    if (behind && behind->start == area->end) {
+        area_remove(&vmalloc_space.free, behind);
+        area->end = behind->end;
+        meta_free(behind);
+    }
+    area_insert(&vmalloc_space.free, area);
+}
+
+static bool map_run(uintptr_t at, const struct extent *x, int prot)
+{
+    struct zone *z = frame_zone(x->frame);
+    size_t offset = (size_t)(x->frame - z->start) << PAGE_SHIFT;
+
+    return kmem_os.map_memfd((void *)at, (size_t)x->count << PAGE_SHIFT, prot, z->fd, offset,
+                             frame_address(x->frame));
+}
+
+bool space_map(struct vmap_area *area)
+{
+    struct extents_walk walk = extents_walk(&area->extents);
+    const struct extent *x;
+    uintptr_t at = area->start;
+
+    while ((x = extents_step(&walk)) != NULL) {
+        if (!map_run(at, x, area->prot)) {
+            if (at > area->start)
+                kmem_os.hide((void *)area->start, at - area->start);
+            return false;
+        }
+        at += (size_t)x->count << PAGE_SHIFT;
+    }
+    return true;
+}
+
+void area_free_frames(struct vmap_area *area)
+{
+    struct extents_walk walk = extents_walk(&area->extents);
+    const struct extent *x;
+
+    while ((x = extents_step(&walk)) != NULL)
+        for (size_t frame = x->frame, end = frame + x->count; frame < end;) {
+            unsigned order = frame_state(frame) & PAGE_ORDER_MASK;
+
+            __free_pages(frame_to_page(frame), order);
+            frame += (size_t)1 << order;
+        }
+    extents_clear(&area->extents);
+}

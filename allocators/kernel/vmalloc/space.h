@@ -1,0 +1,55 @@
+/*
+ * The vmalloc range and who has which part of it.
+ */
+#ifndef KMEM_SPACE_H
+#define KMEM_SPACE_H
+
+#include "area.h"
+#include "vmalloc.h"
+
+struct vmalloc_space {
+    struct lock lock;       /* of everything here; page locks are not taken under it */
+    struct lock purge_lock; /* outer: held while areas are in nobody's tree, on their way out */
+    uintptr_t start, end;   /* of the range; 0 before its first use */
+    struct area_tree free, busy;
+    struct vmap_area *lazy; /* last freed first */
+    size_t lazy_pages, used_pages;
+    struct vmalloc_stats stats;
+};
+
+extern struct vmalloc_space vmalloc_space;
+
+/* Reserves the range when it is first needed. False: the system refused. */
+bool space_start(void);
+
+/* An area in state BUILDING with room for `pages` and a guard page behind; NULL: none. */
+struct vmap_area *space_take(size_t pages, size_t align);
+
+/*
+ * Gives an area's addresses back and forgets it. Nothing is mapped there any more. Space lock held;
+ * the area is in no tree.
+ */
+void space_give_locked(struct vmap_area *area);
+
+/* Maps the area's frames one behind the other. False: refused; the area is all hidden again. */
+bool space_map(struct vmap_area *area);
+
+/* Frees the frames an area has of its own. */
+void area_free_frames(struct vmap_area *area);
+
+/* Frees a VMALLOC area in due time. Space lock held. True: purge_lazy() is due. */
+bool lazy_add_locked(struct vmap_area *area);
+
+/* A lazy area of so many pages, now BUILDING but whole and mapped; NULL: none. */
+struct vmap_area *lazy_take(size_t pages, int node);
+
+/* Unmaps all lazy areas, neighbours together, and frees their frames; how many pages. */
+size_t purge_lazy(void);
+
+/* Makes forked children have the areas, too. */
+void fork_register(void);
+
+/* Makes lazy areas known to reclaim, once. */
+void lazy_register(void);
+
+#endif

@@ -1,0 +1,312 @@
+/*
+ * vmalloc() and vmap(): finding frames and addresses, and bringing them together.
+ */
+#include "vmalloc.h"
+
+#include <string.h>
+
+#include "../os.h"
+#include "../page/pool.h"
+#include "fault.h"
+#include "space.h"
+
+enum { HUGE_ORDER = 9, BULK = 64 };
+
+#define HUGE_PAGES ((size_t)1 << HUGE_ORDER)
+#define HUGE_BYTES (PAGE_SIZE << HUGE_ORDER)
+
+/* Frames vmalloc() could get if nothing else were allocated. */
+static size_t frames_there_are(int node)
+{
+    size_t frames = 0;
+
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        if (z->shared && (node < 0 || z->node == node))
+            frames += z->end - z->start;
+    return frames;
+}
+
+/* Blocks of 2 MiB as far as they can be had without effort: each is one mapping. */
+static size_t add_huge(struct vmap_area *a, size_t pages, gfp_t gfp)
+{
+    size_t done = 0;
+
+    for (; pages - done >= HUGE_PAGES; done += HUGE_PAGES) {
+        struct page *p = alloc_pages_node(a->node, gfp | __GFP_NORETRY | __GFP_NOWARN, HUGE_ORDER);
+
+        if (!p)
+            break;
+        if (!extents_add(&a->extents, page_to_frame(p), HUGE_PAGES)) {
+            __free_pages(p, HUGE_ORDER);
+            break;
+        }
+    }
+    lock_take(&vmalloc_space.lock);
+    vmalloc_space.stats.huge += done / HUGE_PAGES;
+    lock_drop(&vmalloc_space.lock);
+    return done;
+}
+
+/* Adds single frames; how many of them. What is not added is freed. */
+static size_t add_single(struct vmap_area *a, struct page **page, size_t n)
+{
+    size_t done = 0;
+
+    while (done < n && extents_add(&a->extents, page_to_frame(page[done]), 1))
+        done++;
+    for (size_t i = done; i < n; i++)
+        __free_pages(page[i], 0);
+    return done;
+}
+
+static bool add_frames(struct vmap_area *a, gfp_t gfp)
+{
+    struct page *page[BULK];
+    size_t done = add_huge(a, a->pages, gfp);
+
+    while (done < a->pages) {
+        size_t wanted = a->pages - done < BULK ? a->pages - done : BULK;
+        size_t n = alloc_pages_bulk_node(a->node, gfp, wanted, page);
+
+        if (add_single(a, page, n) < wanted)
+            return false;
+        done += wanted;
+    }
+    return true;
+}
+
+/* Clears what does not read as zero anyway. */
+static void clear(const struct vmap_area *a)
+{
+    struct extents_walk walk = extents_walk(&a->extents);
+    const struct extent *x;
+    uintptr_t at = a->start;
+
+    while ((x = extents_step(&walk)) != NULL)
+        for (size_t i = 0; i < x->count; i++, at += PAGE_SIZE)
+            if (!(frame_state(x->frame + i) & PAGE_IS_ABSENT))
+                memset((void *)at, 0, PAGE_SIZE);
+}
+
+static void forget(struct vmap_area *a)
+{
+    lock_take(&vmalloc_space.lock);
+    area_remove(&vmalloc_space.busy, a);
+    space_give_locked(a);
+    lock_drop(&vmalloc_space.lock);
+}
+
+static void *publish(struct vmap_area *a, enum area_state state)
+{
+    void *start = (void *)a->start;
+
+    lock_take(&vmalloc_space.lock);
+    a->state = (uint8_t)state;
+    if (state == AREA_VMALLOC)
+        vmalloc_space.used_pages += a->pages;
+    vmalloc_space.stats.areas++;
+    lock_drop(&vmalloc_space.lock);
+    return start;
+}
+
+/* A huge area wants an aligned start, but takes another. */
+static struct vmap_area *take_addresses(size_t pages)
+{
+    struct vmap_area *a = pages >= HUGE_PAGES ? space_take(pages, HUGE_BYTES) : NULL;
+
+    return a ? a : space_take(pages, PAGE_SIZE);
+}
+
+static struct vmap_area *build(size_t pages, gfp_t gfp, int node)
+{
+    struct vmap_area *a = take_addresses(pages);
+
+    if (!a)
+        return NULL;
+    a->node = node;
+    a->prot = PROT_READ | PROT_WRITE;
+    if (add_frames(a, gfp & ~__GFP_ZERO) && space_map(a))
+        return a;
+    area_free_frames(a);
+    forget(a);
+    return NULL;
+}
+
+static void *vmalloc_with(size_t size, gfp_t gfp, int node)
+{
+    size_t pages = size / PAGE_SIZE + (size % PAGE_SIZE != 0);
+    struct vmap_area *a;
+
+    gfp |= __GFP_HIGHMEM;
+    if (pages == 0 || !(gfp & __GFP_DIRECT_RECLAIM) || pages > frames_there_are(node) ||
+        !space_start())
+        return NULL;
+    a = lazy_take(pages, node);
+    if (a) {
+        if (gfp & __GFP_ZERO)
+            memset((void *)a->start, 0, pages << PAGE_SHIFT);
+        return publish(a, AREA_VMALLOC);
+    }
+    a = build(pages, gfp, node);
+    if (!a && purge_lazy() > 0)
+        a = build(pages, gfp, node);
+    if (!a)
+        return NULL;
+    if (gfp & __GFP_ZERO)
+        clear(a);
+    return publish(a, AREA_VMALLOC);
+}
+
+void *__vmalloc(size_t size, gfp_t gfp)
+{
+    return vmalloc_with(size, gfp, NUMA_NO_NODE);
+}
+
+void *vmalloc(size_t size)
+{
+    return vmalloc_with(size, GFP_KERNEL, NUMA_NO_NODE);
+}
+
+void *vzalloc(size_t size)
+{
+    return vmalloc_with(size, GFP_KERNEL | __GFP_ZERO, NUMA_NO_NODE);
+}
+
+void *vmalloc_node(size_t size, int node)
+{
+    return vmalloc_with(size, GFP_KERNEL, node);
+}
+
+void *vzalloc_node(size_t size, int node)
+{
+    return vmalloc_with(size, GFP_KERNEL | __GFP_ZERO, node);
+}
+
+bool is_vmalloc_addr(const void *address)
+{
+    uintptr_t at = (uintptr_t)address,
+              start = __atomic_load_n(&vmalloc_space.start, __ATOMIC_ACQUIRE);
+
+    return start && at >= start && at < vmalloc_space.end;
+}
+
+/* What is wrong with freeing the area that starts at or below an address; NULL: nothing. */
+static const char *objection(const struct vmap_area *a, uintptr_t address, enum area_state expected)
+{
+    bool unmapping = expected == AREA_VMAP;
+
+    if (!a || address >= a->end)
+        return unmapping ? "vunmap(): not an area" : "vfree(): not an area";
+    if (a->state == AREA_LAZY || a->state == AREA_BUILDING)
+        return unmapping ? "vunmap(): the area was freed before"
+                         : "vfree(): the area was freed before";
+    if (a->state != expected)
+        return unmapping ? "vunmap(): an area of vmalloc(), expected vmap(); use vfree()"
+                         : "vfree(): an area of vmap(), expected vmalloc(); use vunmap()";
+    if (a->start != address)
+        return unmapping ? "vunmap(): inside an area, expected its start"
+                         : "vfree(): inside an area, expected its start";
+    return NULL;
+}
+
+/* The area at an address, with the space lock taken; a wrong address ends the process. */
+static struct vmap_area *area_to_free(const void *address, enum area_state expected)
+{
+    struct vmap_area *a;
+    const char *wrong;
+
+    lock_take(&vmalloc_space.lock);
+    a = area_floor(&vmalloc_space.busy, (uintptr_t)address);
+    wrong = objection(a, (uintptr_t)address, expected);
+    if (wrong)
+        fault(wrong, address);
+    vmalloc_space.stats.areas--;
+    return a;
+}
+
+void vfree(const void *address)
+{
+    bool much;
+
+    if (!address)
+        return;
+    much = lazy_add_locked(area_to_free(address, AREA_VMALLOC));
+    lock_drop(&vmalloc_space.lock);
+    if (much)
+        purge_lazy();
+}
+
+/* Frames of memfds, allocated: those that can be mapped again. */
+static bool add_callers(struct vmap_area *a, struct page **pages)
+{
+    for (size_t i = 0; i < a->pages; i++) {
+        size_t frame = page_to_frame(pages[i]);
+
+        if (frame >= page_globals.bytes >> PAGE_SHIFT || !frame_is_used(frame_state(frame)) ||
+            !frame_zone(frame)->shared || !extents_add(&a->extents, frame, 1))
+            return false;
+    }
+    return true;
+}
+
+void *vmap(struct page **pages, unsigned count, unsigned long flags, pgprot_t prot)
+{
+    struct vmap_area *a;
+
+    (void)flags;
+    if (count == 0 || !space_start() || !(a = space_take(count, PAGE_SIZE)))
+        return NULL;
+    a->prot = prot;
+    if (add_callers(a, pages) && space_map(a))
+        return publish(a, AREA_VMAP);
+    extents_clear(&a->extents);
+    forget(a);
+    return NULL;
+}
+
+void vunmap(const void *address)
+{
+    struct vmap_area *a;
+
+    if (!address)
+        return;
+    a = area_to_free(address, AREA_VMAP);
+    a->state = AREA_BUILDING;
+    lock_drop(&vmalloc_space.lock);
+    /* Nobody can be told, and the frames are about to change hands. */
+    if (!kmem_os.hide((void *)a->start, a->end - a->start))
+        fault("vunmap(): the system refused to unmap; raise vm.max_map_count", address);
+    extents_clear(&a->extents);
+    forget(a);
+}
+
+struct page *vmalloc_to_page(const void *address)
+{
+    struct page *page = NULL;
+    struct vmap_area *a;
+    size_t nth;
+
+    lock_take(&vmalloc_space.lock);
+    a = area_floor(&vmalloc_space.busy, (uintptr_t)address);
+    if (a && (a->state == AREA_VMALLOC || a->state == AREA_VMAP)) {
+        nth = ((uintptr_t)address - a->start) >> PAGE_SHIFT;
+        if (nth < a->pages)
+            page = frame_to_page(extents_frame(&a->extents, nth));
+    }
+    lock_drop(&vmalloc_space.lock);
+    return page;
+}
+
+void vm_unmap_aliases(void)
+{
+    purge_lazy();
+}
+
+void kmem_vmalloc_stats(struct vmalloc_stats *stats)
+{
+    lock_take(&vmalloc_space.lock);
+    *stats = vmalloc_space.stats;
+    stats->used_bytes = vmalloc_space.used_pages << PAGE_SHIFT;
+    stats->lazy_bytes = vmalloc_space.lazy_pages << PAGE_SHIFT;
+    lock_drop(&vmalloc_space.lock);
+}

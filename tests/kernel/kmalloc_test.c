@@ -1,0 +1,184 @@
+/* kmalloc's sizes, types and limits; and what each context gets when memory runs out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config.h"
+#include "kmem.h"
+#include "page/page.h"
+
+enum { MANY = 400000 };
+
+static void *kept[MANY];
+
+static void test_sizes(void **state)
+{
+    static const size_t sizes[] = {8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192};
+    size_t at = 0;
+
+    (void)state;
+    for (size_t n = 1; n <= KMALLOC_MAX_CACHE_SIZE; n++) {
+        void *p = kmalloc(n, GFP_KERNEL);
+
+        if (n > sizes[at])
+            at++;
+        assert_int_equal(ksize(p), sizes[at]);
+        if ((n & (n - 1)) == 0)
+            assert_int_equal((uintptr_t)p % n, 0);
+        memset(p, 0xff, n);
+        kfree(p);
+    }
+    for (size_t n = KMALLOC_MAX_CACHE_SIZE + 1; n <= KMALLOC_MAX_SIZE; n = n * 3 / 2) {
+        void *p = kmalloc(n, GFP_KERNEL);
+
+        assert_in_range(ksize(p), n, 2 * n);
+        assert_int_equal((uintptr_t)p % PAGE_SIZE, 0);
+        kfree(p);
+    }
+    assert_null(kmalloc(KMALLOC_MAX_SIZE + 1, GFP_KERNEL));
+    assert_null(kmalloc(SIZE_MAX, GFP_KERNEL));
+    assert_int_equal(kmem_check(), 0);
+}
+
+static void test_zero(void **state)
+{
+    unsigned char *p = kmalloc(0, GFP_KERNEL);
+
+    (void)state;
+    assert_ptr_equal(p, ZERO_SIZE_PTR);
+    kfree(p);
+    kfree(NULL);
+    assert_int_equal(ksize(p), 0);
+    for (size_t n = 1; n < 100000; n = n * 2 + 1) {
+        p = kmalloc(n, GFP_KERNEL);
+        memset(p, 0xee, n);
+        kfree(p);
+        p = kzalloc(n, GFP_KERNEL);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(p[i], 0);
+        kfree(p);
+    }
+}
+
+static void test_krealloc(void **state)
+{
+    unsigned char *p = krealloc(NULL, 10, GFP_KERNEL), *q;
+
+    (void)state;
+    strcpy((char *)p, "still it");
+    assert_ptr_equal(krealloc(p, 16, GFP_KERNEL), p);
+    q = krealloc(p, 5000, GFP_KERNEL);
+    assert_string_equal((char *)q, "still it");
+    assert_null(krealloc(q, KMALLOC_MAX_SIZE + 1, GFP_KERNEL));
+    assert_string_equal((char *)q, "still it");
+    q = krealloc(q, 100000, GFP_KERNEL);
+    assert_string_equal((char *)q, "still it");
+    assert_ptr_equal(krealloc(q, 0, GFP_KERNEL), ZERO_SIZE_PTR);
+}
+
+/* Objects of different types never share a slab; DMA comes from the first frames. */
+static void test_types(void **state)
+{
+    void *normal = kmalloc(100, GFP_KERNEL), *dma = kmalloc(100, GFP_KERNEL | GFP_DMA);
+    void *reclaim = kmalloc(100, GFP_KERNEL | __GFP_RECLAIMABLE);
+
+    (void)state;
+    assert_int_not_equal(virt_to_frame(normal), virt_to_frame(dma));
+    assert_int_not_equal(virt_to_frame(normal), virt_to_frame(reclaim));
+    assert_true((uintptr_t)dma < (uintptr_t)normal);
+    kfree(normal);
+    kfree(dma);
+    kfree(reclaim);
+}
+
+/* Random sizes against a plain model. */
+static void test_random(void **state)
+{
+    static struct {
+        unsigned char *at, seed;
+        size_t size;
+    } o[500];
+    uint64_t dice = 77;
+
+    (void)state;
+    for (int i = 0; i < 60000; i++) {
+        size_t k;
+
+        dice = dice * 6364136223846793005u + 1442695040888963407u;
+        k = (dice >> 33) % 500;
+        if (o[k].at) {
+            for (size_t b = 0; b < o[k].size; b += 1 + o[k].size / 64)
+                assert_int_equal(o[k].at[b], o[k].seed);
+            kfree(o[k].at);
+            o[k].at = NULL;
+        } else {
+            o[k].size = 1 + (dice >> 20) % ((dice >> 50) % 8 ? 600 : 40000);
+            o[k].at = kmalloc(o[k].size, dice >> 60 ? GFP_KERNEL : GFP_KERNEL | __GFP_RECLAIMABLE);
+            o[k].seed = (unsigned char)dice;
+            memset(o[k].at, o[k].seed, o[k].size);
+        }
+        if (i % 2000 == 0)
+            assert_int_equal(kmem_check(), 0);
+    }
+    for (size_t k = 0; k < 500; k++)
+        kfree(o[k].at);
+    assert_int_equal(kmem_check(), 0);
+}
+
+static size_t take_all(size_t n, size_t size, gfp_t gfp)
+{
+    while (n < MANY && (kept[n] = kmalloc(size, gfp | __GFP_NOWARN)) != NULL)
+        n++;
+    assert_in_range(n, 0, MANY - 1);
+    return n;
+}
+
+/*
+ * The pool runs out: GFP_KERNEL gets NULL first, then GFP_NOWAIT has nothing either, and only
+ * GFP_ATOMIC goes on, for as long as the reserve lasts. Everything comes back whole.
+ */
+static void test_exhaustion(void **state)
+{
+    static const size_t sizes[] = {64, 1024, 8192, 65536};
+    struct page_stats before, after;
+
+    (void)state;
+    if (!kmem_config.pool || !kmem_pages_reserve((size_t)1 << 20))
+        skip(); /* only the variant with a small pool can be exhausted */
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t n, plain;
+
+        kmem_pages_stats(&before);
+        plain = n = take_all(0, sizes[i], GFP_KERNEL | __GFP_NORETRY);
+        assert_true(n > 0);
+        n = take_all(n, sizes[i], GFP_NOWAIT);
+        assert_null(kmalloc(sizes[i], GFP_NOWAIT));
+        n = take_all(n, sizes[i], GFP_ATOMIC);
+        assert_true(n > plain);
+        assert_null(kmalloc(sizes[i], GFP_ATOMIC | __GFP_NOWARN));
+        assert_int_equal(kmem_check(), 0);
+        while (n > 0)
+            kfree(kept[--n]);
+        assert_int_equal(kmem_check(), 0);
+        kept[0] = kmalloc(sizes[i], GFP_KERNEL);
+        assert_non_null(kept[0]);
+        kfree(kept[0]);
+    }
+    kmem_pages_stats(&after);
+    assert_true(after.failures > before.failures);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),    cmocka_unit_test(test_zero),
+        cmocka_unit_test(test_krealloc), cmocka_unit_test(test_types),
+        cmocka_unit_test(test_random),   cmocka_unit_test(test_exhaustion),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

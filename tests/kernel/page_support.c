@@ -1,0 +1,111 @@
+#include "page_support.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct refusal refusal;
+static struct kmem_os real;
+
+int in_child(const char *name, const struct page_config *config, int (*run)(void))
+{
+    int status;
+    pid_t child;
+
+    fflush(NULL);
+    child = fork();
+    if (child == 0) {
+        alarm(120);
+        if (kmem_pages_start(config) != 0)
+            _exit(100);
+        status = run();
+        fflush(NULL);
+        _exit(status != 0);
+    }
+    waitpid(child, &status, 0);
+    if (status != 0)
+        fprintf(stderr, "%s: failed, status %#x\n", name, (unsigned)status);
+    return status != 0;
+}
+
+void assert_whole(void)
+{
+    char why[200] = "";
+
+    if (!kmem_pages_check(why, sizeof why) || !kmem_vmalloc_check(why, sizeof why))
+        fail_msg("%s", why);
+}
+
+static bool refuse(bool named)
+{
+    __atomic_add_fetch(&refusal.calls, 1, __ATOMIC_RELAXED);
+    if (!named || next_random(&refusal.random) % 16 >= refusal.of_16)
+        return false;
+    refusal.refused++;
+    return true;
+}
+
+static void *refuse_reserve(size_t bytes)
+{
+    return refuse(refusal.reserve) ? NULL : real.reserve(bytes);
+}
+
+static bool refuse_commit(void *start, size_t bytes)
+{
+    return !refuse(refusal.commit) && real.commit(start, bytes);
+}
+
+static void *refuse_map(size_t bytes)
+{
+    return refuse(refusal.map) ? NULL : real.map(bytes);
+}
+
+static bool refuse_purge(void *start, size_t bytes, bool shared)
+{
+    return !refuse(refusal.purge) && real.purge(start, bytes, shared);
+}
+
+static bool refuse_populate(void *start, size_t bytes)
+{
+    return !refuse(refusal.populate) && real.populate(start, bytes);
+}
+
+static int refuse_memfd(size_t bytes)
+{
+    return refuse(refusal.memfd) ? -1 : real.memfd(bytes);
+}
+
+static bool refuse_map_memfd(void *at, size_t bytes, int prot, int fd, size_t offset,
+                             void *original)
+{
+    return !refuse(refusal.map_memfd) && real.map_memfd(at, bytes, prot, fd, offset, original);
+}
+
+static bool refuse_hide(void *at, size_t bytes)
+{
+    return !refuse(refusal.hide) && real.hide(at, bytes);
+}
+
+static bool refuse_bind(void *start, size_t bytes, unsigned node)
+{
+    return !refuse(refusal.bind) && real.bind(start, bytes, node);
+}
+
+void refuse_start(void)
+{
+    real = kmem_os;
+    refusal = (struct refusal){.random = 88172645463325252u};
+    kmem_os.reserve = refuse_reserve;
+    kmem_os.commit = refuse_commit;
+    kmem_os.map = refuse_map;
+    kmem_os.purge = refuse_purge;
+    kmem_os.populate = refuse_populate;
+    kmem_os.memfd = refuse_memfd;
+    kmem_os.map_memfd = refuse_map_memfd;
+    kmem_os.hide = refuse_hide;
+    kmem_os.bind = refuse_bind;
+}
+
+size_t system_calls(void)
+{
+    return __atomic_load_n(&refusal.calls, __ATOMIC_RELAXED);
+}

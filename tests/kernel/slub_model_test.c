@@ -1,0 +1,328 @@
+/*
+ * Caches of random shape, random operations on them, every object's bytes compared, everything
+ * checked on the way.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kmem.h"
+#include "page/page.h"
+#include "slub/slub.h"
+
+enum { CACHES = 6, SLOTS = 600, CTOR_BYTE = 0x5a };
+
+struct object {
+    unsigned char *at;
+    unsigned char seed;
+};
+
+struct model {
+    struct kmem_cache *cache;
+    unsigned size;
+    unsigned align;
+    bool ctor;
+    size_t live;
+    struct object object[SLOTS];
+};
+
+static struct model models[CACHES];
+static uint64_t state_of_dice = 4101842887655102017u;
+
+static uint64_t dice(void)
+{
+    state_of_dice ^= state_of_dice << 13;
+    state_of_dice ^= state_of_dice >> 7;
+    state_of_dice ^= state_of_dice << 17;
+    return state_of_dice;
+}
+
+/* A constructor is not told which cache calls it: one for each. */
+#define CONSTRUCTOR(i)                             \
+    static void construct##i(void *object)         \
+    {                                              \
+        memset(object, CTOR_BYTE, models[i].size); \
+    }
+CONSTRUCTOR(0)
+CONSTRUCTOR(1)
+CONSTRUCTOR(2)
+CONSTRUCTOR(3)
+CONSTRUCTOR(4)
+CONSTRUCTOR(5)
+
+static void (*const constructors[CACHES])(void *) = {construct0, construct1, construct2,
+                                                     construct3, construct4, construct5};
+
+static void create(struct model *m)
+{
+    static const slab_flags_t flags[] = {0, SLAB_HWCACHE_ALIGN, SLAB_RECLAIM_ACCOUNT, SLAB_NO_MERGE,
+                                         SLAB_NO_SHEAVES};
+
+    memset(m, 0, sizeof *m);
+    m->size = 1 + (unsigned)(dice() % (dice() % 4 ? 300 : 9000));
+    m->align = dice() % 3 ? 0 : 8u << dice() % 6;
+    m->ctor = dice() % 3 == 0;
+    m->cache = kmem_cache_create("model", m->size, m->align, flags[dice() % 5],
+                                 m->ctor ? constructors[m - models] : NULL);
+    assert_non_null(m->cache);
+    assert_true(kmem_cache_size(m->cache) >= m->size);
+}
+
+static void verify_byte(const struct model *m, const unsigned char *at, int expected)
+{
+    for (unsigned i = 0; i < m->size; i++)
+        if (at[i] != (unsigned char)expected) {
+            fprintf(stderr, "object %p of %u bytes: byte %u is %u, not %d\n", (void *)at, m->size,
+                    i, at[i], expected);
+            abort();
+        }
+}
+
+/* A constructed object comes as it was constructed or given back. */
+static void take_in(struct model *m, unsigned char *at, bool zeroed)
+{
+    struct object *o = m->object;
+
+    while (o->at)
+        o++;
+    assert_int_equal((uintptr_t)at % (m->align ? m->align : 8), 0);
+    if (zeroed)
+        verify_byte(m, at, 0);
+    else if (m->ctor)
+        verify_byte(m, at, CTOR_BYTE);
+    *o = (struct object){at, (unsigned char)dice()};
+    memset(at, o->seed, m->size);
+    m->live++;
+}
+
+static unsigned char *let_go(struct model *m)
+{
+    struct object *o;
+    unsigned char *at;
+
+    do
+        o = &m->object[dice() % SLOTS];
+    while (!o->at);
+    at = o->at;
+    verify_byte(m, at, o->seed);
+    if (m->ctor)
+        memset(at, CTOR_BYTE, m->size);
+    o->at = NULL;
+    m->live--;
+    return at;
+}
+
+static void alloc_one(struct model *m)
+{
+    bool zero = !m->ctor && dice() % 3 == 0;
+    int node = (int)(dice() % node_count());
+
+    if (zero)
+        take_in(m, kmem_cache_zalloc(m->cache, GFP_KERNEL), true);
+    else if (dice() % 4 == 0)
+        take_in(m, kmem_cache_alloc_node(m->cache, GFP_KERNEL, node), false);
+    else
+        take_in(m, kmem_cache_alloc(m->cache, GFP_KERNEL), false);
+}
+
+static void bulk(struct model *m)
+{
+    size_t n = 1 + dice() % 100;
+    void *p[100];
+
+    if (m->live + n <= SLOTS) {
+        assert_int_equal(kmem_cache_alloc_bulk(m->cache, GFP_KERNEL, n, p), n);
+        for (size_t i = 0; i < n; i++)
+            take_in(m, p[i], false);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            p[i] = let_go(m);
+        kmem_cache_free_bulk(dice() % 2 ? m->cache : NULL, n, p);
+    }
+}
+
+static void recreate(struct model *m)
+{
+    while (m->live)
+        kmem_cache_free(m->cache, let_go(m));
+    kmem_cache_destroy(m->cache);
+    create(m);
+}
+
+static void step(void)
+{
+    struct model *m = &models[dice() % CACHES];
+    unsigned kind = dice() % 64;
+
+    if (kind == 0)
+        kmem_cache_shrink(m->cache);
+    else if (kind == 1 && dice() % 8 == 0)
+        recreate(m);
+    else if (kind < 6)
+        bulk(m);
+    else if (m->live == SLOTS || (m->live && kind % 2))
+        kmem_cache_free(m->cache, let_go(m));
+    else
+        alloc_one(m);
+}
+
+static void test_random_operations(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CACHES; i++)
+        create(&models[i]);
+    for (int i = 0; i < 40000; i++) {
+        step();
+        if (i % 500 == 0)
+            assert_int_equal(kmem_check(), 0);
+    }
+    for (int i = 0; i < CACHES; i++) {
+        while (models[i].live)
+            kmem_cache_free(models[i].cache, let_go(&models[i]));
+        kmem_cache_destroy(models[i].cache);
+    }
+    assert_int_equal(kmem_check(), 0);
+}
+
+/* A cache that is gone has given back every page. */
+static void test_destroy_gives_everything_back(void **state)
+{
+    struct page_stats before, after;
+    void *p[3000];
+    struct kmem_cache *s;
+
+    (void)state;
+    for (int round = 0; round < 2; round++) { /* the first leaves the sheaves' slabs behind */
+        slub_shrink_all();
+        kmem_pages_stats(&before);
+        s = kmem_cache_create("gone", 1000, 0, SLAB_NO_MERGE, NULL);
+        for (int i = 0; i < 3000; i++)
+            p[i] = kmem_cache_alloc(s, GFP_KERNEL);
+        for (int i = 0; i < 3000; i++)
+            kmem_cache_free(s, p[i * 7 % 3000]);
+        kmem_cache_destroy(s);
+        slub_shrink_all();
+        kmem_pages_stats(&after);
+    }
+    assert_int_equal(after.used_bytes - after.cached_bytes,
+                     before.used_bytes - before.cached_bytes);
+}
+
+static void test_merging(void **state)
+{
+    struct kmem_cache *a = kmem_cache_create("first", 120, 0, 0, NULL);
+    struct kmem_cache *b = kmem_cache_create("second", 118, 0, 0, NULL);
+    struct kmem_cache *c = kmem_cache_create("ctor", 120, 0, 0, construct0);
+    struct kmem_cache *d = kmem_cache_create("own", 120, 0, SLAB_NO_MERGE, NULL);
+    struct kmem_cache *e = kmem_cache_create_usercopy("user", 120, 0, 0, 8, 16, NULL);
+
+    (void)state;
+    assert_ptr_equal(a, b);
+    assert_ptr_not_equal(a, c);
+    assert_ptr_not_equal(a, d);
+    assert_ptr_not_equal(a, e);
+    kmem_cache_destroy(b);
+    kmem_cache_free(a, kmem_cache_alloc(a, GFP_KERNEL)); /* still there */
+    kmem_cache_destroy(a);
+    kmem_cache_destroy(c);
+    kmem_cache_destroy(d);
+    kmem_cache_destroy(e);
+    assert_null(kmem_cache_create("bad", 0, 0, 0, NULL));
+    assert_null(kmem_cache_create("bad", 64, 3, 0, NULL));
+    assert_null(kmem_cache_create("bad", KMALLOC_MAX_SIZE + 1, 0, 0, NULL));
+    assert_null(kmem_cache_create_usercopy("bad", 64, 0, 0, 60, 8, NULL));
+}
+
+/* Order and objects of a slab are those of the kernel for the same number of CPUs. */
+static void test_geometry(void **state)
+{
+    static const struct {
+        unsigned size, align, objects;
+        slab_flags_t flags;
+    } expected[] = {
+        {64, 0, 64, 0},
+        {8, 0, 512, 0},
+        {192, 0, 21, 0},
+        {200, 0, 16, SLAB_HWCACHE_ALIGN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        struct kmem_cache *s = kmem_cache_create("geometry", expected[i].size, expected[i].align,
+                                                 expected[i].flags | SLAB_NO_MERGE, NULL);
+
+        assert_int_equal(s->objects, expected[i].objects);
+        assert_int_equal(s->order, 0);
+        kmem_cache_destroy(s);
+    }
+}
+
+static void test_slabinfo(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("info_cache", 256, 0, SLAB_NO_MERGE, NULL);
+    FILE *file = tmpfile();
+    char line[256], name[64];
+    unsigned long active = 0, all = 0, size = 0, per_slab = 0, pages = 0, slabs = 0;
+    void *p[40];
+    bool found = false;
+
+    (void)state;
+    for (int i = 0; i < 40; i++)
+        p[i] = kmem_cache_alloc(s, GFP_KERNEL);
+    kmem_slabinfo(fileno(file));
+    rewind(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_string_equal(line, "slabinfo - version: 2.1\n");
+    while (!found && fgets(line, sizeof line, file))
+        found = sscanf(line, "%63s %lu %lu %lu %lu %lu : tunables 0 0 0 : slabdata %lu", name,
+                       &active, &all, &size, &per_slab, &pages, &slabs) == 7 &&
+                strcmp(name, "info_cache") == 0;
+    assert_true(found);
+    assert_in_range(active, 40, all);
+    assert_int_equal(size, 256);
+    assert_int_equal(all, slabs * per_slab);
+    for (int i = 0; i < 40; i++)
+        kmem_cache_free(s, p[i]);
+    kmem_cache_destroy(s);
+    fclose(file);
+}
+
+/* With the knob stats=1 every call is counted once; without it nothing is. */
+static void test_stats(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("counted", 64, 0, SLAB_NO_MERGE, NULL);
+    unsigned long allocs, frees;
+    void *p[500];
+
+    (void)state;
+    for (int i = 0; i < 500; i++)
+        p[i] = kmem_cache_alloc(s, GFP_KERNEL);
+    for (int i = 0; i < 500; i++)
+        kmem_cache_free(s, p[i]);
+    allocs = cache_stat(s, ALLOC_FASTPATH) + cache_stat(s, ALLOC_SLOWPATH);
+    frees = cache_stat(s, FREE_FASTPATH) + cache_stat(s, FREE_SLOWPATH);
+    assert_int_equal(allocs, kmem_config.stats ? 500 : 0);
+    assert_int_equal(frees, kmem_config.stats ? 500 : 0);
+    if (kmem_config.stats)
+        assert_true(cache_stat(s, ALLOC_SLAB) >= 500 / 64);
+    kmem_cache_destroy(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_operations),
+        cmocka_unit_test(test_destroy_gives_everything_back),
+        cmocka_unit_test(test_merging),
+        cmocka_unit_test(test_geometry),
+        cmocka_unit_test(test_slabinfo),
+        cmocka_unit_test(test_stats),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
