@@ -18,8 +18,13 @@ static const struct command {
     {"trace", cmd_trace, "look at a trace, or verify it"},
     {"topo", cmd_topo, "the machine, and where threads would go"},
     {"doctor", cmd_doctor, "what on this machine will spoil measurements, and how to mend it"},
-    {"ranking", cmd_ranking, "print the ranking of a finished run again"},
-    {"plot", cmd_plot, "draw the plots of a finished run"},
+    {"ranking", cmd_analysis, "print the ranking of a finished run again"},
+    {"instructions", cmd_analysis, "print the instruction counts of a finished run again"},
+    {"compare", cmd_analysis, "compare two runs, or two allocators of a run"},
+    {"gate", cmd_analysis, "decide whether a change made an allocator worse"},
+    {"history", cmd_analysis, "find what changed in a history of gates"},
+    {"plot", cmd_analysis, "draw the plots of a finished run"},
+    {"report", cmd_analysis, "write a finished run as one HTML page"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -29,7 +34,7 @@ static void print_usage(FILE *stream)
                     "Measures memory allocators: which one, with which settings, is best for this "
                     "program?\n\n");
     for (int i = 0; i < COMMANDS; i++)
-        fprintf(stream, "  %-10s%s\n", commands[i].name, commands[i].help);
+        fprintf(stream, "  %-13s%s\n", commands[i].name, commands[i].help);
     fprintf(stream, "\n'heapmark COMMAND --help' says more. To begin: heapmark run quick\n");
 }
 

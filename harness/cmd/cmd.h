@@ -13,7 +13,6 @@ int cmd_record(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_topo(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
-int cmd_plot(int argc, char **argv);
-int cmd_ranking(int argc, char **argv);
+int cmd_analysis(int argc, char **argv); /* any command that is Python */
 
 #endif

@@ -5,7 +5,7 @@
 #include "job/contender.h"
 #include "job/options.h"
 #include "job/params.h"
-#include "results/record.h"
+#include "results/side.h"
 #include "util/cli.h"
 #include "util/nearest.h"
 #include "util/paths.h"
@@ -128,9 +128,9 @@ static void print_workload(enum format format, const struct workload *w)
         print_row(format, fields, NULL, 5);
         return;
     }
-    printf("%-11s %s\n", w->name, w->summary);
+    printf("%-19s %s\n", w->name, w->summary);
     for (size_t o = 0; o < options.count; o++)
-        printf("%13s%-35s %s\n", "", options.items[o], w->options[o].help);
+        printf("%21s%-35s %s\n", "", options.items[o], w->options[o].help);
 }
 
 static int list_workloads(enum format format)
@@ -142,15 +142,27 @@ static int list_workloads(enum format format)
     return EXIT_OK;
 }
 
-static int list_metrics(enum format format)
+static void print_columns(enum format format, const struct column_info *info, size_t count)
 {
     static const int widths[] = {21, 6, 6};
     static const char *const names[] = {"name", "type", "unit", "help"};
     print_header(format, names, 4);
-    for (int i = 0; i < COLUMN_LAST; i++) {
-        const char *fields[] = {columns[i].name, column_type_name(columns[i].type), columns[i].unit,
-                                columns[i].help};
+    for (size_t i = 0; i < count; i++) {
+        const char *fields[] = {info[i].name, column_type_name(info[i].type), info[i].unit,
+                                info[i].help};
         print_row(format, fields, widths, 4);
+    }
+}
+
+/* As CSV trials.csv alone: one list has one header. */
+static int list_metrics(enum format format)
+{
+    print_columns(format, columns, COLUMN_LAST);
+    for (int i = 0; i < SIDE_COUNT && format != AS_CSV; i++) {
+        const struct side_info *file = &side_files[i];
+        printf(format == AS_MARKDOWN ? "\n## %s\n\n%s\n\n" : "\n%s: %s\n\n", file->name,
+               file->help);
+        print_columns(format, file->columns, file->column_count);
     }
     return EXIT_OK;
 }

@@ -6,6 +6,7 @@
 #include "results/env_json.h"
 #include "results/rundir.h"
 #include "runner/calibrate.h"
+#include "runner/callgrind.h"
 #include "runner/progress.h"
 #include "runner/session.h"
 #include "util/analysis.h"
@@ -98,8 +99,11 @@ static int parse_call(int argc, char **argv, struct call *call)
     call->settings = pool_alloc((size_t)argc * sizeof *call->settings);
     if (cli_parse(&argp, argc, argv, call) != 0)
         return -EINVAL;
-    if (call->resume != NULL && (call->names.count > 0 || call->setting_count > 0 || call->out)) {
-        say_error("--resume goes on with the run as it was begun; give nothing else with it");
+    bool only_reps = call->setting_count == 1 && call->settings[0].id == OPT_reps;
+    if (call->resume != NULL &&
+        (call->names.count > 0 || (call->setting_count > 0 && !only_reps) || call->out)) {
+        say_error("--resume goes on with the run as it was begun; only --reps=MORE may stand with "
+                  "it, which adds blocks");
         return -EINVAL;
     }
     if (call->resume == NULL && call->names.count == 0) {
@@ -113,15 +117,44 @@ static int parse_call(int argc, char **argv, struct call *call)
 
 /* ---- the job --------------------------------------------------------------------------------- */
 
-static int build_job(const struct call *call, struct job *job)
+/* The job of a run that goes on, with more blocks if --reps says so. */
+static int build_resumed_job(const struct call *call, struct job *job)
 {
-    if (call->resume != NULL) {
-        const char *file = pool_printf("%s/job.ini", call->resume);
-        if (access(file, R_OK) == 0)
-            return job_add(job, file);
+    const char *file = pool_printf("%s/job.ini", call->resume);
+    if (access(file, R_OK) != 0) {
         say_error("there is no run in '%s' to resume: it has no job.ini", call->resume);
         return -EINVAL;
     }
+    if (job_add(job, file) != 0)
+        return -EINVAL;
+    if (call->setting_count == 0)
+        return 0;
+    uint64_t before = job_number(job, NULL, OPT_reps);
+    if (job_override(job, &run_options[OPT_reps], call->settings[0].value) != 0)
+        return -EINVAL;
+    if (job_number(job, NULL, OPT_reps) >= before)
+        return 0;
+    say_error("--reps=%s is less than the %llu blocks of run '%s'; blocks can only be added",
+              call->settings[0].value, (unsigned long long)before, call->resume);
+    return -EINVAL;
+}
+
+/* A job's own number of blocks is no limit for --until; one on the command line is. */
+static void lift_reps(const struct call *call, struct job *job)
+{
+    bool has_until = false, has_reps = false;
+    for (size_t i = 0; i < call->setting_count; i++) {
+        has_until |= call->settings[i].id == OPT_until;
+        has_reps |= call->settings[i].id == OPT_reps;
+    }
+    if (has_until && !has_reps)
+        job->global.text[OPT_reps] = NULL;
+}
+
+static int build_job(const struct call *call, struct job *job)
+{
+    if (call->resume != NULL)
+        return build_resumed_job(call, job);
     for (size_t i = 0; i < call->names.count; i++)
         if (job_add(job, call->names.items[i]) != 0)
             return -EINVAL;
@@ -133,26 +166,9 @@ static int build_job(const struct call *call, struct job *job)
         if (result != 0)
             return -EINVAL;
     }
+    lift_reps(call, job);
     return 0;
 }
-
-static void print_plan(const struct plan *plan)
-{
-    char time[32];
-    printf("%-6s %-6s %-10s %-34s %-8s %s\n", "trial", "block", "workload", "params", "threads",
-           "allocator");
-    for (uint32_t i = 0; i < plan->trial_count; i++) {
-        const struct planned *t = &plan->trials[i];
-        const struct cell *cell = &plan->cells[t->cell];
-        printf("%-6u %-6u %-10s %-34s %-8u %s%s\n", i, t->block, cell->workload->name,
-               cell->params_text, cell->threads, plan->contenders[t->contender].label,
-               t->is_aa ? " (aa)" : "");
-    }
-    printf("%u trials in %u blocks, about %s\n", plan->trial_count, plan->blocks,
-           format_duration(plan_estimate_ns(plan), time));
-}
-
-/* ---- the run --------------------------------------------------------------------------------- */
 
 struct run {
     const struct call *call;
@@ -162,7 +178,63 @@ struct run {
     struct spawner *spawner;
     struct rundir *dir;
     struct session session;
+    struct until until;
+    struct callgrind_run callgrind;
 };
+
+/* ---- before it starts ------------------------------------------------------------------------ */
+
+/* Blocks that will run: all of the plan, or those for which the budget has time. */
+static uint32_t expected_blocks(const struct plan *plan, uint64_t budget_ns)
+{
+    uint64_t block_ns = plan_estimate_ns(plan) / (plan->blocks > 0 ? plan->blocks : 1);
+    if (budget_ns == 0 || block_ns == 0 || budget_ns / block_ns >= plan->blocks)
+        return plan->blocks;
+    return budget_ns > block_ns ? (uint32_t)(budget_ns / block_ns) : 1;
+}
+
+/*
+ * What differences the run will be able to tell, from noise that was measured before. Only where
+ * the answer comes long before the run's own, and where blocks are what decides.
+ */
+static void say_detectable(const struct run *run)
+{
+    const uint64_t long_ns = 10000000000u;
+    const struct plan *plan = &run->plan;
+    uint64_t budget_ns = job_number(&run->job, NULL, OPT_time_budget);
+    if (plan->has_instructions || plan->until > 0 || plan->cell_count == 0 ||
+        plan_estimate_ns(plan) < long_ns)
+        return;
+    struct strings words = {0};
+    strings_add(&words, "detectable");
+    strings_add(&words, pool_printf("--blocks=%u", expected_blocks(plan, budget_ns)));
+    strings_add(&words, pool_printf("--turns=%u", plan->cells[0].turns));
+    for (uint32_t i = 0; i < plan->cell_count; i++)
+        if (plan->cells[i].baseline >= 0)
+            strings_add(&words, plan->cells[i].workload->name);
+    if (words.count > 3)
+        (void)analysis_run(words.items); /* a sentence less is no reason not to run */
+}
+
+static void print_plan(const struct plan *plan)
+{
+    char fast[32], slow[32];
+    printf("%-6s %-6s %-10s %-34s %-8s %s\n", "trial", "block", "workload", "params", "threads",
+           "allocator");
+    for (uint32_t i = 0; i < plan->trial_count; i++) {
+        const struct planned *t = &plan->trials[i];
+        const struct cell *cell = &plan->cells[t->cell];
+        printf("%-6u %-6u %-10s %-34s %-8u %s%s\n", i, t->block, cell->workload->name,
+               cell->params_text, cell->threads, plan->contenders[t->contender].label,
+               t->is_aa ? " (aa)" : "");
+    }
+    printf("%u trials in %u blocks, %s if all are as fast as the baseline, %s if the others take "
+           "twice as long\n",
+           plan->trial_count, plan->blocks, format_duration(plan_estimate_ns(plan), fast),
+           format_duration(plan_estimate_slow_ns(plan), slow));
+}
+
+/* ---- the run --------------------------------------------------------------------------------- */
 
 static int write_job(struct run *run)
 {
@@ -181,8 +253,8 @@ static int write_job(struct run *run)
 static int open_dir(struct run *run)
 {
     if (run->call->resume != NULL)
-        return rundir_resume(run->call->resume, run->session.done, run->plan.trial_count,
-                             &run->dir);
+        return rundir_resume(run->call->resume, run->plan.units, run->session.done,
+                             run->plan.trial_count, &run->dir);
     const char *path = run->call->out;
     if (path == NULL) {
         char stamp[32];
@@ -197,6 +269,11 @@ static int open_dir(struct run *run)
 
 static int calibrate(struct run *run)
 {
+    const struct calibration calibration = {.plan = &run->plan,
+                                            .topo = run->topo,
+                                            .spawner = run->spawner,
+                                            .clock = run->session.clock,
+                                            .callgrind = run->session.callgrind};
     struct progress progress;
     uint64_t left_ns = 0;
     int result = 0;
@@ -205,15 +282,29 @@ static int calibrate(struct run *run)
     progress_start(&progress, "calibrating", run->plan.cell_count);
     for (uint32_t i = 0; i < run->plan.cell_count && result == 0; i++) {
         struct cell *cell = &run->plan.cells[i];
-        progress_step(&progress, pool_printf("%s %s", cell->workload->name, cell->params_text),
+        progress_step(&progress, 1, pool_printf("%s %s", cell->workload->name, cell->params_text),
                       left_ns);
         if (cell->work != 0)
             continue;
-        result = calibrate_cell(cell, &run->plan, run->topo, run->spawner, run->session.clock);
+        result = calibrate_cell(cell, &calibration);
         left_ns -= cell->trial_time_ns;
     }
     progress_end(&progress);
     return result;
+}
+
+/* A long iteration allows fewer turns than were asked for: said, because pairs get rarer by it. */
+static void settle_turns(struct run *run)
+{
+    for (uint32_t i = 0; i < run->plan.cell_count; i++) {
+        struct cell *cell = &run->plan.cells[i];
+        uint32_t wanted = cell->turns;
+        if (!cell_settle_turns(cell))
+            say_note("%s %s: a turn is at least one iteration (%s), so that %u turns become %u; a "
+                     "longer --trial-time allows more",
+                     cell->workload->name, cell->params_text, cell->workload->work_unit, wanted,
+                     cell->turns);
+    }
 }
 
 /* The calibrated work: kept by a resumed run, found and written down by a new one. */
@@ -224,12 +315,16 @@ static int prepare(struct run *run)
     int result = spawner_open(&run->spawner);
     if (result != 0)
         return result;
-    result = run->call->resume ? env_json_resume(run->call->resume, &run->plan) : -ENOENT;
+    run->callgrind.out = pool_printf("%s/.callgrind.out", rundir_path(run->dir));
+    result = run->call->resume ? env_json_resume(run->dir, &run->plan) : -ENOENT;
+    if (result == 0)
+        settle_turns(run);
     if (result != -ENOENT)
         return result;
     result = calibrate(run);
     if (result != 0)
         return result;
+    settle_turns(run);
     return env_json_write(run->dir, &run->plan, run->topo, run->session.clock, run->call->argc,
                           run->call->argv);
 }
@@ -242,6 +337,10 @@ static int run_session(struct run *run)
     s->spawner = run->spawner;
     s->dir = run->dir;
     s->time_budget_ns = job_number(&run->job, NULL, OPT_time_budget);
+    if (run->plan.until > 0)
+        s->until = &run->until;
+    run->until = (struct until){.run = rundir_path(run->dir),
+                                .percent = job_text(&run->job, NULL, OPT_until)};
     return session_run(s);
 }
 
@@ -250,17 +349,23 @@ static int conclude(struct run *run, int error)
 {
     const struct session *s = &run->session;
     const char *path = run->dir != NULL ? rundir_path(run->dir) : NULL;
+    if (run->plan.has_instructions && path != NULL)
+        (void)unlink(run->callgrind.out); /* what a trial left that did not end well */
     if (error == -EINTR)
         say_note("interrupted; finished trials are kept, go on with: heapmark run --resume='%s'",
                  path);
     if (error != 0)
         return error == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
-    if (s->skipped > 0)
+    if (run->plan.until > 0 && !run->until.was_reached)
+        say_note("not every interval got as narrow as --until=%s asks%s", run->until.percent,
+                 s->skipped > 0 ? " before the time budget ended" : "; more --reps may do it");
+    else if (s->skipped > 0)
         say_note("the time budget ended the run %u blocks early; --time-budget=0 lifts it",
                  s->skipped / run->plan.trials_in_block);
     if (s->failed > 0)
         say_note("%u of %u trials did not end ok; their rows say why", s->failed, s->ran);
-    int analysis = analysis_run((const char *const[]){"ranking", path, NULL});
+    const char *what = run->plan.has_instructions ? "instructions" : "ranking";
+    int analysis = analysis_run((const char *const[]){what, path, NULL});
     return s->failed > 0 || analysis != 0 ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -269,7 +374,11 @@ static int run_plan(struct run *run)
     run->session.done = pool_alloc(run->plan.trial_count * sizeof(bool));
     if (open_dir(run) != 0)
         return EXIT_USAGE;
+    if (run->call->resume == NULL)
+        say_detectable(run);
     int error = prepare(run);
+    if (error == 0 && run->call->resume != NULL && run->call->setting_count > 0)
+        error = write_job(run); /* with the larger number of blocks */
     if (error == 0)
         error = run_session(run);
     return conclude(run, error);
@@ -282,10 +391,16 @@ static int plan_and_run(struct run *run)
         return EXIT_FAILED;
     if (plan_expand(&run->job, run->topo, &run->plan) != 0)
         return EXIT_USAGE;
+    if (run->plan.has_instructions) {
+        run->session.callgrind = &run->callgrind;
+        if ((run->callgrind.program = callgrind_program()) == NULL)
+            return EXIT_USAGE;
+    }
     plan_order(&run->plan);
     if (!run->call->is_dry)
         return run_plan(run);
     print_plan(&run->plan);
+    say_detectable(run);
     return EXIT_OK;
 }
 

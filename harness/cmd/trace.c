@@ -6,6 +6,7 @@
 
 #include <argp.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,33 @@ static int show_info(const char *path)
     return EXIT_OK;
 }
 
+/* ---- info --csv ------------------------------------------------------------------------------ */
+
+static void print_histogram(const char *name, const struct trace_histogram *histogram)
+{
+    for (unsigned i = 0; i < TRACE_BUCKETS; i++)
+        if (histogram->objects[i] > 0)
+            printf("%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\r\n", name,
+                   trace_bucket_low(i), trace_bucket_high(i), histogram->objects[i],
+                   histogram->bytes[i]);
+}
+
+static int show_csv(const char *path)
+{
+    struct trace_info *info;
+    int code = read_info(&info, path);
+    if (code != EXIT_OK)
+        return code;
+    printf("property,low,high,objects,bytes\r\n");
+    print_histogram("size_bytes", &info->sizes);
+    print_histogram("lifetime_ns", &info->lifetimes);
+    if (info->live_objects_end > 0)
+        printf("never_freed,,,%" PRIu64 ",%" PRIu64 "\r\n", info->live_objects_end,
+               info->header.live_bytes_end);
+    free(info);
+    return EXIT_OK;
+}
+
 /* ---- verify ---------------------------------------------------------------------------------- */
 
 static int verify(const char *path)
@@ -141,15 +169,20 @@ static int verify(const char *path)
 struct sub_command {
     const char *name;
     int (*run)(const char *path);
+    int (*run_csv)(const char *path); /* NULL: has no --csv */
 };
 
-static const struct sub_command sub_commands[] = {{"info", show_info}, {"verify", verify}};
+static const struct sub_command sub_commands[] = {
+    {"info", show_info, show_csv},
+    {"verify", verify, NULL},
+};
 
 enum { SUB_COMMANDS = sizeof sub_commands / sizeof *sub_commands };
 
 struct request {
     const struct sub_command *sub_command;
     const char *path;
+    bool is_csv;
 };
 
 static const struct sub_command *find_sub_command(const char *name, struct argp_state *state)
@@ -165,10 +198,13 @@ static const struct sub_command *find_sub_command(const char *name, struct argp_
     return NULL;
 }
 
+enum { KEY_CSV = 0x100 };
+
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     struct request *request = state->input;
     switch (key) {
+    case KEY_CSV: request->is_csv = true; return 0;
     case ARGP_KEY_ARG:
         if (request->sub_command == NULL)
             request->sub_command = find_sub_command(value, state);
@@ -182,12 +218,21 @@ static error_t parse(int key, char *value, struct argp_state *state)
             argp_error(state, "say what to do with a trace: info or verify");
         if (request->path == NULL)
             argp_error(state, "which trace? 'heapmark list traces' shows those that are shipped");
+        if (request->is_csv && request->sub_command->run_csv == NULL)
+            argp_error(state, "'trace %s' has no --csv; 'trace info' has",
+                       request->sub_command->name);
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
 
+static const struct argp_option options[] = {
+    {"csv", KEY_CSV, NULL, 0, "info: print histograms of sizes and lifetimes as CSV", 0},
+    {0},
+};
+
 static const struct argp argp = {
+    .options = options,
     .parser = parse,
     .args_doc = "info|verify FILE",
     .doc =
@@ -202,5 +247,6 @@ int cmd_trace(int argc, char **argv)
     struct request request = {0};
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &request);
-    return request.sub_command->run(request.path);
+    const struct sub_command *chosen = request.sub_command;
+    return request.is_csv ? chosen->run_csv(request.path) : chosen->run(request.path);
 }

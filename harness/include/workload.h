@@ -4,10 +4,10 @@
  * A workload is one file that defines `const struct workload workload_NAME`, and its line
  * WORKLOAD(NAME) in workloads/list.def. See workloads/pair.c for the smallest complete one.
  *
- * A trial runs the workload's body up to three times in one process: a short warm-up, the measured
- * part, and a shorter sampled part from which latencies come. Each time the body starts with
- * nothing allocated and ends with everything freed, so that memory left at the end is the
- * allocator's choice. Between its start and its end only the op_*() calls below may reach the
+ * A trial runs the workload's body several times in one process: a short warm-up, the measured part
+ * (in one piece, or cut into turns), a shorter sampled part from which latencies come, and, if
+ * asked for, a part whose memory is watched. Each time the body starts with nothing allocated and
+ * ends with everything freed, so that memory left at the end is the allocator's choice. Between its start and its end only the op_*() calls below may reach the
  * allocator: no printf, no thread creation, no library call that allocates.
  *
  * The body is written once, as an always-inline function with a constant `timed` argument;
@@ -56,6 +56,7 @@ struct workload_option {
 struct sampler {
     uint32_t left; /* operations until the next sample */
     uint32_t rng;
+    bool is_timeline;    /* every operation is handed over, none is timed */
     uint64_t cost_ticks; /* what reading the clock twice costs, subtracted from each sample */
     struct histogram *histograms; /* OP_COUNT of them */
 };
@@ -125,6 +126,15 @@ const void *trial_input(const struct trial *trial, size_t *bytes);
 void trial_unsupported(struct trial *trial, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * Adds a word to the row's `flags`: what a reader of the figures must know of this trial, such as
+ * "percpu=thread" where a fast path was not to be had. A word holds no space; one that is there
+ * already is not added again, one that no longer fits (127 bytes in all) is left out. An allocator
+ * has the same way: it may export `const char *heapmark_allocator_flags(void)`, which is asked at
+ * the end of the trial for words separated by spaces ("" for none).
+ */
+void trial_flag(struct trial *trial, const char *word);
+
 /* A small generator for draws in setup: splitmix64 (Steele, Lea, Flood 2014). */
 static inline uint64_t rng_next(uint64_t *state)
 {
@@ -153,6 +163,10 @@ void worker_relax(unsigned *spins);
 _Noreturn void worker_out_of_memory(struct worker *worker, size_t size);
 _Noreturn void worker_corrupt(struct worker *worker, const void *block, size_t size);
 
+/* The same for contents that only the workload can judge: `corrupt`, in its own words. printf-style. */
+_Noreturn void worker_wrong(struct worker *worker, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Slow halves of the timed operations. */
 void *sampled_malloc(struct worker *worker, size_t size);
 void *sampled_calloc(struct worker *worker, size_t count, size_t size);
@@ -163,6 +177,31 @@ void sampled_free(struct worker *worker, void *block);
 HM_INLINE bool sample_due(struct worker *w, bool timed)
 {
     return timed && HM_UNLIKELY(--w->sampler.left == 0);
+}
+
+/*
+ * Samples a call that none of the op_*() knows, such as an object cache's:
+ *
+ *     uint64_t begin = sample_begin(w, timed);
+ *     object = kmem_cache_alloc(cache, flags);
+ *     sample_end(w, OP_MALLOC, begin);
+ *
+ * Nothing of it is left in the plain instance. Both stand around that one call. In the part whose
+ * memory is watched the sizes of such calls are not known: live bytes are then what the body has
+ * accounted with worker_live() so far.
+ */
+uint64_t sampled_begin(void);
+void sampled_end(struct worker *worker, enum op op, uint64_t begin);
+
+HM_INLINE uint64_t sample_begin(struct worker *w, bool timed)
+{
+    return sample_due(w, timed) ? sampled_begin() : 0;
+}
+
+HM_INLINE void sample_end(struct worker *w, enum op op, uint64_t begin)
+{
+    if (HM_UNLIKELY(begin != 0))
+        sampled_end(w, op, begin);
 }
 
 HM_INLINE void *op_checked(struct worker *w, void *block, size_t size)

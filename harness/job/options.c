@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct run_option run_options[OPT_COUNT] = {
@@ -36,6 +37,21 @@ static int parse_flag(const char *text, uint64_t *value)
     return -EINVAL;
 }
 
+/* "2%", "0.5%" or "2": thousandths of a percent. */
+static int parse_percent(const char *text, uint64_t *value)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return -EINVAL;
+    double percent = strtod(text, &end);
+    if (*end == '%')
+        end++;
+    if (*end != '\0' || !(percent <= 1000))
+        return -EINVAL;
+    *value = (uint64_t)(percent * 1000 + 0.5);
+    return 0;
+}
+
 static int parse_as(enum run_option_type type, const char *text, uint64_t *value)
 {
     switch (type) {
@@ -44,6 +60,7 @@ static int parse_as(enum run_option_type type, const char *text, uint64_t *value
     case TYPE_BYTES: return parse_bytes(text, value);
     case TYPE_DURATION: return parse_duration_ns(text, value);
     case TYPE_FLAG: return parse_flag(text, value);
+    case TYPE_PERCENT: return parse_percent(text, value);
     default: return -EINVAL;
     }
 }
@@ -67,6 +84,7 @@ static void describe_expected(const struct run_option *option, char *expected, s
                  format_duration(option->min, low), format_duration(option->max, high));
         break;
     case TYPE_FLAG: snprintf(expected, bytes, "yes or no"); break;
+    case TYPE_PERCENT: snprintf(expected, bytes, "a percentage above 0 such as 2%%"); break;
     default: snprintf(expected, bytes, "a value"); break;
     }
 }

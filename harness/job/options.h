@@ -12,6 +12,7 @@ enum run_option_type {
     TYPE_BYTES,
     TYPE_DURATION,
     TYPE_FLAG,
+    TYPE_PERCENT,
     TYPE_TEXT
 };
 enum run_option_scope { SCOPE_SECTION, SCOPE_RUN, SCOPE_CALL };
@@ -45,7 +46,7 @@ const struct run_option *run_option_find(const char *name);
 int run_option_check(const struct run_option *option, const char *value, char *expected,
                      size_t bytes);
 
-/* A checked COUNT, BYTES, DURATION (ns) or FLAG (0 or 1) value as a number. */
+/* A checked COUNT, BYTES, DURATION (ns), PERCENT (thousandths) or FLAG (0 or 1) value as a number. */
 uint64_t run_option_number(const struct run_option *option, const char *value);
 
 /* The name nearest to an unknown key among run options of files and `more`, or NULL. */

@@ -291,6 +291,23 @@ static uint64_t default_memory_limit(void)
     return page * pages / 4 * 3;
 }
 
+/* Counting instructions needs no turns: nothing else that runs can change a count. */
+static int set_turns(struct expansion *e)
+{
+    struct cell *cell = &e->cell;
+    cell->turns = (uint32_t)job_number(e->job, e->section, OPT_turns);
+    if (cell->work != 0 && cell->work < cell->turns) {
+        say_error("%sa turn is at least one iteration: 'work' of %llu is not enough for %u turns",
+                  where(e, OPT_turns), (unsigned long long)cell->work, cell->turns);
+        return -EINVAL;
+    }
+    if (e->plan->has_instructions) {
+        cell->turns = 0;
+        cell->has_timeline = cell->has_latency = false;
+    }
+    return 0;
+}
+
 static int expand_section(struct expansion *e)
 {
     struct strings names = strings_split(text(e, OPT_workload), ',');
@@ -303,20 +320,37 @@ static int expand_section(struct expansion *e)
         if (cell->memory_limit_bytes == 0)
             cell->memory_limit_bytes = default_memory_limit();
         cell->has_latency = job_number(e->job, e->section, OPT_latency) != 0;
+        cell->has_timeline = job_number(e->job, e->section, OPT_timeline) != 0;
         cell->work = job_number(e->job, e->section, OPT_work);
+        if (set_turns(e) != 0)
+            return -EINVAL;
         if (expand_contenders(e) != 0 || expand_params(e, 0, "") != 0)
             return -EINVAL;
     }
     return 0;
 }
 
+/* With --until the number of blocks is only a limit, and one of its own where none was given. */
+static uint32_t count_blocks(const struct job *job, const struct plan *plan)
+{
+    enum { UNTIL_BLOCKS_MAX = 200 };
+    if (plan->has_instructions)
+        return 1; /* a count that repeats needs no repetition */
+    bool is_given = job->global.text[OPT_reps] != NULL;
+    return plan->until > 0 && !is_given ? UNTIL_BLOCKS_MAX
+                                        : (uint32_t)job_number(job, NULL, OPT_reps);
+}
+
 int plan_expand(const struct job *job, const struct topo *topo, struct plan *plan)
 {
     *plan = (struct plan){
         .seed = job_number(job, NULL, OPT_seed),
-        .blocks = (uint32_t)job_number(job, NULL, OPT_reps),
         .has_aa = job_number(job, NULL, OPT_aa) != 0,
+        .has_instructions = job_number(job, NULL, OPT_instructions) != 0,
     };
+    if (job->global.text[OPT_until] != NULL)
+        plan->until = job_number(job, NULL, OPT_until);
+    plan->blocks = count_blocks(job, plan);
     struct expansion e = {.job = job, .topo = topo, .plan = plan};
     for (size_t i = 0; i < job->section_count; i++) {
         e.section = &job->sections[i];

@@ -6,8 +6,6 @@
 enum {
     PAD_STEP_BYTES = 16,
     PAD_STEPS = 256, /* up to 4 KiB: moves the stack by up to a page */
-    TRIAL_OVERHEAD_NS =
-        25000000, /* spawning, set-up, reading memory: measured, see FACTS of a run */
 };
 
 static uint32_t count_block(const struct plan *plan)
@@ -43,36 +41,106 @@ static void shuffle(struct planned *trials, uint32_t count, uint64_t *rng)
     }
 }
 
+/*
+ * Trials that take turns stand together, where the first of them was drawn, in the order in which
+ * they were drawn. Afterwards, so that trials without turns keep the order that they always had.
+ */
+static void gather_turns(const struct plan *plan, struct planned *trials, uint32_t *units,
+                         uint32_t first_number)
+{
+    uint32_t count = plan->trials_in_block, length;
+    struct planned *ordered = pool_alloc(count * sizeof *ordered);
+    bool *taken = pool_alloc(plan->cell_count * sizeof *taken);
+    uint32_t to = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t cell = trials[i].cell;
+        if (taken[cell])
+            continue;
+        taken[cell] = plan->cells[cell].turns > 0;
+        length = taken[cell] ? count : i + 1;
+        uint32_t unit = first_number + to;
+        for (uint32_t j = i; j < length; j++)
+            if (trials[j].cell == cell) {
+                units[to] = taken[cell] ? unit : first_number + to;
+                ordered[to++] = trials[j];
+            }
+    }
+    for (uint32_t i = 0; i < count; i++)
+        trials[i] = ordered[i];
+}
+
 void plan_order(struct plan *plan)
 {
     uint64_t rng = plan->seed;
     plan->trials_in_block = count_block(plan);
     plan->trial_count = plan->blocks * plan->trials_in_block;
     plan->trials = pool_alloc(plan->trial_count * sizeof *plan->trials);
+    plan->units = pool_alloc(plan->trial_count * sizeof *plan->units);
     for (uint32_t block = 0; block < plan->blocks; block++) {
-        struct planned *trials = &plan->trials[block * plan->trials_in_block];
+        uint32_t first = block * plan->trials_in_block;
+        struct planned *trials = &plan->trials[first];
         fill_block(plan, block, trials);
         shuffle(trials, plan->trials_in_block, &rng);
         for (uint32_t i = 0; i < plan->trials_in_block; i++)
             trials[i].pad_bytes = PAD_STEP_BYTES * (uint32_t)rng_below(&rng, PAD_STEPS);
+        gather_turns(plan, trials, &plan->units[first], first);
     }
 }
 
-uint64_t plan_trial_estimate_ns(const struct cell *cell)
+bool cell_settle_turns(struct cell *cell)
 {
-    /* Warm-up is a tenth of the work, the sampled part a quarter. */
+    uint32_t wanted = cell->turns;
+    if (wanted == 0 || cell->work == 0)
+        return true;
+    if (cell->work < wanted)
+        cell->turns = (uint32_t)cell->work;
+    cell->work = cell->work / cell->turns * cell->turns;
+    return cell->turns == wanted;
+}
+
+/* ---- estimates ------------------------------------------------------------------------------- */
+
+/* `slowness` thousandths of the baseline's time. */
+static uint64_t estimate_ns(const struct plan *plan, const struct planned *trial, uint64_t slowness)
+{
+    /* Spawning, set-up and reading memory; starting valgrind; 20 million instructions under it. */
+    const uint64_t overhead_ns = 25000000, valgrind_ns = 700000000, counted_ns = 800000000;
+    const struct cell *cell = &plan->cells[trial->cell];
+    if (plan->has_instructions)
+        return valgrind_ns + counted_ns * slowness / 1000;
+    /* Warm-up is a tenth of the work, the sampled part a quarter; a watched one costs five times. */
     uint64_t parts = cell->trial_time_ns + cell->trial_time_ns / 10;
     if (cell->has_latency)
         parts += cell->trial_time_ns / 4;
-    return parts + TRIAL_OVERHEAD_NS;
+    if (cell->has_timeline && trial->block == 0)
+        parts += 5 * cell->trial_time_ns;
+    return parts / 1000 * slowness + overhead_ns;
+}
+
+uint64_t plan_trial_estimate_ns(const struct plan *plan, const struct planned *trial)
+{
+    return estimate_ns(plan, trial, 1000);
+}
+
+static uint64_t estimate_all_ns(const struct plan *plan, uint64_t slowness)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < plan->trial_count; i++) {
+        const struct planned *trial = &plan->trials[i];
+        bool is_baseline = (int32_t)trial->contender == plan->cells[trial->cell].baseline;
+        total += estimate_ns(plan, trial, is_baseline ? 1000 : slowness);
+    }
+    return total;
 }
 
 uint64_t plan_estimate_ns(const struct plan *plan)
 {
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < plan->trial_count; i++)
-        total += plan_trial_estimate_ns(&plan->cells[plan->trials[i].cell]);
-    return total;
+    return estimate_all_ns(plan, 1000);
+}
+
+uint64_t plan_estimate_slow_ns(const struct plan *plan)
+{
+    return estimate_all_ns(plan, 2000);
 }
 
 const char *planned_variant(const struct plan *plan, const struct planned *trial)

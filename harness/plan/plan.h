@@ -24,8 +24,9 @@ struct cell {
     uint64_t mempolicy_nodes;
     const struct trace_input *input; /* NULL: no trace */
     uint64_t trial_time_ns, timeout_ns, memory_limit_bytes;
-    bool has_latency;
+    bool has_latency, has_timeline;
     uint64_t work;        /* iterations of each thread; 0 until calibrated */
+    uint32_t turns;       /* into which the measured part is cut; 0: it is one piece */
     uint32_t *contenders; /* who takes part, as indices of plan->contenders */
     uint32_t contender_count;
     int32_t baseline; /* index of plan->contenders, or -1 */
@@ -43,25 +44,38 @@ struct plan {
     uint64_t seed;
     uint32_t blocks;
     bool has_aa;
+    bool has_instructions; /* trials count instructions under callgrind and are not timed */
+    uint64_t until;        /* thousandths of a percent; 0: blocks are not added until ... */
     struct contender *contenders;
     uint32_t contender_count;
     struct cell *cells;
     uint32_t cell_count;
     struct planned *trials;
+    uint32_t *units; /* of each trial: the first of those that it takes turns with, or itself */
     uint32_t trial_count, trials_in_block;
 };
 
 /* 0, or -EINVAL after an error was said. The plan lives in the pool; its traces stay open. */
 int plan_expand(const struct job *job, const struct topo *topo, struct plan *plan);
 
-/* Fills plan->trials from cells, contenders, blocks and seed. */
+/* Fills plan->trials from cells, contenders, blocks and seed. More blocks leave the first as they
+ * were: a plan can grow. */
 void plan_order(struct plan *plan);
 
-/* How long a trial should take, without and with what surrounds its measured part. */
-uint64_t plan_trial_estimate_ns(const struct cell *cell);
+/*
+ * Fits a calibrated cell's work and turns to one another: a turn is at least one iteration, and all
+ * are alike, so that turns may become fewer and work a little less. Does nothing the second time.
+ * False: turns became fewer.
+ */
+bool cell_settle_turns(struct cell *cell);
 
-/* The same for the whole plan. */
+/* How long a trial should take on the baseline with all that surrounds its measured part. */
+uint64_t plan_trial_estimate_ns(const struct plan *plan, const struct planned *trial);
+
+/* The same for the whole plan: if everybody is as fast as the baseline, and if all others take
+ * twice as long. */
 uint64_t plan_estimate_ns(const struct plan *plan);
+uint64_t plan_estimate_slow_ns(const struct plan *plan);
 
 /* The name and variant under which a trial's row appears. */
 const char *planned_variant(const struct plan *plan, const struct planned *trial);

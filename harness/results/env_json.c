@@ -33,9 +33,10 @@ static json_t *describe_run(const struct rundir *dir, const struct plan *plan, i
     json_t *command = json_array();
     for (int i = 0; i < argc; i++)
         json_array_append_new(command, json_string(argv[i]));
-    return json_pack("{s:s, s:o, s:s, s:I, s:o, s:b, s:i}", "name", rundir_name(dir), "command",
-                     command, "started", now_utc(), "seed", (json_int_t)plan->seed, "baseline",
-                     text_or_null(plan->baseline), "aa", plan->has_aa, "blocks", (int)plan->blocks);
+    return json_pack("{s:s, s:o, s:s, s:I, s:o, s:b, s:i, s:b}", "name", rundir_name(dir),
+                     "command", command, "started", now_utc(), "seed", (json_int_t)plan->seed,
+                     "baseline", text_or_null(plan->baseline), "aa", plan->has_aa, "blocks",
+                     (int)plan->blocks, "instructions", plan->has_instructions);
 }
 
 static json_t *describe_machine(const struct topo *topo, struct clock_scale clock)
@@ -91,11 +92,13 @@ static json_t *describe_calibration(const struct plan *plan)
     for (uint32_t i = 0; i < plan->cell_count; i++) {
         const struct cell *cell = &plan->cells[i];
         json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:i, s:s, s:s, s:I, s:s}", "workload",
+                              json_pack("{s:s, s:s, s:i, s:s, s:s, s:I, s:s, s:i, s:I}", "workload",
                                         cell->workload->name, "params", cell->params_text,
                                         "threads", (int)cell->threads, "placement", cell->placement,
                                         "mempolicy", cell->mempolicy, "work",
-                                        (json_int_t)cell->work, "unit", cell->workload->work_unit));
+                                        (json_int_t)cell->work, "unit", cell->workload->work_unit,
+                                        "turns", (int)cell->turns, "trial_time_ns",
+                                        (json_int_t)cell->trial_time_ns));
     }
     return list;
 }
@@ -165,9 +168,22 @@ static int is_cell(const json_t *entry, const struct cell *cell)
            strcmp(mempolicy, cell->mempolicy) == 0;
 }
 
-int env_json_resume(const char *path, struct plan *plan)
+/* Writes env.json again for a run that got more blocks. */
+static int update_blocks(struct rundir *dir, json_t *root, const struct plan *plan)
 {
-    const char *file = pool_printf("%s/env.json", path);
+    json_t *run = json_object_get(root, "run");
+    if (json_integer_value(json_object_get(run, "blocks")) == (json_int_t)plan->blocks)
+        return 0;
+    json_object_set_new(run, "blocks", json_integer((json_int_t)plan->blocks));
+    char *text = json_dumps(root, JSON_INDENT(2));
+    int result = text != NULL ? rundir_write_file(dir, "env.json", text, strlen(text)) : -ENOMEM;
+    free(text);
+    return result;
+}
+
+int env_json_resume(struct rundir *dir, struct plan *plan)
+{
+    const char *path = rundir_path(dir), *file = pool_printf("%s/env.json", path);
     json_error_t error;
     if (access(file, F_OK) != 0)
         return -ENOENT;
@@ -192,6 +208,8 @@ int env_json_resume(const char *path, struct plan *plan)
             cell->work = (uint64_t)json_integer_value(json_object_get(entry, "work"));
         }
     }
+    if (result == 0)
+        result = update_blocks(dir, root, plan);
     json_decref(root);
     return result;
 }

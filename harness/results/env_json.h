@@ -15,9 +15,9 @@ int env_json_write(struct rundir *dir, const struct plan *plan, const struct top
 
 /*
  * For --resume: sets the calibrated work of every cell from DIR/env.json, and checks that every
- * contender's file is still the one that was measured. 0; -ENOENT when there is no env.json yet
+ * contender's file is still the one that was measured; a larger number of blocks is noted there. 0; -ENOENT when there is no env.json yet
  * (calibrate again); -EINVAL after an error was said.
  */
-int env_json_resume(const char *path, struct plan *plan);
+int env_json_resume(struct rundir *dir, struct plan *plan);
 
 #endif

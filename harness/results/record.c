@@ -34,12 +34,9 @@ void csv_write(FILE *stream, const char *text)
     fputc('"', stream);
 }
 
-static void write_value(FILE *stream, const struct record *record, enum column column)
+void csv_write_value(FILE *stream, const struct column_info *info, const void *row)
 {
-    const struct column_info *info = &columns[column];
-    const char *at = (const char *)record + info->offset;
-    if (!record_has(record, column))
-        return;
+    const char *at = (const char *)row + info->offset;
     if (info->type == COLUMN_TYPE_COUNT) {
         uint64_t value;
         memcpy(&value, at, sizeof value);
@@ -84,7 +81,8 @@ long record_row(const struct record *record, char **text)
     for (int i = 0; i < COLUMN_LAST; i++) {
         if (i > 0)
             fputc(',', stream);
-        write_value(stream, record, (enum column)i);
+        if (record_has(record, (enum column)i))
+            csv_write_value(stream, &columns[i], record);
     }
     return finish(stream, &length);
 }

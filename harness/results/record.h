@@ -21,7 +21,7 @@ enum column {
 struct column_info {
     const char *name, *unit, *help;
     enum column_type type;
-    size_t offset; /* in struct record */
+    size_t offset; /* in the row's struct */
 };
 
 /* Indexed by enum column. */
@@ -61,5 +61,8 @@ long record_row(const struct record *record, char **text);
 
 /* Writes one RFC 4180 field: quoted where it needs to be. */
 void csv_write(FILE *stream, const char *text);
+
+/* Writes the field of `row` that a column describes. */
+void csv_write_value(FILE *stream, const struct column_info *info, const void *row);
 
 #endif

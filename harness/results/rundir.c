@@ -18,7 +18,8 @@ static const char latency_header[] = "trial,op,low_ns,high_ns,count\r\n";
 struct rundir {
     char path[PATH_MAX];
     int dir_fd, trials_fd, latency_fd;
-    char *text; /* the row being written */
+    int side_fd[SIDE_COUNT]; /* -1: not open */
+    char *text;              /* the row being written */
 };
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -45,6 +46,8 @@ static int open_directory(const char *path, struct rundir **result)
     if (dir == NULL)
         return -ENOMEM;
     dir->trials_fd = dir->latency_fd = -1;
+    for (int i = 0; i < SIDE_COUNT; i++)
+        dir->side_fd[i] = -1;
     dir->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir->dir_fd < 0 || realpath(path, dir->path) == NULL) {
         int error = errno;
@@ -69,6 +72,9 @@ void rundir_close(struct rundir *dir)
         close(dir->trials_fd);
     if (dir->latency_fd >= 0)
         close(dir->latency_fd);
+    for (int i = 0; i < SIDE_COUNT; i++)
+        if (dir->side_fd[i] >= 0)
+            close(dir->side_fd[i]);
     if (dir->dir_fd >= 0)
         close(dir->dir_fd);
     free(dir->text);
@@ -198,6 +204,36 @@ int rundir_add_latency(struct rundir *dir, uint64_t trial, const char *op,
     return append(dir, dir->latency_fd, "latency.csv", dir->text, length);
 }
 
+static int open_side(struct rundir *dir, enum side_file file)
+{
+    const char *name = side_files[file].name;
+    int fd = open_file(dir, name, O_RDWR | O_CREAT | O_APPEND);
+    if (fd < 0)
+        say_error("cannot write '%s/%s': %s", dir->path, name, strerror(-fd));
+    dir->side_fd[file] = fd;
+    return fd < 0 ? fd : 0;
+}
+
+int rundir_add_side(struct rundir *dir, enum side_file file, const void *rows, size_t count)
+{
+    const struct side_info *info = &side_files[file];
+    size_t length;
+    int error = dir->side_fd[file] >= 0 ? 0 : open_side(dir, file);
+    if (error != 0)
+        return error;
+    free(dir->text);
+    FILE *stream = open_memstream(&dir->text, &length);
+    if (stream == NULL)
+        return -ENOMEM;
+    if (lseek(dir->side_fd[file], 0, SEEK_END) == 0)
+        side_header(file, stream);
+    for (size_t i = 0; i < count; i++)
+        side_row(file, (const char *)rows + i * info->row_bytes, stream);
+    if (fclose(stream) != 0)
+        return -ENOMEM;
+    return append(dir, dir->side_fd[file], info->name, dir->text, length);
+}
+
 /* ---- resuming -------------------------------------------------------------------------------- */
 
 static char *read_whole(int fd, size_t *length)
@@ -216,8 +252,58 @@ static char *read_whole(int fd, size_t *length)
     return text;
 }
 
+/* The whole rows of a trials.csv: where each ends, and which trial it is of. */
+struct found_rows {
+    struct found_row {
+        size_t end;
+        uint64_t trial;
+    } * rows;
+    size_t count, capacity;
+};
+
+static int add_found(struct found_rows *found, uint64_t trial, size_t end)
+{
+    if (found->count == found->capacity) {
+        size_t capacity = found->capacity > 0 ? 2 * found->capacity : 1024;
+        struct found_row *grown = realloc(found->rows, capacity * sizeof *grown);
+        if (grown == NULL)
+            return -ENOMEM;
+        found->rows = grown;
+        found->capacity = capacity;
+    }
+    found->rows[found->count++] = (struct found_row){.end = end, .trial = trial};
+    return 0;
+}
+
+static bool is_unit_whole(const uint32_t *unit, const bool *done, size_t trial_count,
+                          uint64_t trial)
+{
+    for (size_t i = unit[trial]; i < trial_count && unit[i] == unit[trial]; i++)
+        if (!done[i])
+            return false;
+    return true;
+}
+
+/* Trials run in order, so that only the last unit can be cut short; its rows go. */
+static void drop_torn_unit(struct found_rows *found, const uint32_t *unit, bool *done,
+                           size_t trial_count)
+{
+    if (found->count == 0)
+        return;
+    uint64_t last = found->rows[found->count - 1].trial;
+    if (last >= trial_count || is_unit_whole(unit, done, trial_count, last))
+        return;
+    while (found->count > 0) {
+        uint64_t trial = found->rows[found->count - 1].trial;
+        if (trial >= trial_count || unit[trial] != unit[last])
+            return;
+        done[trial] = false;
+        found->count--;
+    }
+}
+
 /* Marks the trials that have a whole row, and cuts the file off behind the last one. */
-static int mend_trials(struct rundir *dir, bool *done, size_t trial_count)
+static int mend_trials(struct rundir *dir, const uint32_t *unit, bool *done, size_t trial_count)
 {
     size_t length;
     char *fields[COLUMN_LAST], *text = read_whole(dir->trials_fd, &length), *next = text;
@@ -225,6 +311,7 @@ static int mend_trials(struct rundir *dir, bool *done, size_t trial_count)
         return -ENOMEM;
     char *header = NULL;
     long header_length = record_header(&header);
+    struct found_rows found = {0};
     int result = 0;
     if (header_length < 0 || length < (size_t)header_length ||
         memcmp(text, header, (size_t)header_length) != 0) {
@@ -235,49 +322,91 @@ static int mend_trials(struct rundir *dir, bool *done, size_t trial_count)
         result = -EINVAL;
     } else {
         char *at = text + header_length, *end = text + length;
-        for (; csv_record(at, end, fields, COLUMN_LAST, &next) == COLUMN_LAST; at = next) {
+        for (; result == 0 && csv_record(at, end, fields, COLUMN_LAST, &next) == COLUMN_LAST;
+             at = next) {
             uint64_t trial = strtoull(fields[COLUMN_trial], NULL, 10);
             if (trial < trial_count)
                 done[trial] = true;
+            result = add_found(&found, trial, (size_t)(next - text));
         }
-        if (ftruncate(dir->trials_fd, at - text) != 0)
+        drop_torn_unit(&found, unit, done, trial_count);
+        size_t keep = found.count > 0 ? found.rows[found.count - 1].end : (size_t)header_length;
+        if (result == 0 && ftruncate(dir->trials_fd, (off_t)keep) != 0)
             result = -errno;
     }
+    free(found.rows);
     free(header);
     free(text);
     return result;
 }
 
-/* Keeps the latency rows of finished trials only: the rest will be measured again. */
-static int mend_latency(struct rundir *dir, const bool *done, size_t trial_count)
+static void write_fields(FILE *stream, char *const *fields, size_t count)
 {
-    enum { FIELDS = 5 };
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            fputc(',', stream);
+        csv_write(stream, fields[i]);
+    }
+    fputs("\r\n", stream);
+}
+
+/*
+ * Keeps the rows of finished trials only: the rest will be measured again. `column` of `columns`
+ * holds the trial. The file at *fd is replaced by a mended one, and *fd with it.
+ */
+static int mend_rows(struct rundir *dir, int *fd, const char *name, size_t columns, size_t column,
+                     const bool *done, size_t trial_count)
+{
+    enum { COLUMNS_MAX = 16 };
     size_t length, kept_length;
-    char *fields[FIELDS], *text = read_whole(dir->latency_fd, &length), *kept = NULL;
+    char *fields[COLUMNS_MAX], *text = read_whole(*fd, &length), *kept = NULL;
     FILE *stream = text ? open_memstream(&kept, &kept_length) : NULL;
     if (stream == NULL) {
         free(text);
         return -ENOMEM;
     }
-    fputs(latency_header, stream);
     char *at = text, *end = text + length, *next;
-    csv_record(at, end, fields, FIELDS, &at); /* the header */
-    for (; csv_record(at, end, fields, FIELDS, &next) == FIELDS; at = next) {
-        uint64_t trial = strtoull(fields[0], NULL, 10);
+    if (csv_record(at, end, fields, COLUMNS_MAX, &at) == columns) /* the header */
+        write_fields(stream, fields, columns);
+    for (; csv_record(at, end, fields, COLUMNS_MAX, &next) == columns; at = next) {
+        uint64_t trial = strtoull(fields[column], NULL, 10);
         if (trial < trial_count && done[trial])
-            fprintf(stream, "%s,%s,%s,%s,%s\r\n", fields[0], fields[1], fields[2], fields[3],
-                    fields[4]);
+            write_fields(stream, fields, columns);
     }
     int result = fclose(stream) != 0 ? -ENOMEM : 0;
     if (result == 0)
-        result = rundir_write_file(dir, "latency.csv", kept, kept_length);
+        result = rundir_write_file(dir, name, kept, kept_length);
+    if (result == 0) {
+        close(*fd);
+        *fd = open_file(dir, name, O_RDWR | O_APPEND);
+        result = *fd < 0 ? *fd : 0;
+    }
     free(kept);
     free(text);
     return result;
 }
 
-int rundir_resume(const char *path, bool *done, size_t trial_count, struct rundir **result)
+/* A side file is there only if it was written. */
+static int mend_sides(struct rundir *dir, const bool *done, size_t trial_count)
 {
+    int result = 0;
+    for (int i = 0; i < SIDE_COUNT && result == 0; i++) {
+        const struct side_info *info = &side_files[i];
+        int fd = open_file(dir, info->name, O_RDWR | O_APPEND);
+        if (fd == -ENOENT)
+            continue;
+        dir->side_fd[i] = fd;
+        result = fd < 0 ? fd
+                        : mend_rows(dir, &dir->side_fd[i], info->name, info->column_count,
+                                    info->trial_column, done, trial_count);
+    }
+    return result;
+}
+
+int rundir_resume(const char *path, const uint32_t *unit, bool *done, size_t trial_count,
+                  struct rundir **result)
+{
+    enum { LATENCY_COLUMNS = 5, LATENCY_TRIAL = 0 };
     struct rundir *dir = NULL;
     int error = open_directory(path, &dir);
     if (error == 0 && (dir->trials_fd = open_file(dir, "trials.csv", O_RDWR | O_APPEND)) < 0)
@@ -290,14 +419,14 @@ int rundir_resume(const char *path, bool *done, size_t trial_count, struct rundi
         rundir_close(dir);
         return error;
     }
-    error = mend_trials(dir, done, trial_count);
+    error = mend_trials(dir, unit, done, trial_count);
     if (error == 0)
-        error = mend_latency(dir, done, trial_count);
-    if (error == 0) { /* the mended file took the old one's place */
-        close(dir->latency_fd);
-        dir->latency_fd = open_file(dir, "latency.csv", O_RDWR | O_APPEND);
-        error = dir->latency_fd < 0 ? dir->latency_fd : 0;
-    }
+        error = mend_rows(dir, &dir->latency_fd, "latency.csv", LATENCY_COLUMNS, LATENCY_TRIAL,
+                          done, trial_count);
+    if (error == 0 && lseek(dir->latency_fd, 0, SEEK_END) == 0) /* killed before its header */
+        error = append(dir, dir->latency_fd, "latency.csv", latency_header, strlen(latency_header));
+    if (error == 0)
+        error = mend_sides(dir, done, trial_count);
     if (error != 0)
         rundir_close(dir);
     else

@@ -1,12 +1,12 @@
 /*
- * The run directory: job.ini, env.json, trials.csv, latency.csv. Rows go to the disk as trials end,
+ * The run directory: job.ini, env.json, trials.csv, latency.csv and the side files. Rows go to the disk as trials end,
  * each in one write, so that a kill at any moment loses no finished trial: what belongs to a trial
  * elsewhere is written before its row, and a row that is not whole is dropped on resume. One thread.
  */
 #ifndef HEAPMARK_RESULTS_RUNDIR_H
 #define HEAPMARK_RESULTS_RUNDIR_H
 
-#include "results/record.h"
+#include "results/side.h"
 #include "trial/histogram.h"
 
 #include <stdbool.h>
@@ -19,10 +19,13 @@ int rundir_create(const char *path, struct rundir **dir);
 
 /*
  * Opens one that a run left unfinished and mends its end: torn rows and rows of trials that did not
- * finish are cut off. done[trial] becomes true for each finished trial below `trial_count`.
- * 0, or -errno after an error was said.
+ * finish are cut off. Trials that run together stand or fall together: unit[trial] is the first
+ * trial of its unit (itself where it runs alone), and a unit's trials follow one another.
+ * done[trial] becomes true for each finished trial below `trial_count`. 0, or -errno after an error
+ * was said.
  */
-int rundir_resume(const char *path, bool *done, size_t trial_count, struct rundir **dir);
+int rundir_resume(const char *path, const uint32_t *unit, bool *done, size_t trial_count,
+                  struct rundir **dir);
 
 void rundir_close(struct rundir *dir);
 
@@ -37,5 +40,9 @@ int rundir_write_file(struct rundir *dir, const char *name, const char *text, si
 int rundir_add_latency(struct rundir *dir, uint64_t trial, const char *op,
                        const struct histogram *histogram);
 int rundir_add_record(struct rundir *dir, const struct record *record);
+
+/* Appends rows of a trial to a side file, which the first rows make; before the trial's own row.
+ * 0 or -errno, said. */
+int rundir_add_side(struct rundir *dir, enum side_file file, const void *rows, size_t count);
 
 #endif

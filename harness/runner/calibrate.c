@@ -1,5 +1,7 @@
 #include "runner/calibrate.h"
 
+#include "runner/callgrind.h"
+
 #include <math.h>
 
 unsigned cell_fill_spec(const struct cell *cell, const struct topo *topo, uint64_t seed,
@@ -19,21 +21,34 @@ unsigned cell_fill_spec(const struct cell *cell, const struct topo *topo, uint64
     return used;
 }
 
-static int run_once(const struct cell *cell, const struct plan *plan, const struct topo *topo,
-                    struct spawner *spawner, struct clock_scale clock, uint64_t work,
-                    uint64_t *wall_ns)
+/* `amount`: nanoseconds or instructions; 0 if the trial failed. */
+static int run_once(const struct cell *cell, const struct calibration *c, uint64_t work,
+                    uint64_t *amount)
 {
-    struct trial_spec *spec = spawner_spec(spawner, clock);
+    struct trial_spec *spec = spawner_spec(c->spawner, 0, c->clock);
     struct trial_outcome outcome;
+    struct callgrind_profile profile;
     uint32_t who = cell->baseline >= 0 ? (uint32_t)cell->baseline : cell->contenders[0];
-    struct trial_request request = {.contender = &plan->contenders[who],
+    struct trial_request request = {.contender = &c->plan->contenders[who],
                                     .input_fd = cell->input ? cell->input->fd : -1,
                                     .timeout_ns = cell->timeout_ns,
-                                    .memory_limit_bytes = cell->memory_limit_bytes};
-    cell_fill_spec(cell, topo, plan->seed, spec);
+                                    .memory_limit_bytes = cell->memory_limit_bytes,
+                                    .callgrind = c->callgrind};
+    cell_fill_spec(cell, c->topo, c->plan->seed, spec);
     spec->work_measured = work;
-    int result = spawner_run(spawner, &request, &outcome);
-    *wall_ns = result == 0 && outcome.status == TRIAL_OK ? outcome.result->wall_ns : 0;
+    if (c->callgrind != NULL)
+        spec->spins = 0;
+    *amount = 0;
+    int result = spawner_run(c->spawner, &request, &outcome);
+    if (result != 0 || outcome.status != TRIAL_OK)
+        return result;
+    if (c->callgrind == NULL) {
+        *amount = outcome.shared->result.wall_ns;
+        return 0;
+    }
+    result = callgrind_take(c->callgrind->out, &profile);
+    if (result == 0)
+        *amount = profile.instructions;
     return result;
 }
 
@@ -47,29 +62,55 @@ static uint64_t rounded(double work)
     return result < 9e18 ? (uint64_t)result : (uint64_t)9e18;
 }
 
-int calibrate_cell(struct cell *cell, const struct plan *plan, const struct topo *topo,
-                   struct spawner *spawner, struct clock_scale clock)
+/* What is aimed at, in nanoseconds or instructions. */
+struct aim {
+    double target, enough; /* a trial from which the target can be extrapolated */
+    double step_max;       /* short trials are mostly start-up: approach the target in steps */
+};
+
+static struct aim find_aim(const struct cell *cell, const struct calibration *c)
 {
-    double target = (double)cell->trial_time_ns, enough = target / 4;
+    const double instructions = 20e6, time_ns = (double)cell->trial_time_ns;
+    if (c->callgrind == NULL)
+        return (struct aim){.target = time_ns, .enough = time_ns / 4, .step_max = 100};
+    /* Nothing is extrapolated far: the first iterations of a body that fills its slots cost most. */
+    return (struct aim){.target = instructions, .enough = instructions / 2, .step_max = 100};
+}
+
+/* The least that an iteration took, of a trial that is long enough and, where that is time, of
+ * another one: a trial that was held up would give too little work, for the whole run. */
+static int measure_iteration(const struct cell *cell, const struct calibration *c,
+                             const struct aim *aim, double work, double *iteration)
+{
+    uint64_t amount;
+    if (c->callgrind != NULL)
+        return 0;
+    double again = ceil(aim->target / *iteration);
+    int result = run_once(cell, c, (uint64_t)(again > work ? again : work), &amount);
+    double second = (double)amount / (again > work ? again : work);
+    if (result == 0 && amount > 0 && second < *iteration)
+        *iteration = second;
+    return result;
+}
+
+int calibrate_cell(struct cell *cell, const struct calibration *c)
+{
+    const struct aim aim = find_aim(cell, c);
     double work = 1;
-    for (int tries = 0; tries < 40; tries++) {
-        uint64_t wall_ns;
-        int result = run_once(cell, plan, topo, spawner, clock, (uint64_t)work, &wall_ns);
-        if (result != 0)
+    cell->work = 1;
+    for (int tries = 0; tries < 40 && work < 9e18; tries++) {
+        uint64_t amount;
+        int result = run_once(cell, c, (uint64_t)work, &amount);
+        if (result != 0 || amount == 0)
             return result;
-        if (wall_ns == 0) {
-            cell->work = 1;
-            return 0;
+        double iteration = (double)amount / work;
+        if ((double)amount >= aim.enough) {
+            result = measure_iteration(cell, c, &aim, work, &iteration);
+            cell->work = rounded(aim.target / iteration);
+            return result;
         }
-        double factor = target / (double)wall_ns;
-        if ((double)wall_ns >= enough) {
-            cell->work = rounded(work * factor);
-            return 0;
-        }
-        /* Short trials are mostly start-up: approach the target in steps. */
-        work = ceil(work * (factor < 100 ? factor : 100));
-        if (work > 9e18)
-            break;
+        double factor = aim.target / (double)amount;
+        work = ceil(work * (factor < aim.step_max ? factor : aim.step_max));
     }
     cell->work = rounded(work);
     return 0;

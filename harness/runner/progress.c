@@ -27,7 +27,7 @@ static int terminal_width(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
 }
 
-void progress_step(struct progress *p, const char *label, uint64_t estimate_ns)
+void progress_step(struct progress *p, uint32_t count, const char *label, uint64_t estimate_ns)
 {
     const uint64_t quiet_ns = 10000000000u; /* a plain line at most every ten seconds */
     char left[32], line[512];
@@ -40,7 +40,7 @@ void progress_step(struct progress *p, const char *label, uint64_t estimate_ns)
         fprintf(stderr, "%s\n", line);
         p->last_line_ns = now;
     }
-    p->done++;
+    p->done += count;
 }
 
 void progress_end(struct progress *p)

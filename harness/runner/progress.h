@@ -14,9 +14,10 @@ struct progress {
 
 void progress_start(struct progress *progress, const char *what, uint32_t total);
 
-/* One more is about to run. `label` says which; `estimate_ns` is the time of all that is left as
+/* `count` more are about to run. `label` says which; `estimate_ns` is the time of all that is left as
  * planned: it counts until enough has been seen to extrapolate. */
-void progress_step(struct progress *progress, const char *label, uint64_t estimate_ns);
+void progress_step(struct progress *progress, uint32_t count, const char *label,
+                   uint64_t estimate_ns);
 
 /* Ends the live line. */
 void progress_end(struct progress *progress);

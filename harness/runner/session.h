@@ -8,6 +8,7 @@
 #include "plan/plan.h"
 #include "results/rundir.h"
 #include "runner/spawn.h"
+#include "runner/until.h"
 
 struct session {
     const struct plan *plan;
@@ -17,6 +18,8 @@ struct session {
     struct clock_scale clock;
     bool *done;              /* trials that need not run again; one for each of the plan */
     uint64_t time_budget_ns; /* 0: none */
+    struct until *until;     /* NULL: every block runs */
+    const struct callgrind_run *callgrind; /* NULL: nothing runs under it */
     /* out: */
     uint32_t ran, failed,
         skipped; /* trials run now, rows not `ok` among them, not begun for time */

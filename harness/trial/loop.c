@@ -1,5 +1,5 @@
 /*
- * The three parts of a trial: warm-up, measured, sampled (see workload.h for what they are).
+ * The parts of a trial: warm-up, measured, sampled, timeline (see workload.h for what they are).
  *
  *   main (worker 0)                      workers 1..n-1
  *   set phase, gate ------------------>  gate
@@ -60,7 +60,7 @@ static void *worker_main(void *argument)
 static void run_phase(struct trial *trial, enum trial_stage stage, uint64_t work)
 {
     trial->phase_work = work;
-    trial->phase_timed = stage == STAGE_SAMPLED;
+    trial->phase_timed = stage == STAGE_SAMPLED || stage == STAGE_TIMELINE;
     enter_stage(trial, stage);
     barrier_wait(&trial->start_gate);
     run_body(&trial->workers[0]);
@@ -72,39 +72,73 @@ static uint64_t timeval_ns(struct timeval t)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;
 }
 
-static void fill_from_workers(struct trial *trial)
+/* What the workers did in the phase that has just ended. */
+static struct trial_turn sum_workers(const struct trial *trial, uint64_t *live_bytes_peak)
 {
-    struct trial_result *result = trial->result;
+    struct trial_turn sum = {0};
     uint64_t start = UINT64_MAX, end = 0;
+    *live_bytes_peak = 0;
     for (uint32_t i = 0; i < trial->spec->threads; i++) {
         const struct worker *w = &trial->workers[i];
-        result->ops += w->ops;
-        result->live_bytes_peak += (uint64_t)w->live_bytes_peak;
+        sum.ops += w->ops;
+        *live_bytes_peak += (uint64_t)w->live_bytes_peak;
         start = w->start_ticks < start ? w->start_ticks : start;
         end = w->end_ticks > end ? w->end_ticks : end;
     }
-    result->wall_ns = clock_ns(end - start);
+    sum.wall_ns = clock_ns(end - start);
+    return sum;
+}
+
+static void add_usage(struct trial_result *result, const struct rusage *before,
+                      const struct rusage *after)
+{
+    result->cpu_user_ns += timeval_ns(after->ru_utime) - timeval_ns(before->ru_utime);
+    result->cpu_sys_ns += timeval_ns(after->ru_stime) - timeval_ns(before->ru_stime);
+    result->faults_minor += (uint64_t)(after->ru_minflt - before->ru_minflt);
+    result->faults_major += (uint64_t)(after->ru_majflt - before->ru_majflt);
+    result->switches_voluntary += (uint64_t)(after->ru_nvcsw - before->ru_nvcsw);
+    result->switches_involuntary += (uint64_t)(after->ru_nivcsw - before->ru_nivcsw);
+}
+
+/* One piece of the measured work: all of it, or a turn. */
+static struct trial_turn run_piece(struct trial *trial)
+{
+    struct trial_result *result = trial->result;
+    struct rusage before, after;
+    uint64_t live_bytes_peak, instructions = counter_read();
+    uint64_t cpu_ns = clock_gettime_ns(CLOCK_PROCESS_CPUTIME_ID);
+    getrusage(RUSAGE_SELF, &before);
+    callgrind_start(trial);
+    run_phase(trial, STAGE_MEASURED, trial->spec->work_measured);
+    callgrind_stop(trial);
+    getrusage(RUSAGE_SELF, &after);
+
+    struct trial_turn piece = sum_workers(trial, &live_bytes_peak);
+    piece.cpu_ns = clock_gettime_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
+    result->instructions += counter_read() - instructions;
+    result->ops += piece.ops;
+    result->wall_ns += piece.wall_ns;
+    if (result->live_bytes_peak < live_bytes_peak)
+        result->live_bytes_peak = live_bytes_peak;
+    add_usage(result, &before, &after);
+    return piece;
 }
 
 static void run_measured(struct trial *trial)
 {
     struct trial_result *result = trial->result;
-    struct rusage before, after;
-    getrusage(RUSAGE_SELF, &before);
-    run_phase(trial, STAGE_MEASURED, trial->spec->work_measured);
-    getrusage(RUSAGE_SELF, &after);
-
-    fill_from_workers(trial);
-    result->cpu_user_ns = timeval_ns(after.ru_utime) - timeval_ns(before.ru_utime);
-    result->cpu_sys_ns = timeval_ns(after.ru_stime) - timeval_ns(before.ru_stime);
-    result->faults_minor = (uint64_t)(after.ru_minflt - before.ru_minflt);
-    result->faults_major = (uint64_t)(after.ru_majflt - before.ru_majflt);
-    result->switches_voluntary = (uint64_t)(after.ru_nvcsw - before.ru_nvcsw);
-    result->switches_involuntary = (uint64_t)(after.ru_nivcsw - before.ru_nivcsw);
+    if (trial->spec->turns == 0)
+        run_piece(trial);
+    for (uint32_t turn = 0; turn < trial->spec->turns; turn++) {
+        turn_await(trial, turn);
+        trial_turns(trial->shared)[turn] = run_piece(trial);
+    }
     result->rss_bytes_end = memory_rss_bytes();
     result->rss_bytes_peak = memory_rss_bytes_peak();
     if (result->rss_bytes_peak < result->rss_bytes_end)
         result->rss_bytes_peak = result->rss_bytes_end;
+    if (trial->spec->turns > 0)
+        turn_await(trial, trial->spec->turns);
 }
 
 static void run_sampled(struct trial *trial)
@@ -125,6 +159,15 @@ static void run_sampled(struct trial *trial)
     for (uint32_t i = 0; i < trial->spec->threads; i++)
         for (int op = 0; op < OP_COUNT; op++)
             histogram_add(&trial->result->latency[op], &trial->workers[i].sampler.histograms[op]);
+}
+
+static void run_timeline(struct trial *trial, uint64_t harness_bytes)
+{
+    if (trial->spec->work_timeline == 0)
+        return;
+    timeline_begin(trial, harness_bytes);
+    run_phase(trial, STAGE_TIMELINE, trial->spec->work_timeline);
+    timeline_end();
 }
 
 static void start_threads(struct trial *trial, pthread_t *threads)
@@ -152,6 +195,7 @@ void loop_run(struct trial *trial)
     static pthread_t threads[TRIAL_THREADS_MAX];
     stage_hook = (void (*)(int))dlsym(RTLD_DEFAULT, "heapmark_trial_stage");
     purge_find();
+    counter_open();
     start_threads(trial, threads);
 
     memory_reset_peak();
@@ -162,8 +206,10 @@ void loop_run(struct trial *trial)
     run_measured(trial);
     run_sampled(trial);
     uint64_t sampled_bytes = result->harness_bytes - harness_bytes;
-    result->harness_bytes = harness_bytes; /* what the resident figures above contain */
     if (purge_run())
         result->rss_bytes_purged = memory_rss_bytes() - sampled_bytes;
+    run_timeline(trial, harness_bytes);
+    result->harness_bytes = harness_bytes; /* what the resident figures above contain */
+    flags_from_allocator(trial);
     stop_threads(trial, threads);
 }

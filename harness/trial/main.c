@@ -13,12 +13,14 @@
 static struct trial_shared *map_shared(void)
 {
     struct stat file;
-    if (fstat(TRIAL_SHARED_FD, &file) != 0 || file.st_size != sizeof(struct trial_shared))
+    if (fstat(TRIAL_SHARED_FD, &file) != 0 || file.st_size < (off_t)sizeof(struct trial_shared))
         return NULL;
-    struct trial_shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
-                                       MAP_SHARED | MAP_POPULATE, TRIAL_SHARED_FD, 0);
+    size_t bytes = (size_t)file.st_size;
+    struct trial_shared *shared =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, TRIAL_SHARED_FD, 0);
     if (shared == MAP_FAILED || shared->spec.magic != TRIAL_MAGIC ||
-        shared->spec.version != TRIAL_VERSION || shared->spec.shared_bytes != sizeof *shared)
+        shared->spec.version != TRIAL_VERSION || shared->spec.shared_bytes != bytes ||
+        trial_shared_bytes(&shared->spec) != bytes)
         return NULL;
     return shared;
 }
@@ -61,8 +63,10 @@ int main(void)
         fputs("heapmark-trial: this program is started by heapmark; run 'heapmark run'\n", stderr);
         return 2;
     }
+    trial.shared = shared;
     trial.spec = &shared->spec;
     trial.result = &shared->result;
+    trial.result->harness_bytes = shared->spec.shared_bytes - sizeof *shared;
     clock_use(shared->spec.clock);
     identity_check(&trial);
     trial.result->stage = STAGE_SETUP;

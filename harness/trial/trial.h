@@ -22,6 +22,7 @@ struct barrier {
 void barrier_wait(struct barrier *barrier);
 
 struct trial {
+    struct trial_shared *shared;
     const struct trial_spec *spec;
     struct trial_result *result;
     const struct workload *workload;
@@ -44,8 +45,10 @@ void identity_check(struct trial *trial);
 void placement_pin(struct trial *trial, uint32_t worker);
 void placement_set_mempolicy(struct trial *trial);
 
-/* memory.c: resident bytes of this process, now and at most since the last reset; 0 if unknown. */
+/* memory.c: resident bytes of this process, now and at most since the last reset; 0 if unknown.
+ * The quick one may lag by some dozen pages a CPU, but does not walk the page tables. */
 uint64_t memory_rss_bytes(void);
+uint64_t memory_rss_bytes_quick(void);
 uint64_t memory_rss_bytes_peak(void);
 void memory_reset_peak(void);
 
@@ -53,7 +56,34 @@ void memory_reset_peak(void);
 void purge_find(void);
 bool purge_run(void);
 
-/* loop.c: runs warm-up, measured and sampled part, and fills the result. */
+/* flags.c: asks the allocator under test for words about itself (heapmark_allocator_flags). */
+void flags_from_allocator(struct trial *trial);
+
+/* turn.c: says that what came before is done, and sleeps until the parent releases `turn`. */
+void turn_await(struct trial *trial, uint32_t turn);
+
+/* counter.c: user-mode instructions of this process by the CPU's counter. Opened before threads
+ * start, so that they are counted; reads 0 where the machine or its settings give no counter. */
+void counter_open(void);
+uint64_t counter_read(void);
+
+/* callgrind.c: collects instructions from start to stop when the trial runs under valgrind. */
+void callgrind_start(const struct trial *trial);
+void callgrind_stop(const struct trial *trial);
+
+/*
+ * timeline.c: from begin to end the timed instance hands over every call, and a thread notes live
+ * and resident bytes. An allocation is handed over after it was made, a free before; other calls
+ * are ones of which no size is known. `harness_bytes` is what the row says: resident bytes are
+ * without what the harness has mapped beyond it. Any thread.
+ */
+void timeline_begin(struct trial *trial, uint64_t harness_bytes);
+void timeline_end(void);
+void timeline_allocated(const void *block, size_t size);
+void timeline_freed(const void *block);
+void timeline_other_call(void);
+
+/* loop.c: runs warm-up, measured, sampled and timeline part, and fills the result. */
 void loop_run(struct trial *trial);
 
 #endif

@@ -91,6 +91,16 @@ void worker_corrupt(struct worker *worker, const void *block, size_t size)
                size, block, worker->index);
 }
 
+void worker_wrong(struct worker *worker, const char *format, ...)
+{
+    char what[192];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    trial_fail(worker->trial, TRIAL_CORRUPT, "%s (thread %u)", what, worker->index);
+}
+
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__)
@@ -144,38 +154,47 @@ static void sampler_rearm(struct sampler *s)
     s->rng ^= s->rng << 13;
     s->rng ^= s->rng >> 17;
     s->rng ^= s->rng << 5;
-    s->left = 1 + s->rng % 127;
+    s->left = s->is_timeline ? 1 : 1 + s->rng % 127;
 }
 
 static void sampler_record(struct worker *w, enum op op, uint64_t ticks)
 {
     struct sampler *s = &w->sampler;
-    histogram_record(&s->histograms[op], ticks > s->cost_ticks ? ticks - s->cost_ticks : 0);
+    if (!s->is_timeline)
+        histogram_record(&s->histograms[op], ticks > s->cost_ticks ? ticks - s->cost_ticks : 0);
     sampler_rearm(s);
+}
+
+/* A new block; `ticks` is what it took. */
+static void *record_block(struct worker *w, enum op op, void *block, size_t size, uint64_t ticks)
+{
+    if (w->sampler.is_timeline)
+        timeline_allocated(block, size);
+    sampler_record(w, op, ticks);
+    return block;
 }
 
 void *sampled_malloc(struct worker *w, size_t size)
 {
     uint64_t begin = clock_begin();
     void *block = malloc(size);
-    sampler_record(w, OP_MALLOC, clock_end() - begin);
-    return block;
+    return record_block(w, OP_MALLOC, block, size, clock_end() - begin);
 }
 
 void *sampled_calloc(struct worker *w, size_t count, size_t size)
 {
     uint64_t begin = clock_begin();
     void *block = calloc(count, size);
-    sampler_record(w, OP_CALLOC, clock_end() - begin);
-    return block;
+    return record_block(w, OP_CALLOC, block, count * size, clock_end() - begin);
 }
 
 void *sampled_realloc(struct worker *w, void *block, size_t size)
 {
+    if (w->sampler.is_timeline) /* before: another thread may get the address at once */
+        timeline_freed(block);
     uint64_t begin = clock_begin();
     void *moved = realloc(block, size);
-    sampler_record(w, OP_REALLOC, clock_end() - begin);
-    return moved;
+    return record_block(w, OP_REALLOC, moved, size, clock_end() - begin);
 }
 
 void *sampled_aligned(struct worker *w, size_t alignment, size_t size)
@@ -184,13 +203,28 @@ void *sampled_aligned(struct worker *w, size_t alignment, size_t size)
     uint64_t begin = clock_begin();
     if (posix_memalign(&block, alignment, size) != 0)
         block = NULL;
-    sampler_record(w, OP_MALLOC, clock_end() - begin);
-    return block;
+    return record_block(w, OP_MALLOC, block, size, clock_end() - begin);
 }
 
 void sampled_free(struct worker *w, void *block)
 {
+    if (w->sampler.is_timeline)
+        timeline_freed(block);
     uint64_t begin = clock_begin();
     free(block);
     sampler_record(w, OP_FREE, clock_end() - begin);
+}
+
+/* 0 means "not sampled", which no clock reads after its start. */
+uint64_t sampled_begin(void)
+{
+    return clock_begin();
+}
+
+void sampled_end(struct worker *w, enum op op, uint64_t begin)
+{
+    uint64_t ticks = clock_end() - begin;
+    if (w->sampler.is_timeline)
+        timeline_other_call();
+    sampler_record(w, op, ticks);
 }

@@ -39,6 +39,22 @@ static void a_job_file_is_read(void **state)
     assert_string_equal(job_param_text(&job, &job.sections[1], &size), "16,64");
 }
 
+static void percentages_are_thousandths(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t value;
+    } cases[] = {{"2%", 2000}, {"0.5%", 500}, {"2", 2000}, {"0.001%", 1}, {"1000%", 1000000}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct job job;
+        char text[100], message[512];
+        snprintf(text, sizeof text, "[global]\nuntil = %s\n[a]\nworkload = pair\n", cases[i].text);
+        assert_int_equal(read_job(&job, text, message, sizeof message), 0);
+        assert_int_equal(job_number(&job, NULL, OPT_until), cases[i].value);
+    }
+}
+
 static void what_is_written_reads_the_same(void **state)
 {
     struct job job, again;
@@ -73,6 +89,13 @@ static void each_fault_is_named_with_its_line(void **state)
         {"[a]\nworkload = pair\nthreads = 1,two\n", "t.ini:3: '1,two' is not good for 'threads'"},
         {"[a]\nworkload = pair\nsize = 0\n",
          "t.ini:3: '0' is not good for 'size' of workload 'pair'"},
+        {"[global]\nuntil = 0%\n[a]\nworkload = pair\n", "t.ini:2: '0%' is not good for 'until'"},
+        {"[global]\nuntil = abc\n[a]\nworkload = pair\n",
+         "expected a percentage above 0 such as 2%"},
+        {"[global]\nuntil = 2%%\n[a]\nworkload = pair\n", "'2%%' is not good for 'until'"},
+        {"[a]\nworkload = pair\nuntil = 2%\n", "t.ini:3: 'until' holds for the whole run"},
+        {"[a]\nworkload = pair\nturns = 10001\n", "t.ini:3: '10001' is not good for 'turns'"},
+        {"[a]\nworkload = pair\ntimeline = often\n", "t.ini:3: 'often' is not good for 'timeline'"},
         {"[a]\nworkload = batch\norder = upward\n", "expected one of fifo, lifo, shuffled"},
         {"[a]\nworkload = pair\nreps = 3\n", "t.ini:3: 'reps' holds for the whole run"},
         {"[global]\nout = x\n[a]\nworkload = pair\n", "t.ini:2: 'out' belongs on the command line"},
@@ -111,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_file_is_read),
+        cmocka_unit_test(percentages_are_thousandths),
         cmocka_unit_test(what_is_written_reads_the_same),
         cmocka_unit_test(each_fault_is_named_with_its_line),
         cmocka_unit_test(a_long_line_is_refused_not_cut),

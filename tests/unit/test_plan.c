@@ -98,10 +98,86 @@ static void no_contender_has_a_favoured_place(void **state)
 static void the_estimate_adds_up(void **state)
 {
     struct plan plan = make_plan(1, 2, false);
+    uint64_t one = plan_trial_estimate_ns(&plan, &plan.trials[0]);
     (void)state;
-    assert_int_equal(plan_estimate_ns(&plan),
-                     plan.trial_count * plan_trial_estimate_ns(&plan.cells[0]));
-    assert_true(plan_trial_estimate_ns(&plan.cells[0]) > plan.cells[0].trial_time_ns);
+    assert_int_equal(plan_estimate_ns(&plan), plan.trial_count * one);
+    assert_true(one > plan.cells[0].trial_time_ns);
+    /* All but the baseline take longer, which not more than doubles anything. */
+    assert_true(plan_estimate_slow_ns(&plan) > 3 * plan_estimate_ns(&plan) / 2);
+    assert_true(plan_estimate_slow_ns(&plan) < 2 * plan_estimate_ns(&plan));
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+enum { TURNING_CELL = 2 };
+
+/* The same plan with one cell whose contenders take turns. */
+static struct plan make_turning_plan(uint32_t blocks)
+{
+    struct plan plan = make_plan(3, blocks, true);
+    plan.cells[TURNING_CELL].turns = 10;
+    plan_order(&plan);
+    return plan;
+}
+
+static void trials_that_take_turns_stand_together(void **state)
+{
+    struct plan plan = make_turning_plan(20);
+    (void)state;
+    for (uint32_t i = 0; i < plan.trial_count; i++) {
+        bool takes_turns = plan.trials[i].cell == TURNING_CELL;
+        uint32_t first = plan.units[i];
+        assert_true(takes_turns ? first <= i && i < first + CONTENDERS + 1 : first == i);
+        assert_int_equal(plan.trials[first].cell, plan.trials[i].cell);
+        assert_int_equal(plan.trials[first].block, plan.trials[i].block);
+    }
+}
+
+static void turns_leave_the_other_trials_in_their_order(void **state)
+{
+    struct plan with = make_turning_plan(5), without;
+    (void)state;
+    with.cells[TURNING_CELL].turns = 0;
+    without = make_plan(3, 5, true);
+    uint32_t j = 0;
+    for (uint32_t i = 0; i < with.trial_count; i++) {
+        if (with.trials[i].cell == TURNING_CELL)
+            continue;
+        while (without.trials[j].cell == TURNING_CELL)
+            j++;
+        assert_memory_equal(&with.trials[i], &without.trials[j], sizeof with.trials[i]);
+        j++;
+    }
+}
+
+static void more_blocks_leave_the_first_as_they_were(void **state)
+{
+    struct plan few = make_turning_plan(3), many = make_turning_plan(9);
+    (void)state;
+    for (uint32_t i = 0; i < few.trial_count; i++) {
+        assert_memory_equal(&few.trials[i], &many.trials[i], sizeof few.trials[i]);
+        assert_int_equal(few.units[i], many.units[i]);
+    }
+}
+
+static void turns_and_work_fit_one_another(void **state)
+{
+    static const struct {
+        uint64_t work;
+        uint32_t turns;
+        uint64_t work_after;
+        uint32_t turns_after;
+    } cases[] = {{1000, 100, 1000, 100}, {1050, 100, 1000, 100}, {7, 100, 7, 7},
+                 {1, 3, 1, 1},           {1000, 0, 1000, 0},     {0, 5, 0, 5}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct cell cell = {.work = cases[i].work, .turns = cases[i].turns};
+        assert_int_equal(cell_settle_turns(&cell), cases[i].turns == cases[i].turns_after);
+        assert_int_equal(cell.work, cases[i].work_after);
+        assert_int_equal(cell.turns, cases[i].turns_after);
+        assert_true(cell_settle_turns(&cell));
+        assert_int_equal(cell.work, cases[i].work_after);
+    }
 }
 
 static void aa_has_a_variant_of_its_own(void **state)
@@ -138,6 +214,10 @@ int main(void)
         cmocka_unit_test(blocks_differ_in_order),
         cmocka_unit_test(no_contender_has_a_favoured_place),
         cmocka_unit_test(the_estimate_adds_up),
+        cmocka_unit_test(trials_that_take_turns_stand_together),
+        cmocka_unit_test(turns_leave_the_other_trials_in_their_order),
+        cmocka_unit_test(more_blocks_leave_the_first_as_they_were),
+        cmocka_unit_test(turns_and_work_fit_one_another),
         cmocka_unit_test(aa_has_a_variant_of_its_own),
         cmocka_unit_test(memory_policies_are_parsed),
     };

@@ -128,7 +128,8 @@ static void resuming_keeps_whole_rows_only(void **state)
         fputs(latency, file);
         fputs("3,fr", file); /* torn as well */
         fclose(file);
-        assert_int_equal(rundir_resume(path("run"), done, TRIALS, &dir), 0);
+        static const uint32_t alone[TRIALS] = {0, 1, 2, 3};
+        assert_int_equal(rundir_resume(path("run"), alone, done, TRIALS, &dir), 0);
         rundir_close(dir);
         for (size_t i = 0; i < TRIALS; i++)
             assert_int_equal(done[i], i < whole);
@@ -141,6 +142,54 @@ static void resuming_keeps_whole_rows_only(void **state)
     }
     free(trials);
     free(latency);
+}
+
+static size_t count_lines(const char *text)
+{
+    size_t lines = 0;
+    for (; (text = strchr(text, '\n')) != NULL; text++)
+        lines++;
+    return lines;
+}
+
+/* Trials 1 to 3 took turns: without all three of them, none has a row, nor a turn. */
+static void units_stand_or_fall_together(void **state)
+{
+    enum { TRIALS = 5 };
+    static const uint32_t units[TRIALS] = {0, 1, 1, 1, 4};
+    static const size_t kept[TRIALS + 1] = {0, 1, 1, 1, 4, 5};
+    (void)state;
+    for (size_t written = 0; written <= TRIALS; written++) {
+        struct rundir *dir;
+        bool done[TRIALS] = {false};
+        const char *name = path(written % 2 ? "odd" : "even");
+        char command[300];
+        snprintf(command, sizeof command, "rm -rf '%s'", name);
+        assert_int_equal(system(command), 0);
+        assert_int_equal(rundir_create(name, &dir), 0);
+        for (uint64_t i = 0; i < written; i++) {
+            struct record record = sample(i);
+            const struct turns_row turns[2] = {{.run = "r,\"s", .trial = i, .turn = 0},
+                                               {.run = "r,\"s", .trial = i, .turn = 1}};
+            assert_int_equal(rundir_add_side(dir, SIDE_TURNS, turns, 2), 0);
+            assert_int_equal(rundir_add_record(dir, &record), 0);
+        }
+        rundir_close(dir);
+        assert_int_equal(rundir_resume(name, units, done, TRIALS, &dir), 0);
+        const struct turns_row more = {.run = "more", .trial = 4};
+        assert_int_equal(rundir_add_side(dir, SIDE_TURNS, &more, 1), 0);
+        rundir_close(dir);
+        for (size_t i = 0; i < TRIALS; i++)
+            assert_int_equal(done[i], i < kept[written]);
+        char file[300];
+        snprintf(file, sizeof file, "%s/trials.csv", name);
+        assert_int_equal(count_lines(read_text(file)), 1 + kept[written]);
+        snprintf(file, sizeof file, "%s/turns.csv", name);
+        const char *text = read_text(file);
+        assert_int_equal(count_lines(text), 1 + 2 * kept[written] + 1);
+        assert_int_equal(strncmp(text, "run,block,trial,turn,position,", 30), 0);
+        assert_int_equal(strstr(text, "\r\n\"r,\"\"s\",0,0,1,") != NULL, kept[written] > 0);
+    }
 }
 
 static void a_run_is_never_overwritten(void **state)
@@ -163,8 +212,9 @@ static void other_columns_are_refused(void **state)
     FILE *file = fopen(path("run/trials.csv"), "w");
     fputs("run,block\r\n", file);
     fclose(file);
-    assert_int_not_equal(rundir_resume(path("run"), done, 1, &dir), 0);
-    assert_int_not_equal(rundir_resume(path("nowhere"), done, 1, &dir), 0);
+    static const uint32_t alone[1];
+    assert_int_not_equal(rundir_resume(path("run"), alone, done, 1, &dir), 0);
+    assert_int_not_equal(rundir_resume(path("nowhere"), alone, done, 1, &dir), 0);
 }
 
 int main(void)
@@ -173,6 +223,8 @@ int main(void)
         cmocka_unit_test(a_row_is_rfc_4180),
         cmocka_unit_test(a_torn_record_is_no_record),
         cmocka_unit_test_setup_teardown(resuming_keeps_whole_rows_only, make_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(units_stand_or_fall_together, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(a_run_is_never_overwritten, make_directory,
                                         remove_directory),

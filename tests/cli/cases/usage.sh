@@ -23,7 +23,12 @@ try run pair --set size
 try run pair --set size=0
 try run batch --set order=up
 try run pair --reps=0
+try run pair --until=0
+try run pair --until=abc
+try run pair --turns=100 --work=50
+try run pair --turns=many
 try run pair --resume=x
+try run --resume=nowhere --seed=3
 try run --resume=nowhere
 try run nowhere.ini
 try run nowhere.hmt

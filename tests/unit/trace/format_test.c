@@ -93,6 +93,49 @@ static void counts_for_info(void **state)
     fixture_remove(path);
 }
 
+/* Objects and bytes of the histogram's buckets that lie between two values. */
+static void assert_within(const struct trace_histogram *histogram, uint64_t low, uint64_t high,
+                          uint64_t objects, uint64_t bytes)
+{
+    for (unsigned i = 0; i < TRACE_BUCKETS; i++) {
+        if (trace_bucket_high(i) < low || trace_bucket_low(i) > high)
+            continue;
+        objects -= histogram->objects[i];
+        bytes -= histogram->bytes[i];
+    }
+    assert_int_equal(objects, 0);
+    assert_int_equal(bytes, 0);
+}
+
+static void histograms_for_info(void **state)
+{
+    (void)state;
+    char error[512];
+    char *path = fixture_trace(all_ops, ALL_OPS, 2);
+    struct trace_info *info = malloc(sizeof *info);
+    assert_int_equal(trace_info_read(info, path, error, sizeof error), 0);
+    assert_within(&info->sizes, 0, UINT64_MAX, 5, 100 + 5000000000u + 64 + 200);
+    assert_within(&info->sizes, 100, 200, 2, 300);
+    assert_within(&info->lifetimes, 0, UINT64_MAX, 3, 100 + 5000000000u + 64);
+    /* The realloc ended the first object and the free the second; the third lived for 2^40 - 6. */
+    assert_within(&info->lifetimes, 699996, 700000, 2, 100 + 5000000000u);
+    assert_within(&info->lifetimes, (UINT64_C(1) << 40) - 6, (UINT64_C(1) << 40) - 6, 1, 64);
+    free(info);
+    fixture_remove(path);
+}
+
+static void buckets_leave_no_gap(void **state)
+{
+    (void)state;
+    assert_int_equal(trace_bucket_low(0), 0);
+    assert_int_equal(trace_bucket_high(1023), 1023);
+    assert_int_equal(trace_bucket_low(1024), 1024);
+    assert_int_equal(trace_bucket_high(1024), 1055);
+    assert_int_equal(trace_bucket_low(1024 + 32), 2048);
+    assert_int_equal(trace_bucket_high(TRACE_BUCKETS - 2) + 1, trace_bucket_low(TRACE_BUCKETS - 1));
+    assert_true(trace_bucket_high(TRACE_BUCKETS - 1) == UINT64_MAX);
+}
+
 /* ---- what is wrong is said ------------------------------------------------------------------- */
 
 static void cut_anywhere(void **state)
@@ -335,11 +378,12 @@ static void writer_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comes_back),       cmocka_unit_test(many_blocks_come_back),
-        cmocka_unit_test(counts_for_info),  cmocka_unit_test(cut_anywhere),
-        cmocka_unit_test(damaged_anywhere), cmocka_unit_test(foreign_files),
-        cmocka_unit_test(missing_file),     cmocka_unit_test(something_follows),
-        cmocka_unit_test(broken_rules),     cmocka_unit_test(writer_refuses),
+        cmocka_unit_test(comes_back),           cmocka_unit_test(many_blocks_come_back),
+        cmocka_unit_test(counts_for_info),      cmocka_unit_test(histograms_for_info),
+        cmocka_unit_test(buckets_leave_no_gap), cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(damaged_anywhere),     cmocka_unit_test(foreign_files),
+        cmocka_unit_test(missing_file),         cmocka_unit_test(something_follows),
+        cmocka_unit_test(broken_rules),         cmocka_unit_test(writer_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,306 @@
+#include "runner/child.h"
+
+#include "runner/seats.h"
+#include "util/say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { POLL_MS = 50 };
+
+/* ---- the child's side of the fork ------------------------------------------------------------ */
+
+/* Only what the trial needs: variables of the user's shell must not reach an allocator. */
+static void fill_environment(const struct trial_request *request, struct strings *environment)
+{
+    const struct contender *c = request->contender;
+    const char *library_path = getenv("LD_LIBRARY_PATH");
+    strings_add(environment, "PATH=/usr/bin:/bin");
+    strings_add(environment, "LC_ALL=C");
+    if (library_path != NULL)
+        strings_add(environment, pool_printf("LD_LIBRARY_PATH=%s", library_path));
+    if (c->is_preloaded)
+        strings_add(environment, pool_printf("LD_PRELOAD=%s", c->path));
+    for (size_t i = 0; i < c->environment.count; i++)
+        strings_add(environment, c->environment.items[i]);
+    char *pad = pool_alloc(request->pad_bytes + sizeof "HEAPMARK_PAD=");
+    strcpy(pad, "HEAPMARK_PAD=");
+    memset(pad + strlen(pad), 'x', request->pad_bytes);
+    strings_add(environment, pad);
+}
+
+/*
+ * The command under callgrind. valgrind's own start is a shell script and a launcher, which must not
+ * run on the allocator under test: `env` sets the environment inside, and valgrind follows its exec.
+ */
+static struct strings callgrind_command(const struct trial_request *request, const char *program,
+                                        const struct strings *environment)
+{
+    struct strings words = {0};
+    strings_add(&words, "valgrind");
+    strings_add(&words, "--tool=callgrind");
+    strings_add(&words, "--quiet");
+    strings_add(&words, "--log-file=/dev/null"); /* the allocator's own last words are wanted */
+    strings_add(&words, "--trace-children=yes");
+    strings_add(&words, "--instr-atstart=no");
+    strings_add(&words, "--dump-line=no");
+    strings_add(&words, "--compress-strings=no");
+    strings_add(&words, "--compress-pos=no");
+    strings_add(&words, pool_printf("--callgrind-out-file=%s", request->callgrind->out));
+    strings_add(&words, "/usr/bin/env");
+    strings_add(&words, "-i");
+    strings_append(&words, *environment);
+    strings_add(&words, program);
+    return words;
+}
+
+/* If memory runs out, the kernel shall take the trial and not its parent. */
+static void volunteer_for_oom(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    ssize_t ignored = write(fd, "1000", 4);
+    (void)ignored;
+    close(fd);
+}
+
+/* What the child needs of its parent, made before the fork: nothing is allocated after it. */
+struct launch {
+    const char *program;
+    char *const *arguments, *const *environment;
+    int shared_fd, input_fd, output_fd, signal_fd;
+    pid_t parent;
+};
+
+/* Puts an inherited descriptor under its fixed number. */
+static void place_fd(int fd, int number)
+{
+    if (fd >= 0)
+        dup2(fd, number);
+    else
+        close(number);
+}
+
+static _Noreturn void become_trial(const struct launch *launch)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != launch->parent)
+        _exit(1);
+    setpgid(0, 0);
+    volunteer_for_oom();
+    /* Out of the way of the fixed numbers first. */
+    int shared = fcntl(launch->shared_fd, F_DUPFD, 10);
+    int output = fcntl(launch->output_fd, F_DUPFD, 10);
+    int signals = fcntl(launch->signal_fd, F_DUPFD, 10);
+    int input = launch->input_fd >= 0 ? fcntl(launch->input_fd, F_DUPFD, 10) : -1;
+    place_fd(open("/dev/null", O_RDONLY), STDIN_FILENO);
+    place_fd(output, STDOUT_FILENO);
+    place_fd(output, STDERR_FILENO);
+    place_fd(shared, TRIAL_SHARED_FD);
+    place_fd(input, TRIAL_INPUT_FD);
+    place_fd(signals, TRIAL_SIGNAL_FD);
+    close_range(TRIAL_SIGNAL_FD + 1, UINT_MAX, 0);
+    signal(SIGINT, SIG_IGN); /* the parent decides */
+    execve(launch->program, launch->arguments, launch->environment);
+    dprintf(STDERR_FILENO, "cannot execute '%s': %s\n", launch->program, strerrordesc_np(errno));
+    _exit(127);
+}
+
+/* ---- starting -------------------------------------------------------------------------------- */
+
+static int prepare_shared(struct seat *seat, const struct trial_request *request)
+{
+    struct trial_spec *spec = &seat->shared->spec;
+    size_t bytes = trial_shared_bytes(spec);
+    spec->shared_bytes = (uint32_t)bytes;
+    spec->allocator_dev = request->contender->dev;
+    spec->allocator_ino = request->contender->ino;
+    spec->is_callgrind = request->callgrind != NULL;
+    /* Cut off and grown again, what lies behind the result reads as 0. */
+    if (ftruncate(seat->fd, sizeof *seat->shared) == 0 && ftruncate(seat->fd, (off_t)bytes) == 0)
+        return 0;
+    int error = errno;
+    say_error("cannot make shared memory for a trial: %s", strerror(error));
+    return -error;
+}
+
+static int fork_trial(const struct launch *launch, struct child *child)
+{
+    fflush(NULL);
+    child->pid = fork();
+    if (child->pid == 0)
+        become_trial(launch);
+    int error = errno;
+    if (child->pid > 0 && (child->pid_fd = pidfd_open(child->pid, 0)) >= 0)
+        return 0;
+    say_error("cannot start a trial: %s", strerror(child->pid < 0 ? error : errno));
+    if (child->pid > 0) {
+        kill(child->pid, SIGKILL);
+        waitpid(child->pid, NULL, 0);
+    }
+    return -EAGAIN;
+}
+
+int child_start(struct spawner *s, uint32_t seat, const struct trial_request *request,
+                struct child *child)
+{
+    static char name[] = "heapmark-trial", search[] = "PATH=/usr/bin:/bin";
+    static char *const plain[] = {name, NULL}, *const outside[] = {search, NULL};
+    struct strings environment = {0}, command = {0};
+    int output[2], error = prepare_shared(&s->seats[seat], request);
+    if (error != 0)
+        return error;
+    if (pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0) {
+        say_error("cannot make a pipe for a trial: %s", strerror(errno));
+        return -errno;
+    }
+    *child = (struct child){.request = request,
+                            .shared = s->seats[seat].shared,
+                            .output_fd = output[0],
+                            .signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                            .oom_kills_before = kernel_oom_kills()};
+    fill_environment(request, &environment);
+    struct launch launch = {.program = s->program,
+                            .arguments = plain,
+                            .environment = (char *const *)environment.items,
+                            .shared_fd = s->seats[seat].fd,
+                            .input_fd = request->input_fd,
+                            .output_fd = output[1],
+                            .signal_fd = child->signal_fd,
+                            .parent = getpid()};
+    if (request->callgrind != NULL) {
+        command = callgrind_command(request, s->program, &environment);
+        launch.program = request->callgrind->program;
+        launch.arguments = (char *const *)command.items;
+        launch.environment = outside;
+    }
+    error = fork_trial(&launch, child);
+    close(output[1]);
+    if (error != 0) {
+        close(child->output_fd);
+        close(child->signal_fd);
+    }
+    return error;
+}
+
+/* ---- watching -------------------------------------------------------------------------------- */
+
+/* Keeps the end of what the child prints. */
+static void drain_output(struct child *child)
+{
+    char piece[4096];
+    ssize_t got;
+    while ((got = read(child->output_fd, piece, sizeof piece)) > 0) {
+        size_t length = (size_t)got, keep = child->output_length;
+        if (keep + length > sizeof child->output - 1) {
+            keep = sizeof child->output - 1 - length;
+            memmove(child->output, child->output + child->output_length - keep, keep);
+        }
+        memcpy(child->output + keep, piece, length);
+        child->output_length = keep + length;
+    }
+    child->output[child->output_length] = '\0';
+}
+
+static uint64_t resident_bytes(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    unsigned long pages = 0, ignored;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%lu %lu", &ignored, &pages) != 2)
+        pages = 0;
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static enum child_news kill_for(struct child *child, enum trial_status reason)
+{
+    child->killed_for = reason;
+    child_kill(child);
+    return CHILD_ENDED;
+}
+
+/* Whether it passed a limit by now. Memory is not looked at after each of many short turns. */
+static bool is_over_limit(struct child *child, uint64_t now, enum trial_status *reason)
+{
+    const uint64_t check_ns = POLL_MS * 1000000u;
+    *reason = child->used_ns > child->request->timeout_ns ? TRIAL_TIMEOUT : TRIAL_RUNNING;
+    if (*reason == TRIAL_RUNNING && now - child->checked_ns >= check_ns) {
+        child->checked_ns = now;
+        if (resident_bytes(child->pid) > child->request->memory_limit_bytes)
+            *reason = TRIAL_OOM;
+    }
+    return *reason != TRIAL_RUNNING;
+}
+
+enum child_news child_watch(struct child *child)
+{
+    uint64_t before = clock_gettime_ns(CLOCK_MONOTONIC), count;
+    for (;;) {
+        enum trial_status reason;
+        struct pollfd fds[] = {{.fd = child->pid_fd, .events = POLLIN},
+                               {.fd = child->output_fd, .events = POLLIN},
+                               {.fd = child->signal_fd, .events = POLLIN}};
+        int ready = poll(fds, 3, POLL_MS);
+        uint64_t now = clock_gettime_ns(CLOCK_MONOTONIC);
+        child->used_ns += now - before;
+        before = now;
+        if (ready > 0 && (fds[1].revents & POLLIN))
+            drain_output(child);
+        child->has_ended = ready > 0 && fds[0].revents != 0;
+        if (spawner_interrupted)
+            return CHILD_INTERRUPTED;
+        if (child->has_ended)
+            return CHILD_ENDED;
+        if (is_over_limit(child, now, &reason))
+            return kill_for(child, reason);
+        if (ready > 0 && fds[2].revents != 0 &&
+            read(child->signal_fd, &count, sizeof count) == sizeof count)
+            return CHILD_WAITS;
+    }
+}
+
+void child_release(struct child *child)
+{
+    _Atomic uint32_t *word = &child->shared->gate.released;
+    atomic_fetch_add(word, 1);
+    syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+void child_kill(struct child *child)
+{
+    kill(-child->pid, SIGKILL);
+    kill(child->pid, SIGKILL);
+    child->has_ended = true;
+}
+
+void child_end(struct child *child, struct trial_outcome *outcome)
+{
+    int wait_status = 0;
+    if (!child->has_ended)
+        child_kill(child);
+    while (waitpid(child->pid, &wait_status, 0) < 0 && errno == EINTR)
+        ;
+    drain_output(child);
+    close(child->pid_fd);
+    close(child->output_fd);
+    close(child->signal_fd);
+    if (outcome == NULL)
+        return;
+    outcome->shared = child->shared;
+    child_judge(child, wait_status, outcome);
+}

@@ -1,0 +1,56 @@
+"""Instruction counts on the terminal: who needs how many a call, against whom, and where they go."""
+
+from heapmark import side, terminal
+from heapmark.cells import AA, names, short_label
+from heapmark.errors import InputError
+from heapmark.load import OK, cells_of, load_run
+
+TOP = 3  # functions named for each trial
+
+
+def command(options):
+    print(render(load_run(options.run)), end="")
+
+
+def render(run):
+    """One table for each workload. Ends with a newline."""
+    counted = run.ok[run.ok["instructions"] > 0] if "instructions" in run.ok else run.ok[:0]
+    if counted.empty:
+        raise InputError(f"run '{run.name}' has no instruction counts; run with --instructions")
+    functions = side.read(run, "functions.csv")
+    titles = names(cells_of(counted))
+    sections = []
+    for cell, title in titles.items():
+        trials = counted[(counted["cell"] == cell) & (counted["variant"] != AA)]
+        rows = [[title, "instructions/call", "ratio", "most of them in"]]
+        rows += [row(run, trials, trial, functions) for trial in trials.to_dict("records")]
+        sections.append(terminal.table(rows, "<>><", {(0, c): "bold" for c in range(4)}))
+    failed = [
+        f"{short_label(trial['label'])} in {trial['workload']}: {trial['status']}: {trial['detail']}"
+        for trial in run.trials[run.trials["status"] != OK].to_dict("records")
+    ]
+    if failed:
+        sections.append(["did not end ok:"] + [f"  {line}" for line in failed])
+    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+def row(run, trials, trial, functions):
+    base = trials.loc[trials["label"] == run.baseline, "instructions"]
+    ratio = f"{trial['instructions'] / base.iloc[0]:.4f}" if len(base) else "-"
+    return [
+        short_label(trial["label"]),
+        f"{trial['instructions'] / trial['ops']:.2f}" if trial["ops"] else "-",
+        ratio,
+        top_functions(trial, functions),
+    ]
+
+
+def top_functions(trial, functions):
+    """ "_int_free 42 %, malloc 27 %, ..." of a trial's own instructions."""
+    if functions is None:
+        return ""
+    mine = functions[functions["trial"] == trial["trial"]].nsmallest(TOP, "rank")
+    return ", ".join(
+        f"{name} {100 * count / trial['instructions']:.0f} %"
+        for name, count in zip(mine["function"], mine["instructions"])
+    )

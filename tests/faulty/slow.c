@@ -1,0 +1,48 @@
+/*
+ * glibc's allocator behind a shim that keeps each malloc and free waiting for SPIN cycles: slower by a
+ * known amount, for tests of the gate. Built with SPIN 0 and with more from this one source, so that
+ * nothing else differs.
+ *
+ * What malloc and free are given goes through a chain of additions of 0. They cannot begin before the
+ * chain has ended; instructions that nothing waits for would cost a wide CPU next to nothing.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *block, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+extern void __libc_free(void *block);
+
+static inline uintptr_t delayed(uintptr_t value)
+{
+    for (int i = 0; i < SPIN; i++)
+        __asm__ volatile("add $0, %0" : "+r"(value));
+    return value;
+}
+
+void *malloc(size_t size)
+{
+    return __libc_malloc(delayed(size));
+}
+
+void free(void *block)
+{
+    __libc_free((void *)delayed((uintptr_t)block));
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *block, size_t size)
+{
+    return __libc_realloc(block, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    return __libc_memalign(alignment, size);
+}

@@ -1,0 +1,24 @@
+"""What the tests of whole runs share: starting the program, reading what it wrote."""
+
+import csv
+import os
+import pathlib
+import subprocess
+
+BUILD = pathlib.Path(os.environ["HEAPMARK_BUILD"])
+HEAPMARK = BUILD / "heapmark"
+FAULTY = BUILD / "tests" / "faulty"
+
+
+def heapmark(*words, cwd, **options):
+    return subprocess.run([HEAPMARK, *map(str, words)], cwd=cwd, text=True, capture_output=True,
+                          timeout=120, **options)
+
+
+def table(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def rows(run):
+    return table(run / "trials.csv")
