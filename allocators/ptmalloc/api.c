@@ -104,10 +104,12 @@ void free_slow(void *memory)
         fault("free(): double free detected", memory);
     if (PTM_UNLIKELY(ptm_knobs.perturb))
         memset(memory, (int)ptm_knobs.perturb, size - PTM_CHUNK_HEADER);
-    if (usable && cacheable(size))
+    if (usable && cacheable(size)) {
+        heap_check_freed(c, size);
         tcache_overflow(tc, size, cell_of(c));
-    else
+    } else {
         arena_free(tc, c, size);
+    }
 }
 
 void *ptm_malloc(size_t bytes)

@@ -130,13 +130,18 @@ static size_t trim_threshold(const struct arena *a)
 
 static void trim_beyond(struct arena *a, size_t threshold)
 {
+    /* However small: while it stays, what is freed in the heap before it cannot be returned. */
+    heap_drop_empty(a, TRIM_LOOK);
     if (top_size(a) >= threshold && heap_shrink(a, ptm_knobs.top_pad))
         a->trimmed = true;
 }
 
 void arena_maybe_trim(struct arena *a, size_t size)
 {
-    if (size < TRIM_LOOK || top_size(a) < trim_threshold(a))
+    if (size < TRIM_LOOK)
+        return;
+    heap_drop_empty(a, TRIM_LOOK);
+    if (top_size(a) < trim_threshold(a))
         return;
     fast_consolidate(a, 1);
     trim_beyond(a, trim_threshold(a));
@@ -159,6 +164,8 @@ void arena_after_fork(struct arena *mine)
     for (struct arena *a = &ptm_main_arena; a; a = arena_next(a)) {
         lock_reset(&a->lock);
         a->attached = a == mine;
+        /* A thread that is gone may have counted a run, and not pushed it any more. */
+        parked_recount(a);
     }
     lock_reset(&ptm_list_lock);
 }
@@ -286,8 +293,8 @@ void arena_free(struct tcache *tc, struct chunk *c, size_t size)
         merge_locked(a, c, size);
         return;
     }
-    if (PTM_UNLIKELY(chunk_size(chunk_next(c)) < PTM_CHUNK_HEADER ||
-                     chunk_size(chunk_next(c)) >= PTM_LOAD(a->system_bytes)))
+    heap_check_freed(c, size);
+    if (PTM_UNLIKELY(chunk_size(chunk_next(c)) >= PTM_LOAD(a->system_bytes)))
         fault("free(): invalid next size", cell);
     cell_link(cell, NULL);
     cell->key = ptm_key;

@@ -152,7 +152,7 @@ static void check_neighbours(struct arena *a, struct chunk *c, struct chunk *nex
 {
     if (PTM_UNLIKELY(c == a->top))
         fault("free(): double free or corruption (top)", chunk_memory(c));
-    if (PTM_UNLIKELY(!heap_holds(a, c, next)))
+    if (PTM_UNLIKELY(!heap_holds(c, next)))
         fault("free(): double free or corruption (out)", chunk_memory(c));
     if (PTM_UNLIKELY(!chunk_prev_in_use(next)))
         fault("free(): double free or corruption (!prev)", chunk_memory(c));

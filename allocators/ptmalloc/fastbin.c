@@ -117,6 +117,27 @@ void parked_add(struct arena *a, intptr_t bytes)
         __atomic_add_fetch(&a->parked, bytes, __ATOMIC_RELAXED);
 }
 
+/* Are the bytes in this fast bin counted? */
+static bool is_bounded(unsigned index)
+{
+    return index == 0 || index > fast_index(ptm_knobs.fastbin_max);
+}
+
+void parked_recount(struct arena *a)
+{
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < PTM_FAST_BINS; i++) {
+        if (!is_bounded(i))
+            continue;
+        for (struct cell *run = (struct cell *)a->fast[i]; run; run = run_next(run)) {
+            cell_check(run, "fork: unaligned link in a fast bin");
+            bytes += run_count(run) * chunk_size(chunk_of(run));
+        }
+    }
+    a->parked = (intptr_t)bytes;
+}
+
 static void merge_run(struct arena *a, unsigned index, struct cell *run)
 {
     size_t bytes = 0;
@@ -134,7 +155,7 @@ static void merge_run(struct arena *a, unsigned index, struct cell *run)
         arena_merge(a, c, size);
         run = next;
     }
-    if (index == 0 || index > fast_index(ptm_knobs.fastbin_max))
+    if (is_bounded(index))
         parked_add(a, -(intptr_t)bytes);
 }
 

@@ -74,6 +74,9 @@ size_t fast_count(struct arena *a, unsigned index);
 /* Counts bytes into or out of what is parked. Needs no lock. */
 void parked_add(struct arena *a, intptr_t bytes);
 
+/* Counts anew what is parked, run by run. Nobody else may be at work on the arena. */
+void parked_recount(struct arena *a);
+
 /*
  * Merges every chunk in the fast bins of index `from` and above, and in fast bin 0, with its
  * neighbours. Needs the arena's lock. True if there was anything.

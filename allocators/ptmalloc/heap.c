@@ -7,6 +7,9 @@
 #include "os.h"
 
 struct arena ptm_main_arena;
+uint64_t ptm_heap_places[PTM_HEAP_PLACES / 64];
+
+char *ptm_brk_first, *ptm_brk_end;
 
 void heap_bad(const struct chunk *c)
 {
@@ -23,6 +26,55 @@ static void count_system(struct arena *a, intptr_t bytes)
     PTM_STORE(a->system_bytes, a->system_bytes + (size_t)bytes);
     if (a->system_bytes > a->system_bytes_max)
         a->system_bytes_max = a->system_bytes;
+}
+
+static void place_set(const struct heap *h)
+{
+    size_t place = (uintptr_t)h / PTM_HEAP_BYTES;
+
+    __atomic_or_fetch(&ptm_heap_places[place / 64], (uint64_t)1 << place % 64, __ATOMIC_RELAXED);
+}
+
+static void place_clear(const struct heap *h)
+{
+    size_t place = (uintptr_t)h / PTM_HEAP_BYTES;
+
+    __atomic_and_fetch(&ptm_heap_places[place / 64], ~((uint64_t)1 << place % 64),
+                       __ATOMIC_RELAXED);
+}
+
+/* The end may be read by heap_check_freed() meanwhile. */
+static void set_end(struct heap *h, char *end)
+{
+    PTM_STORE(h->end, end);
+    if (!h->mapped)
+        PTM_STORE(ptm_brk_end, end);
+}
+
+void heap_check_freed(const struct chunk *c, size_t size)
+{
+    const char *first, *end, *at = (const char *)c, *memory = at + PTM_CHUNK_HEADER;
+    const struct chunk *next = chunk_at(c, size);
+
+    if (chunk_head(c) & CHUNK_A) {
+        const struct heap *h = heap_of(c);
+
+        first = h->first;
+        end = PTM_LOAD(h->end);
+    } else {
+        first = PTM_LOAD(ptm_brk_first);
+        end = PTM_LOAD(ptm_brk_end);
+    }
+    if (PTM_UNLIKELY(at < first || at >= end))
+        fault("free(): invalid pointer", memory);
+    if (PTM_UNLIKELY(at + size == end))
+        fault("free(): double free or corruption (top)", memory);
+    if (PTM_UNLIKELY(at + size > end))
+        fault("free(): double free or corruption (out)", memory);
+    if (PTM_UNLIKELY(chunk_size(next) < PTM_CHUNK_HEADER))
+        fault("free(): invalid next size", memory);
+    if (PTM_UNLIKELY(!chunk_prev_in_use(next)))
+        fault("free(): double free or corruption (!prev)", memory);
 }
 
 static size_t heap_flag(const struct heap *h)
@@ -68,17 +120,29 @@ static void heap_close(struct arena *a)
     }
 }
 
+/* The first fence of a closed heap. */
+static struct chunk *fence_of(const struct heap *h)
+{
+    struct chunk *last = (struct chunk *)(h->end - PTM_CHUNK_HEADER);
+
+    return chunk_at(last, -last->prev_size);
+}
+
+/* The free chunk that a closed heap ends in, or its fence: what heap_reopen() makes the top of. */
+static struct chunk *closed_top(const struct heap *h)
+{
+    struct chunk *fence = fence_of(h);
+
+    return chunk_prev_in_use(fence) ? fence : chunk_at(fence, -fence->prev_size);
+}
+
 /* Turns the end of the newest heap, closed before, into the top chunk again. */
 static void heap_reopen(struct arena *a)
 {
-    struct heap *h = a->heap;
-    struct chunk *last = (struct chunk *)(h->end - PTM_CHUNK_HEADER);
-    struct chunk *start = chunk_at(last, -last->prev_size);
+    struct chunk *start = closed_top(a->heap);
 
-    if (!chunk_prev_in_use(start)) {
-        start = chunk_at(start, -start->prev_size);
+    if (start != fence_of(a->heap))
         bin_unlink(start);
-    }
     set_top(a, (char *)start);
 }
 
@@ -89,6 +153,8 @@ static void heap_open(struct arena *a, struct heap *h)
     h->older = a->heap;
     h->arena = a;
     h->seal = heap_seal(h);
+    if (h->mapped)
+        place_set(h);
     a->heap = h;
     count_system(a, h->end - (char *)h);
     set_top(a, h->first);
@@ -116,7 +182,10 @@ static bool brk_open(struct arena *a, size_t bytes)
     h = (struct heap *)((base + PTM_ALIGN - 1) & ~(uintptr_t)(PTM_ALIGN - 1));
     h->mapped = false;
     h->first = (char *)(h + 1);
-    h->end = h->committed = (char *)((base + ask) & ~(uintptr_t)(PTM_ALIGN - 1));
+    h->committed = (char *)((base + ask) & ~(uintptr_t)(PTM_ALIGN - 1));
+    if (!ptm_brk_first)
+        PTM_STORE(ptm_brk_first, h->first);
+    set_end(h, h->committed);
     /* What shares a page with a foreign caller's memory may have been written by it. */
     h->clean = (char *)page_up((uintptr_t)h->first);
     heap_open(a, h);
@@ -145,7 +214,8 @@ static bool brk_grow(struct arena *a, size_t bytes)
             ptm_os.grow(-(intptr_t)ask);
         return brk_open(a, bytes);
     }
-    h->end = h->committed = old + ask;
+    h->committed = old + ask;
+    set_end(h, h->committed);
     count_system(a, (intptr_t)ask);
     chunk_set_size(a->top, (size_t)(h->end - (char *)a->top));
     return true;
@@ -200,7 +270,8 @@ static struct heap *mapped_new(size_t overhead, size_t bytes)
     }
     h->mapped = true;
     h->first = h->clean = (char *)h + overhead;
-    h->end = h->committed = (char *)h + want;
+    h->committed = (char *)h + want;
+    set_end(h, h->committed);
     return h;
 }
 
@@ -241,7 +312,7 @@ static bool mapped_extend(struct arena *a, size_t bytes)
             return false;
     }
     count_system(a, end - h->end);
-    h->end = end;
+    set_end(h, end);
     chunk_set_size(a->top, (size_t)(end - (char *)a->top));
     return true;
 }
@@ -280,6 +351,7 @@ static void mapped_close(struct arena *a)
     a->heap = h->older;
     count_system(a, -(h->end - (char *)h));
     heap_reopen(a);
+    place_clear(h);
     ptm_os.unmap(h, PTM_HEAP_BYTES);
 }
 
@@ -301,7 +373,7 @@ static bool release_tail(struct arena *a, char *from)
             return false;
         h->committed = from;
     }
-    h->end = from;
+    set_end(h, from);
     if (h->clean > from)
         h->clean = from;
     count_system(a, -(intptr_t)bytes);
@@ -309,18 +381,29 @@ static bool release_tail(struct arena *a, char *from)
     return true;
 }
 
+bool heap_drop_empty(struct arena *a, size_t room)
+{
+    bool dropped = false;
+
+    while (a->top && a->heap->mapped && a->heap->older && (char *)a->top == a->heap->first) {
+        const struct heap *older = a->heap->older;
+
+        if ((size_t)(older->end - (char *)closed_top(older)) < room)
+            break;
+        mapped_close(a);
+        dropped = true;
+    }
+    return dropped;
+}
+
 bool heap_shrink(struct arena *a, size_t pad)
 {
-    bool returned = false;
+    bool returned = heap_drop_empty(a, 0);
     size_t keep;
     char *from;
 
     if (!a->top)
         return false;
-    while (a->heap->mapped && a->heap->older && (char *)a->top == a->heap->first) {
-        mapped_close(a);
-        returned = true;
-    }
     if (__builtin_add_overflow(pad, PTM_MIN_CHUNK, &keep) || keep >= top_size(a))
         return returned;
     from = (char *)page_up((uintptr_t)a->top + keep);

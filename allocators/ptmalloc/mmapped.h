@@ -27,6 +27,9 @@ struct chunk *mmapped_alloc(size_t size, size_t align);
 
 void mmapped_free(struct chunk *c);
 
+/* Returns the pages that are kept to recognise a double free by. */
+void mmapped_forget(void);
+
 /* Resizes by moving pages instead of bytes; the new place, or NULL if nothing was done. */
 struct chunk *mmapped_resize(struct chunk *c, size_t size);
 

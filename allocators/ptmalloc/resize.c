@@ -8,7 +8,7 @@
 
 static void check_next(struct arena *a, struct chunk *c, struct chunk *next)
 {
-    if (PTM_UNLIKELY(!heap_holds(a, c, next) || chunk_size(next) < PTM_CHUNK_HEADER ||
+    if (PTM_UNLIKELY(!heap_holds(c, next) || chunk_size(next) < PTM_CHUNK_HEADER ||
                      chunk_size(next) >= a->system_bytes))
         fault("realloc(): invalid next size", chunk_memory(c));
     if (PTM_UNLIKELY(!chunk_prev_in_use(next)))

@@ -10,9 +10,10 @@ __thread struct tcache ptm_tcache;
 
 /*
  * A run is at most this many bytes and this many chunks, and at least three chunks. Twice as long,
- * runs make random replacement a tenth faster and keep twice the memory in the caches.
+ * runs make random replacement a tenth faster and keep twice the memory in the caches. The bytes
+ * are four chunks for requests of 512, so that sizes that are powers of two fill their runs.
  */
-#define RUN_BYTES      2048u
+#define RUN_BYTES      2112u
 #define RUN_CHUNKS     64u
 #define RUN_CHUNKS_MIN 3u
 

@@ -4,6 +4,7 @@
 #include "bins.h"
 #include "fastbin.h"
 #include "heap.h"
+#include "mmapped.h"
 #include "os.h"
 #include "tcache.h"
 
@@ -37,6 +38,7 @@ int ptm_malloc_trim(size_t pad)
 
     if (usable)
         tcache_flush(tc);
+    mmapped_forget();
     for (struct arena *a = &ptm_main_arena; a; a = arena_next(a)) {
         lock_take(&a->lock);
         returned |= trim_arena(a, pad);

@@ -25,7 +25,7 @@
  *
  *     P  the chunk before is in use (so prev_size is its data, not a size)
  *     M  the chunk is a mapping of its own; P and A mean nothing, prev_size is the distance from
- *        the start of the mapping
+ *        the start of the mapping, mixed with the key of the process
  *     A  the chunk lies in a 64 MiB-aligned mapped heap, whose header names the arena; without A it
  *        lies in brk memory, which is the main arena's
  *
