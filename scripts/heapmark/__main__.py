@@ -8,7 +8,9 @@ import argparse
 import os
 import sys
 
+from heapmark.compare.options import add_options as add_compare_options
 from heapmark.errors import (
+    EXIT_BUG,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -16,6 +18,11 @@ from heapmark.errors import (
     InputError,
     nearest,
 )
+from heapmark.gate.options import add_options as add_gate_options
+from heapmark.history.options import add_options as add_history_options
+from heapmark.plots.options import add_options as add_plot_options
+from heapmark.power_options import add_options as add_detectable_options
+from heapmark.report.options import add_options as add_report_options
 
 
 def command_ranking(options):
@@ -25,25 +32,73 @@ def command_ranking(options):
 
 
 def command_plot(options):
-    from heapmark import load, plots
+    from heapmark.plots import command
 
-    names, formats = plots.select(options.only), plots.select_formats(options.format)
-    for path in plots.draw(load.load_run(options.run), names, formats):
-        print(path)
+    command.command(options)
 
 
-def add_plot_options(parser):
-    parser.add_argument("--only", metavar="NAME[,NAME]", help="draw these plots only")
-    parser.add_argument(
-        "--format", default="svg,png", metavar="LIST", help="svg, png or both (default: svg,png)"
-    )
+def command_report(options):
+    from heapmark.report import command
+
+    command.command(options)
 
 
-# name: what it runs, what it does, what adds its own options
+def command_compare(options):
+    from heapmark.compare import command
+
+    command.command(options)
+
+
+def command_gate(options):
+    from heapmark.gate import command
+
+    return command.command(options)
+
+
+def command_history(options):
+    from heapmark.history import command
+
+    command.command(options)
+
+
+def command_detectable(options):
+    from heapmark import power
+
+    power.command(options)
+
+
+def command_until(options):
+    from heapmark import until
+
+    return until.command(options)
+
+
+def command_instructions(options):
+    from heapmark import instructions
+
+    instructions.command(options)
+
+
+def add_until_options(parser):
+    parser.add_argument("percent", metavar="PERCENT", help="half the width to reach, such as 2%%")
+
+
+# name: what it runs (its exit code, or None for EXIT_OK), what it does, what adds its own options
 COMMANDS = {
     "ranking": (command_ranking, "print how the allocators of a run compare", None),
     "plot": (command_plot, "draw a run's plots into its directory plots/", add_plot_options),
+    "report": (command_report, "write a run as one HTML page", add_report_options),
+    "compare": (command_compare, "compare two runs, or allocators of a run", add_compare_options),
+    "gate": (command_gate, "decide whether a change made any workload worse", add_gate_options),
+    "history": (command_history, "find what changed in a history of gates", add_history_options),
+    "detectable": (command_detectable, "say what a run can tell apart", add_detectable_options),
 }
+COMMANDS |= {
+    "until": (command_until, "say whether a run's intervals are narrow enough", add_until_options),
+    "instructions": (command_instructions, "print a run's instruction counts", None),
+}
+# Those that do not begin with a run directory.
+WITHOUT_RUN = ("gate", "history", "detectable")
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,7 +111,8 @@ class Parser(argparse.ArgumentParser):
 def command_parser(name):
     _, purpose, add_options = COMMANDS[name]
     parser = Parser(prog=f"heapmark {name}", description=purpose, allow_abbrev=False)
-    parser.add_argument("run", metavar="RUN", help="run directory, or its name under results/")
+    if name not in WITHOUT_RUN:
+        parser.add_argument("run", metavar="RUN", help="run directory, or its name under results/")
     if add_options:
         add_options(parser)
     return parser
@@ -75,8 +131,8 @@ def parse(name, arguments):
 
 
 def usage():
-    lines = [f"  {name:8s}  {purpose}" for name, (_, purpose, _) in COMMANDS.items()]
-    return "usage: heapmark COMMAND RUN\n\n" + "\n".join(lines) + "\n"
+    lines = [f"  {name:10s}  {purpose}" for name, (_, purpose, _) in COMMANDS.items()]
+    return "usage: heapmark COMMAND ...\n\n" + "\n".join(lines) + "\n"
 
 
 def dispatch(arguments):
@@ -88,9 +144,9 @@ def dispatch(arguments):
     name = arguments[0]
     if name not in COMMANDS:
         raise InputError(f"unknown command '{name}'{nearest(name, COMMANDS)}")
-    COMMANDS[name][0](parse(name, arguments[1:]))
+    code = COMMANDS[name][0](parse(name, arguments[1:]))
     sys.stdout.flush()
-    return EXIT_OK
+    return EXIT_OK if code is None else code
 
 
 def main(arguments):
@@ -111,5 +167,12 @@ def main(arguments):
     return code
 
 
+def report_bug(kind, error, trace):
+    sys.__excepthook__(kind, error, trace)
+    sys.stderr.flush()
+    os._exit(EXIT_BUG)
+
+
 if __name__ == "__main__":
+    sys.excepthook = report_bug
     sys.exit(main(sys.argv[1:]))

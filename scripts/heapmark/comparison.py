@@ -13,9 +13,10 @@ from functools import cache, cached_property
 import numpy as np
 import pandas as pd
 
-from heapmark import statistics
+from heapmark import multiple, side, statistics
 from heapmark.cells import AA, names
 from heapmark.load import cells_of
+from heapmark.turns import Turns
 
 # Below this much live data peak memory is mostly the allocator's fixed cost (2 to 7 MB each).
 SMALL_LIVE_BYTES = 4 << 20
@@ -28,11 +29,19 @@ def positive(values):
     return values.where(values > 0)
 
 
-# What is compared: from trials to one figure each, less is better.
+def instructions(trials):
+    """Only runs with --instructions have them, and only since the column exists."""
+    return positive(trials.get("instructions", pd.Series(math.nan, trials.index)))
+
+
+# What is compared: from trials to one figure each, less is better. Where the contenders took turns,
+# the ratio of "time" is the median over the turns, and "total" remains the whole trials' one.
 METRICS = {
     "time": lambda trials: trials["wall_ns"],
+    "total": lambda trials: trials["wall_ns"],
     "memory": lambda trials: positive(trials["rss_bytes_peak"] - trials["harness_bytes"]),
     "p99": lambda trials: positive(trials["malloc_ns_p99"]),
+    "instructions": instructions,
 }
 
 
@@ -114,9 +123,19 @@ class Comparison:
 
     def log_ratios(self, metric, cell, label, against=None):
         """Logarithms of the ratio, one a block; all NaN where one of the two has no figure."""
+        if metric == "time" and self.turns and (cell, label) not in self.failures:
+            medians = self.turns.medians(cell, label, against or self.baseline)
+            if medians is not None:
+                return medians
         columns = self.table(metric).get(cell, {})
         nothing = np.full(len(self.block_rows), math.nan)
         return columns.get(label, nothing) - columns.get(against or self.baseline, nothing)
+
+    @cached_property
+    def turns(self):
+        """The run's Turns, or None where the contenders ran one after the other."""
+        table = side.turns(self.run)
+        return Turns(table, self.block_rows) if table is not None and len(table) else None
 
     @cache
     def cell_ratio(self, metric, cell, label):
@@ -134,6 +153,7 @@ class Comparison:
         return statistics.mean_location(np.column_stack(columns)).exp() if columns else None
 
     def overall_cells(self, metric):
+        """Cells that the overall figure of a metric is made of."""
         if metric == "memory":
             return self.big_cells or self.measured_cells
         return self.measured_cells
@@ -172,10 +192,12 @@ class Comparison:
     def overall_noise(self):
         return self.noise_of(self.measured_cells)
 
-    def noise_of(self, cells):
-        if self.aa is None or not cells:
+    def noise_of(self, cells, metric="time"):
+        """The same over several cells together, and for any metric."""
+        columns = [self.log_ratios(metric, cell, self.aa) for cell in cells if self.aa is not None]
+        columns = [column for column in columns if not np.isnan(column).all()]
+        if not columns:
             return math.nan
-        columns = [self.log_ratios("time", cell, self.aa) for cell in cells]
         return math.expm1(statistics.noise(np.column_stack(columns)))
 
     # ---- verdicts -------------------------------------------------------------------------------
@@ -223,7 +245,23 @@ class Comparison:
         return BASELINE if label == self.baseline else verdict(time, self.overall_noise)
 
     def cell_verdict(self, cell, label, estimate):
-        return BASELINE if label == self.baseline else verdict(estimate, self.cell_noise(cell))
+        if label == self.baseline:
+            return BASELINE
+        found = verdict(estimate, self.cell_noise(cell))
+        is_chance = self.adjusted_p_values.get((cell, label), 1) > 1 - statistics.CONFIDENCE
+        return TIE if found in (FASTER, SLOWER) and is_chance else found
+
+    @cached_property
+    def adjusted_p_values(self):
+        """{(cell, label): chance of such a time without a difference, for all together}."""
+        pairs = [
+            (cell, label)
+            for cell in self.measured_cells
+            for label in self.labels
+            if label != self.baseline
+        ]
+        values = [statistics.p_location(self.log_ratios("time", *pair)) for pair in pairs]
+        return dict(zip(pairs, multiple.holm(values)))
 
 
 def verdict(estimate, noise):

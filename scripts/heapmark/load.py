@@ -45,6 +45,7 @@ CONTRACT = (
 )
 ALWAYS_FILLED = ("block", "trial", "threads")
 FILLED_WHEN_OK = ("ops", "wall_ns")
+CALLGRIND = "callgrind"  # the flag of a trial that was counted and not timed
 
 
 @dataclass(frozen=True)
@@ -332,13 +333,26 @@ def check_values(trials, lines, path):
     for name in ALWAYS_FILLED:
         refuse_first(trials[name].isna(), lines, path, lambda row: f"'{name}' is empty")
     ok = trials["status"] == OK
+    counted = is_counted(trials)
+    instructions = trials.get("instructions", pd.Series(math.nan, trials.index))
+    refuse_first(ok & counted & ~(instructions > 0), lines, path, lambda row: (
+        "'instructions' is empty in a trial under callgrind that is 'ok'"
+    ))
     for name in FILLED_WHEN_OK:
-        refuse_first(ok & trials[name].isna(), lines, path, lambda row: (
+        timed = ok & ~counted if name == "wall_ns" else ok
+        refuse_first(timed & trials[name].isna(), lines, path, lambda row: (
             f"'{name}' is empty in a trial that is 'ok'; no trial without a figure is a result"
         ))
     refuse_first(ok & (trials["wall_ns"] == 0), lines, path, lambda row: (
         "'wall_ns' is 0 in a trial that is 'ok'; no ratio can be taken, give the workload more work"
     ))
+
+
+def is_counted(trials):
+    """Whether a trial's instructions were counted under callgrind: it has no times then."""
+    if not {"flags", "instructions"} <= set(trials):  # a run from before there were counts
+        return pd.Series(False, trials.index)
+    return trials["flags"].str.split().map(lambda words: CALLGRIND in words)
 
 
 def with_names(trials, lines, path):

@@ -1,10 +1,12 @@
 """One look for every plot: fonts, colours, ratio axes, and how a figure is written.
 
-An allocator has one colour everywhere. It comes from env.json; an allocator that brings none gets
-one of a colour-blind safe palette by a hash of its name, so that it too keeps its colour from run
-to run. Colour never stands alone: contenders also differ in marker and in order.
+An allocator has one colour and one marker everywhere. The colour comes from env.json; an allocator
+that brings none gets one of a colour-blind safe palette by a hash of its name, and one that has no
+marker of its own gets that too, so that it looks the same from run to run. Colour never stands
+alone: contenders also differ in marker and in order, and variants have broken lines.
 """
 
+import io
 import math
 import re
 import zlib
@@ -24,7 +26,15 @@ DPI = 100
 INK, FAINT_INK = "#222222", "#666666"
 NOISE, STRIPE, GRID = "#d4d4d4", "#f6f6f6", "#e2e2e2"
 ALERT = "#b00020"
-MARKERS = "osD^vPX<*ph>"
+PAPER = "#ffffff"
+MARKERS = "osD^vPX<*ph>8dH"
+# What is known keeps its marker whatever else takes part.
+KNOWN_MARKERS = {
+    "system": "o", "jemalloc": "s", "tcmalloc": "D", "tcmalloc_minimal": "^", "mimalloc": "v",
+    "tbb": "P", "scudo": "X", "ptmalloc": "<", "dlmalloc": "*", "slub": "p", "slab": "h",
+    "slob": ">",
+}  # fmt: skip
+VARIANT_DASHES = ((0, (5, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)))
 # Tol's muted scheme: readable with any colour blindness, and apart from Okabe and Ito's colours,
 # which the allocators that heapmark knows bring themselves.
 PALETTE = (
@@ -43,8 +53,9 @@ SETTINGS = {
     "axes.axisbelow": True,
     "xtick.color": FAINT_INK,
     "ytick.color": FAINT_INK,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "axes.facecolor": "none",
     "svg.hashsalt": "heapmark",  # the same picture is the same file
     "svg.fonttype": "path",  # looks the same where the font is missing
     "legend.frameon": False,
@@ -58,15 +69,38 @@ def apply():
     return matplotlib.rc_context(SETTINGS)
 
 
-def figure(height_inches):
-    result = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI)
+def figure(height_inches, width_inches=WIDTH_INCHES):
+    result = Figure(figsize=(width_inches, height_inches), dpi=DPI)
     FigureCanvasAgg(result)
     return result
 
 
 def save(result, path):
     kind = path.suffix[1:]
-    result.savefig(path, format=kind, metadata=METADATA[kind])
+    if kind == "svg":
+        path.write_text(svg(result), encoding="utf-8")
+    else:
+        result.savefig(path, format=kind, metadata=METADATA[kind])
+
+
+def svg(result):
+    """The figure as SVG text, with no more digits than can be seen."""
+    out = io.StringIO()
+    result.savefig(out, format="svg", metadata=METADATA["svg"])
+    return shorten_numbers(out.getvalue())
+
+
+# Numbers in the attributes that hold coordinates; two digits are a hundredth of a point.
+COORDINATES = re.compile(r'(?<= )(?:d|points|x|y|x1|y1|x2|y2|cx|cy|width|height)="[^"]*"')
+DECIMALS = re.compile(r"(-?\d+\.\d\d)\d+")
+
+
+def shorten_numbers(text):
+    def shorter(match):
+        # Matplotlib breaks a path's lines after each point.
+        return DECIMALS.sub(r"\1", match[0]).replace(" \n", " ").replace("\n", " ")
+
+    return COORDINATES.sub(shorter, text)
 
 
 def headline(result, title, run):
@@ -102,23 +136,72 @@ def colour_of(contender, label):
 
 
 def markers(run, labels):
-    """By the run's own order, so that a contender looks the same in every plot of a run."""
-    order = [entry.label for entry in run.contenders]
-    order += [label for label in labels if label not in order]
-    return {label: MARKERS[order.index(label) % len(MARKERS)] for label in labels}
+    """By name, so that an allocator looks the same in every plot; a variant takes another one.
+
+    Only where two contenders would look alike does the second one move on to the next marker.
+    """
+    given = {entry.label: entry for entry in run.contenders}
+    order = [label for label in given if label in labels]
+    order += [label for label in labels if label not in given]
+    taken, result = set(), {}
+    for label in order:
+        colour, marker = colour_of(given.get(label), label), marker_of(label)
+        for _ in MARKERS:
+            if (colour, marker) not in taken:
+                break
+            marker = MARKERS[(MARKERS.index(marker) + 1) % len(MARKERS)]
+        taken.add((colour, marker))
+        result[label] = marker
+    return result
+
+
+def marker_of(label):
+    name, _, variant = label.partition(":")
+    if not variant and name in KNOWN_MARKERS:
+        return KNOWN_MARKERS[name]
+    return MARKERS[zlib.crc32(label.encode()) % len(MARKERS)]
+
+
+def dashes_of(label):
+    """A line of a plain allocator is solid, of a variant broken in one of three ways."""
+    _, _, variant = label.partition(":")
+    return VARIANT_DASHES[zlib.crc32(variant.encode()) % len(VARIANT_DASHES)] if variant else "-"
+
+
+class Looks:
+    """How the contenders of a run are drawn; made once a figure."""
+
+    def __init__(self, run, labels):
+        self.labels = list(labels)
+        self.colours, self.markers = colours(run, labels), markers(run, labels)
+
+    def line(self, label):
+        """Keyword arguments of a line with marks."""
+        return {
+            "color": self.colours[label], "marker": self.markers[label], "ls": dashes_of(label),
+            "lw": 1.6, "ms": 5.5, "mec": PAPER, "mew": 0.5,
+        }  # fmt: skip
+
+    def curve(self, label, points):
+        """The same for a curve of many points: a mark at some ten of them."""
+        return self.line(label) | {"markevery": max(1, points // 8), "ms": 4.5}
+
+
+def handles(labels, looks):
+    """What a legend shows of each contender; looks: (colours, markers)."""
+    return [
+        Line2D([], [], color=looks[0][label], marker=looks[1][label], ls=dashes_of(label), lw=2,
+               ms=7, mec=PAPER, mew=0.5, label=shorten(short_label(label), 24))
+        for label in labels
+    ]  # fmt: skip
 
 
 def legend(result, labels, looks, below_inches, columns):
     """Contenders in rows, `below_inches` under the figure's top; looks: (colours, markers)."""
-    handles = [
-        Line2D([], [], color=looks[0][label], marker=looks[1][label], lw=2, ms=7, mec="white",
-               mew=0.5, label=shorten(short_label(label), 24))
-        for label in labels
-    ]  # fmt: skip
     result.legend(
-        handles=handles, loc="upper left", ncol=columns, fontsize=9, columnspacing=1.4,
-        bbox_to_anchor=(0.012, 1 - below_inches / result.get_figheight()), handletextpad=0.5,
-        borderaxespad=0,
+        handles=handles(labels, looks), loc="upper left", ncol=columns, fontsize=9,
+        columnspacing=1.4, bbox_to_anchor=(0.012, 1 - below_inches / result.get_figheight()),
+        handletextpad=0.5, borderaxespad=0,
     )  # fmt: skip
 
 
@@ -179,21 +262,26 @@ def clip(value, limits):
     return min(max(value, limits[0]), limits[1])
 
 
-def ratio_mark(axes, y, estimate, colour, marker, limits):
-    """A ratio with its interval on the height y; beyond the axis, an arrow with its figure.
+def ratio_marks(axes, marks, colour, marker, limits):
+    """Ratios of one contender with their intervals: (height y, Estimate) each.
 
-    The figure stands right of the arrow on both sides: names stand left of the axes.
+    Beyond the axis stands an arrow with its figure, right of the arrow on both sides: names stand
+    left of the axes. One artist for all, since a large run has a thousand of them.
     """
-    side = off_axis(estimate.value, *limits)
-    if side:
-        edge = clip(estimate.value, limits)
-        axes.plot(edge, y, ">" if side > 0 else "<", color=colour, ms=6, clip_on=False, zorder=4)
-        axes.annotate(
-            f"{estimate.value:.2g}", (edge, y), (7, 0), textcoords="offset points", size=8.5,
-            va="center_baseline", annotation_clip=False,
-        )  # fmt: skip
-        return
-    if estimate.has_interval:
-        ends = [clip(end, limits) for end in (estimate.low, estimate.high)]
-        axes.plot(ends, [y, y], color=colour, lw=2, solid_capstyle="butt", zorder=3)
-    axes.plot(estimate.value, y, marker, color=colour, ms=6.5, mec="white", mew=0.5, zorder=4)
+    inside = [(y, one) for y, one in marks if not off_axis(one.value, *limits)]
+    for y, one in marks:
+        if side := off_axis(one.value, *limits):
+            edge = clip(one.value, limits)
+            arrow = ">" if side > 0 else "<"
+            axes.plot(edge, y, arrow, color=colour, ms=6, clip_on=False, zorder=4)
+            axes.annotate(
+                f"{one.value:.2g}", (edge, y), (7, 0), textcoords="offset points", size=8.5,
+                va="center_baseline", annotation_clip=False,
+            )  # fmt: skip
+    bars = [(y, clip(one.low, limits), clip(one.high, limits)) for y, one in inside
+            if one.has_interval]  # fmt: skip
+    if bars:
+        y, low, high = zip(*bars)
+        axes.hlines(y, low, high, color=colour, lw=2, capstyle="butt", zorder=3)
+    x, y = [one.value for _, one in inside], [y for y, _ in inside]
+    axes.plot(x, y, marker, color=colour, ls="", ms=6.5, mec=PAPER, mew=0.5, zorder=4)

@@ -1,41 +1,74 @@
 """Plots: written, the same twice, readable where the data are awkward; and the command line."""
 
 import os
-import shutil
 import subprocess
 import sys
 
 import matplotlib.image
 import numpy as np
 import pytest
+import rich
 from heapmark import load, plots, style
-from heapmark.comparison import Comparison
+from heapmark.plots.data import PlotData
 from heapmark.statistics import Estimate
 
-FILES = ["time.svg", "time.png", "pareto.svg", "pareto.png"]
+ALL = list(plots.PLOTS)
+FAST = "--only=pareto"
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    return rich.make(tmp_path_factory.mktemp("run") / "rich")
 
 
 @pytest.fixture
-def run(tmp_path, fixtures):
-    return shutil.copytree(fixtures / "small", tmp_path / "small")
+def run(stored, tmp_path):
+    """The stored run under a path of its own, so that plots of one test are not seen by another."""
+    path = tmp_path / "rich"
+    path.mkdir()
+    for file in stored.iterdir():
+        if file.is_file():
+            (path / file.name).symlink_to(file)
+    return path
 
 
-def test_paths_are_printed_and_the_files_are_there(heapmark, run):
-    code, out, err = heapmark("plot", run)
+@pytest.fixture(scope="module")
+def data(stored):
+    return PlotData(load.load_run(str(stored)))
+
+
+def figure(name, data):
+    with style.apply():
+        return plots.function(name, "draw")(data)
+
+
+def test_every_plot_is_written_and_named(heapmark, run):
+    code, out, err = heapmark("plot", run, "--workload=larson,pair", "--format=svg")
     assert (code, err) == (0, "")
-    assert out.splitlines() == [str(run / "plots" / name) for name in FILES]
-    for name in FILES[1::2]:
-        picture = matplotlib.image.imread(run / "plots" / name)
+    assert out.splitlines() == [str(run / "plots" / f"{name}.svg") for name in ALL]
+
+
+def test_both_formats_are_written(heapmark, run):
+    names = ("time", "threads", "memory")
+    code, out, _ = heapmark("plot", run, "--workload=larson", "--only=" + ",".join(names))
+    assert code == 0
+    expected = [str(run / "plots" / f"{name}.{kind}") for name in names for kind in ("svg", "png")]
+    assert out.splitlines() == expected
+    for name in names:
+        picture = matplotlib.image.imread(run / "plots" / f"{name}.png")
         assert picture.shape[1] == 1000
         assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 20
+        assert (run / "plots" / f"{name}.svg").read_text().rstrip().endswith("</svg>")
 
 
 def test_plots_are_deterministic_across_processes(run):
+    names = ("pareto", "threads")
+
     def draw(seed):
         env = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
-        command = [sys.executable, "-m", "heapmark", "plot", str(run)]
+        command = [sys.executable, "-m", "heapmark", "plot", str(run), "--only=" + ",".join(names)]
         subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
-        return [(run / "plots" / name).read_bytes() for name in FILES]
+        return [(run / "plots" / f"{name}.svg").read_bytes() for name in names]
 
     assert draw("1") == draw("2")
 
@@ -54,6 +87,8 @@ def test_only_and_format_choose(heapmark, run):
         (["--format=pdf"], "unknown format 'pdf'; known are svg, png"),
         (["--formt=png"], "unknown option '--formt'; did you mean '--format'?"),
         (["more"], "unknown argument 'more'"),
+        (["--workload=nothing"], "run 'rich' has no workload that holds 'nothing'; it has"),
+        (["--out=x"], "--out is for traces and histories"),
     ],
 )
 def test_wrong_usage_is_named_and_nothing_is_drawn(heapmark, run, arguments, message):
@@ -78,7 +113,7 @@ def test_wrong_command(heapmark, arguments, message):
 
 def test_directory_that_cannot_be_written_is_said(heapmark, run):
     (run / "plots").write_text("in the way")
-    code, _, err = heapmark("plot", run)
+    code, _, err = heapmark("plot", run, FAST)
     assert code == 1
     assert err == f"heapmark: '{run / 'plots'}': file exists\n"
 
@@ -89,6 +124,287 @@ def test_help_does_not_wait_for_matplotlib():
     out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert "'heapmark.__main__'" in out.stdout
     assert "'matplotlib'" not in out.stdout and "'scipy'" not in out.stdout
+
+
+# ---- what a run lacks ---------------------------------------------------------------------------
+
+
+def test_a_plot_without_data_is_left_out_and_said(heapmark, tmp_path):
+    cells = [cell for cell in rich.CELLS if cell[0] == "larson" and cell[2] == 1]
+    run = rich.make(tmp_path / "r", cells=cells, latency=False, timeline=False)
+    code, out, err = heapmark("plot", run, "--format=svg")
+    assert code == 0
+    assert [line.rsplit("/", 1)[1] for line in out.splitlines()] == ["time.svg", "pareto.svg"]
+    for name in ("threads", "sweep", "latency", "latency-free", "cdf", "memory"):
+        assert f"plot '{name}' is left out: " in err
+    code, out, err = heapmark("plot", run, "--only=memory,threads")
+    assert (code, out) == (2, "")
+    assert "has nothing to plot: memory: the run has no memory over time (--timeline)" in err
+
+
+@pytest.mark.parametrize("options", [{"blocks": 1}, {"aa": False}, {"blocks": 2, "fail": False}])
+def test_partial_data_are_drawn(heapmark, tmp_path, options):
+    run = rich.make(tmp_path / "r", cells=rich.CELLS[1:5] + rich.CELLS[:1], **options)
+    code, out, err = heapmark("plot", run, "--format=svg")
+    assert (code, err) == (0, "") and len(out.splitlines()) == len(ALL)
+    code, _, err = heapmark("report", run)
+    assert (code, err) == (0, "")
+
+
+def test_one_allocator_has_latencies_and_memory_but_no_ratios(heapmark, tmp_path):
+    alone = {"system": (1, 1, 2e6)}
+    run = rich.make(tmp_path / "r", allocators=alone, cells=rich.CELLS[:2], aa=False)
+    code, out, err = heapmark("plot", run, "--format=svg")
+    assert code == 0
+    names = [line.rsplit("/", 1)[1][:-4] for line in out.splitlines()]
+    assert names == ["threads", "latency", "latency-free", "cdf", "memory"]
+    assert "plot 'time' is left out: it compares no allocator with its baseline" in err
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "is not CSV"),
+        ("trial,op,low_ns,high_ns\n0,malloc,1,2\n", "lacks the column 'count'"),
+        ("trial,op,low_ns,high_ns,count\n0,malloc,1,x,4\n", "line 2: 'high_ns' is 'x', not a"),
+        ("trial,op,low_ns,high_ns,count\n0,malloc,1,2,\n", "line 2: 'count' is '', not a whole"),
+        ("trial,op,low_ns,high_ns,count\n0,sbrk,1,2,4\n", "line 2: 'op' is none of malloc"),
+        ("trial,op,low_ns,high_ns,count\n0,free,3,2,4\n", "line 2: 'high_ns' is below 'low_ns'"),
+        ("trial,op,low_ns,high_ns,count\n0,free,1,2,0\n", "line 2: 'count' is not above 0"),
+        ("trial,op,low_ns,high_ns,count\n99999,free,1,2,1\n", "trial 99999 is not in trials.csv"),
+    ],
+)
+def test_damaged_latencies_are_refused_with_the_line(heapmark, tmp_path, text, message):
+    run = rich.make(tmp_path / "r", cells=rich.CELLS[:1], blocks=2, timeline=False, latency=False)
+    (run / "latency.csv").write_text(text)
+    code, _, err = heapmark("plot", run, "--only=latency")
+    assert code == 2 and err.count("\n") == 1
+    assert f"'{run / 'latency.csv'}'" in err and message in err
+
+
+def test_a_torn_last_line_of_latencies_is_left_out(heapmark, run, data):
+    path = run / "latency.csv"
+    text = path.read_text()
+    path.unlink()
+    path.write_text(text + "3,fre")
+    assert heapmark("plot", run, "--only=latency", "--format=svg")[0] == 0
+
+
+# ---- the data drawn -----------------------------------------------------------------------------
+
+
+def line_of(axes, colour, marker):
+    found = [line for line in axes.lines
+             if line.get_color() == colour and line.get_marker() == marker]  # fmt: skip
+    assert found
+    return found[0]
+
+
+def looks(data, label):
+    made = style.Looks(data.run, data.labels)
+    return made.colours[label], made.markers[label]
+
+
+def test_threads_plot_shows_the_median_throughput(data):
+    axes = figure("threads", data).axes
+    assert len(axes) == 1
+    ok = data.run.ok
+    for label in data.labels:
+        line = line_of(axes[0], *looks(data, label))
+        part = ok[(ok["label"] == label) & (ok["workload"] == "larson")]
+        medians = (part["ops"] / part["wall_ns"] * 1e3).groupby(part["threads"]).median()
+        np.testing.assert_allclose(line.get_ydata(), medians, rtol=0.03)
+        np.testing.assert_allclose(line.get_xdata(), [1, 2], rtol=0.05)
+
+
+def test_latency_plot_shows_the_histograms_percentiles(data):
+    axes = figure("latency", data).axes[0]
+    nines, ns = line_of(axes, *looks(data, "system")).get_data()
+    # The truth is lognormal about 20 ns: its median, and its 99th percentile at 2.326 sigma.
+    assert np.interp(np.log10(2), nines, ns) == pytest.approx(20, rel=0.08)
+    assert np.interp(2, nines, ns) == pytest.approx(20 * np.exp(0.6 * 2.326), rel=0.15)
+    assert 2.4 < nines[-1] <= np.log10(3000 / 10), "ten samples lie above"
+    assert [label.get_text() for label in axes.get_xticklabels()][:3] == ["0", "50", "90"]
+
+
+def test_latency_shade_is_the_interval_of_the_median():
+    from heapmark import statistics
+    from heapmark.plots import latency
+
+    logs = np.random.default_rng(1).normal(0, 1, (9, 4))
+    low, high = latency.interval(logs)
+    for at in range(4):
+        expected = statistics.interval(logs[:, at])
+        np.testing.assert_allclose((low[at], high[at]), expected, rtol=1e-9)
+
+
+def test_cdf_rises_from_0_to_nearly_1(data):
+    axes = figure("cdf", data).axes[0]
+    ns, shares = line_of(axes, *looks(data, "system")).get_data()
+    assert (np.diff(shares) >= -1e-12).all()
+    assert shares[0] < 0.05 and shares[-1] > 0.99
+    assert np.interp(20, ns, shares) == pytest.approx(0.5, abs=0.04)
+
+
+def test_memory_plot_shows_resident_live_and_their_ratio(data):
+    axes = figure("memory", data).axes
+    upper = next(one for one in axes if one.get_title(loc="left") == "larson threads=1")
+    lower = next(one for one in axes if one.get_ylabel() == "ratio"
+                 and one.get_shared_x_axes().joined(one, upper))  # fmt: skip
+    calls, resident = line_of(upper, *looks(data, "system")).get_data()
+    assert calls[-1] == pytest.approx(10)
+    shown = next(cell for cell in data.cells if data.names[cell] == upper.get_title(loc="left"))
+    of_first = data.run.ok[(data.run.ok["cell"] == shown) & (data.run.ok["block"] == 0)]
+    row = of_first[of_first["label"] == "system"].iloc[0]
+    peak = row["rss_bytes_peak"] - row["harness_bytes"]
+    assert resident.max() == pytest.approx(peak / 2**20, rel=1e-3)
+    ratio = line_of(lower, *looks(data, "system")).get_ydata()
+    assert ratio[-1] == pytest.approx(peak / row["live_bytes_peak"], rel=1e-3), "of the most live"
+
+
+def test_sweeps_are_lines_for_one_parameter_and_heat_maps_for_two(data):
+    from heapmark.plots import sweep
+
+    found = {one.name: one for one in sweep.sweeps(data)}
+    assert set(found) == {"pair", "batch"}, "threads alone have a plot of their own"
+    assert found["pair"].keys == ("size",) and found["batch"].keys == ("size", "count")
+    axes = figure("sweep", data).axes
+    assert len(axes) == 1 + 3, "a panel of lines, and one for each allocator but the baseline"
+    x, y = line_of(axes[0], *looks(data, "jemalloc:narenas=1")).get_data()
+    np.testing.assert_allclose(x, np.log2([16, 64, 256]), atol=0.2)
+    cells = [cell for cell in data.cells if cell.workload == "pair"]
+    expected = {cell.param("size"): data.cell_ratio("time", cell, "jemalloc:narenas=1").value
+                for cell in cells}  # fmt: skip
+    np.testing.assert_allclose(y, [expected[size] for size in ("16", "64", "256")])
+    texts = [text.get_text() for text in axes[1].texts]
+    assert texts.count("failed") == 2, "jemalloc crashed with size=256"
+
+
+@pytest.mark.parametrize("text, value", [("64", 64), ("64k", 65536), ("1M", 2**20), ("fifo", None)])
+def test_values_of_a_sweep(text, value):
+    from heapmark.plots import sweep
+
+    assert sweep.number(text) == value
+
+
+def test_many_panels_are_cut_and_said(tmp_path):
+    cells = [("pair", f"size={16 * n}", 1, 6.0 + n, 64) for n in range(1, 20)]
+    run = rich.make(tmp_path / "r", cells=cells, blocks=2, timeline=False)
+    data = PlotData(load.load_run(str(run)))
+    made = figure("latency", data)
+    assert len(made.axes) == 12
+    assert any("12 of 19 workloads" in text.get_text() for text in made.texts)
+
+
+def test_workload_filter(stored):
+    data = PlotData(load.load_run(str(stored)), ["larson"])
+    assert {cell.workload for cell in data.cells} == {"larson"}
+
+
+def test_failures_are_written_into_the_time_plot(data):
+    texts = [text.get_text() for text in figure("time", data).axes[0].texts]
+    assert "jemalloc: crashed" in texts
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_noise_is_shaded_and_every_text_lies_inside(data, name):
+    made = figure(name, data)
+    made.canvas.draw()
+    shaded = [patch.get_facecolor()
+              for axes in made.axes for patch in axes.collections + axes.patches]  # fmt: skip
+    if name not in ("pareto", "cdf"):
+        wanted = matplotlib.colors.to_rgb(style.NOISE)
+        assert any(wanted == tuple(colour[:3] if np.ndim(colour) == 1 else colour[0][:3])
+                   for colour in shaded if len(colour))  # fmt: skip
+    renderer = made.canvas.get_renderer()
+    for text in made.texts:
+        box = text.get_window_extent(renderer)
+        assert box.x1 <= made.bbox.x1 and box.x0 >= 0 and box.y0 >= 0
+
+
+def test_names_are_escaped_in_svg(heapmark, run):
+    heapmark("plot", run, "--only=threads,time", "--format=svg")
+    for name in ("threads", "time"):
+        assert "<script" not in (run / "plots" / f"{name}.svg").read_text()
+
+
+# ---- traces and histories -----------------------------------------------------------------------
+
+TRACE = (
+    "property,low,high,objects,bytes\r\n"
+    "size_bytes,16,16,90,1440\r\nsize_bytes,4096,4223,10,41000\r\n"
+    "lifetime_ns,1024,1055,80,1280\r\nlifetime_ns,1048576,1081343,15,240\r\nnever_freed,,,5,80\r\n"
+)
+
+
+def test_trace_histograms():
+    from heapmark.plots import traces
+
+    histograms = traces.parse(TRACE)
+    bins, objects, weights = traces.binned(histograms["size_bytes"])
+    assert bins[0] == 4 and bins[-1] == 13
+    assert objects[0] == pytest.approx(0.9) and objects[-1] == pytest.approx(0.1)
+    assert weights[0] == pytest.approx(1440 / 42440)
+    assert "100 objects; 50 % at most 16 B, 90 % at most 16 B, 99 % at most 4.1 KiB" == (
+        traces.describe("sizes", histograms)
+    )
+    assert traces.describe("lifetimes", histograms).endswith("5 more were never freed")
+    with style.apply():
+        made = traces.draw("sizes", "x", histograms)
+    heights = sorted(bar.get_height() for bar in made.axes[0].patches)
+    assert heights[-2:] == pytest.approx([90, 100 * 41000 / 42440])
+
+
+def test_trace_plots_come_from_the_program(heapmark, tmp_path, monkeypatch):
+    stand_in = tmp_path / "heapmark"
+    stand_in.write_text("#!/bin/sh\ncat <<'E'\n" + TRACE + "E\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("HEAPMARK_PROGRAM", str(stand_in))
+    monkeypatch.chdir(tmp_path)
+    code, out, err = heapmark("plot", "app.hmt")
+    assert (code, err) == (0, "")
+    assert out.split() == [f"app.plots/{name}.{kind}" for name in ("sizes", "lifetimes")
+                           for kind in ("svg", "png")]  # fmt: skip
+    stand_in.write_text("#!/bin/sh\necho \"heapmark trace: 'app.hmt' is cut off\" >&2\nexit 2\n")
+    assert heapmark("plot", "app.hmt") == (2, "", "heapmark: 'app.hmt' is cut off\n")
+    monkeypatch.setenv("HEAPMARK_PROGRAM", "")
+    monkeypatch.setenv("PATH", "")
+    code, _, err = heapmark("plot", "app.hmt")
+    assert code == 2 and "cannot find the program heapmark" in err
+
+
+def write_history(path):
+    from heapmark.history.table import COLUMNS
+
+    rng = np.random.default_rng(2)
+    rows = []
+    for gate in range(20):
+        for workload, step in (("overall", 1.0), ("larson", 1.1)):
+            ratio = rng.normal(1, 0.005) * (step if gate >= 12 else 1)
+            verdict = "regression" if ratio > 1.05 else "pass"
+            rows.append((f"2026-11-{gate + 1:02d}", f"{gate:08x}", "vm", "ci", "a", "b", "time",
+                         workload, ratio, ratio * 0.98, ratio * 1.02, 1.03, verdict))  # fmt: skip
+    rich.write_rows(path, COLUMNS, rows)
+    return path
+
+
+def test_trend_marks_the_change(heapmark, tmp_path):
+    from heapmark.history import table
+    from heapmark.plots import trend
+
+    path = write_history(tmp_path / "gates.csv")
+    with style.apply():
+        made = trend.draw("gates", table.read(path))
+    larson = next(axes for axes in made.axes if axes.get_title(loc="left").startswith("larson"))
+    marks = [line for line in larson.lines if line.get_linestyle() == "--"]
+    assert [line.get_xdata()[0] for line in marks] == [11.5]
+    assert any(text.get_text().startswith("+") for text in larson.texts)
+    code, out, err = heapmark("plot", path, f"--out={tmp_path / 'o'}")
+    assert (code, err) == (0, "")
+    assert out.split() == [str(tmp_path / "o" / f"trend.{kind}") for kind in ("svg", "png")]
+
+
+# ---- style --------------------------------------------------------------------------------------
 
 
 def ratios(*values):
@@ -114,14 +430,14 @@ def test_ticks_are_few_and_hold_one(low, high):
     assert any(abs(tick - 1) < 1e-9 for tick in ticks)
 
 
-def test_labels_of_the_pareto_plot_do_not_overlap(run):
+def test_labels_of_the_pareto_plot_do_not_overlap(data):
     with style.apply():
-        figure = plots.PLOTS["pareto"](Comparison(load.load_run(str(run))))
-        renderer = figure.canvas.get_renderer()
-        boxes = [text.get_window_extent(renderer) for text in figure.axes[0].texts]
-    assert len(boxes) == 5
+        made = plots.function("pareto", "draw")(data)
+        renderer = made.canvas.get_renderer()
+        boxes = [text.get_window_extent(renderer) for text in made.axes[0].texts]
+    assert len(boxes) == 4
     for at, box in enumerate(boxes):
-        assert figure.bbox.count_contains(box.get_points()) == 2
+        assert made.bbox.count_contains(box.get_points()) == 2
         assert not any(box.overlaps(other) for other in boxes[:at])
 
 
@@ -131,3 +447,19 @@ def test_colour_is_the_allocators_own_and_stable():
     for broken in ("", "red", "#12345g", "javascript:"):
         assert style.colour_of(load.Contender("x", "x", broken), "x") in style.PALETTE
     assert style.colour_of(None, "x:k=1") == style.colour_of(None, "x")
+
+
+def test_an_allocator_looks_the_same_whoever_else_takes_part(data):
+    whole = style.markers(data.run, data.labels)
+    for label in data.labels:
+        assert style.markers(data.run, [label])[label] == whole[label] or ":" in label
+    assert whole["jemalloc"] == "s" != whole["jemalloc:narenas=1"]
+    pairs = {(style.colours(data.run, [label])[label], whole[label]) for label in data.labels}
+    assert len(pairs) == len(data.labels), "no two contenders look alike"
+
+
+def test_numbers_in_svg_are_short():
+    text = '<path d="M 1.234567 2.5 \nL -10.987654 3.000001 \n" style="stroke-width: 1.234567"/>'
+    assert style.shorten_numbers(text) == (
+        '<path d="M 1.23 2.5 L -10.98 3.00 " style="stroke-width: 1.234567"/>'
+    )

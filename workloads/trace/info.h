@@ -6,9 +6,15 @@
 #include "workloads/trace/format.h"
 
 enum {
-    SIZES_EXACT = 1024,    /* sizes below have a counter each */
-    SIZES_PER_DOUBLE = 32, /* above, as many for each doubling: 3 % wide */
-    SIZES_COUNTERS = SIZES_EXACT + (63 - 10) * SIZES_PER_DOUBLE,
+    TRACE_BUCKETS_EXACT = 1024,    /* values below have a bucket each */
+    TRACE_BUCKETS_PER_DOUBLE = 32, /* above, as many for each doubling: 3 % wide */
+    TRACE_BUCKETS = TRACE_BUCKETS_EXACT + (64 - 10) * TRACE_BUCKETS_PER_DOUBLE,
+};
+
+/* Objects by a property of theirs, in log-linear buckets. */
+struct trace_histogram {
+    uint64_t objects[TRACE_BUCKETS];
+    uint64_t bytes[TRACE_BUCKETS]; /* requested by those objects together */
 };
 
 struct trace_info {
@@ -20,7 +26,8 @@ struct trace_info {
     uint64_t foreign_ends; /* frees and reallocs in another thread than the allocation */
     uint64_t live_objects_end;
     uint64_t size_largest;
-    uint64_t sizes[SIZES_COUNTERS];
+    struct trace_histogram sizes;     /* by bytes requested, every object */
+    struct trace_histogram lifetimes; /* by ns from birth to end, objects that were ended */
 };
 
 /*
@@ -28,6 +35,10 @@ struct trace_info {
  * names the file, the place and the fault.
  */
 int trace_info_read(struct trace_info *info, const char *path, char *error, size_t error_bytes);
+
+/* The smallest and the largest value that a bucket (below TRACE_BUCKETS) stands for. */
+uint64_t trace_bucket_low(unsigned bucket);
+uint64_t trace_bucket_high(unsigned bucket);
 
 /*
  * The size that a share (0 to 1) of all allocations do not exceed; exact up to 1024 bytes, else at

@@ -6,13 +6,26 @@ Both figures are geometric means over workloads relative to the baseline, with 9
 from heapmark import style
 from heapmark.cells import short_label
 from heapmark.labels import place_labels
+from heapmark.plots import time
 from heapmark.terminal import plural, shorten
 
 INCHES = 6.4
 
 
+def lacks(comparison):
+    reason = time.lacks(comparison)
+    if reason is None and len(points_of(comparison)) < 2:
+        reason = "it has no memory figures of two allocators in the same workloads"
+    return reason
+
+
+def points_of(comparison):
+    """{label: (time, memory)} of those that have both."""
+    return {label: point for label in comparison.labels if (point := both(comparison, label))}
+
+
 def draw(comparison):
-    points = {label: point for label in comparison.labels if (point := both(comparison, label))}
+    points = points_of(comparison)
     figure = style.figure(INCHES)
     axes = figure.add_axes([0.075, 0.155, 0.895, 0.705])
     limits = [style.ratio_limits([point[at] for point in points.values()]) for at in (0, 1)]
@@ -89,7 +102,7 @@ def draw_point(axes, point, limits, look, on_front):
     side_x, side_y = (style.off_axis(e.value, *limit) for e, limit in zip(point, limits))
     if side_x or side_y:
         marker = (">" if side_x > 0 else "<") if side_x else ("^" if side_y > 0 else "v")
-    face = colour if on_front else "white"
+    face = colour if on_front else style.PAPER
     axes.plot(x, y, marker, ms=9, mfc=face, mec=colour, mew=1.8, clip_on=False, zorder=5)
     return x, y
 

@@ -20,6 +20,14 @@ NAME_SIZE = 24
 OVERALL = "all workloads"
 
 
+def lacks(comparison):
+    if comparison.can_be_plotted:
+        return None
+    return (
+        "it compares no allocator with its baseline; run at least two with --allocators=a,b"
+    )
+
+
 def draw(comparison):
     labels = lanes(comparison)
     rows = row_data(comparison, labels)
@@ -33,8 +41,11 @@ def draw(comparison):
         [estimate for _, _, _, estimates in rows for estimate in estimates.values()]
     )
     looks = style.colours(comparison.run, labels), style.markers(comparison.run, labels)
+    marks = {label: [] for label in labels}
     for at, row in enumerate(rows):
-        draw_row(axes, at * height, height, row, labels, looks, limits, comparison)
+        draw_row(axes, at * height, height, row, marks, limits, comparison)
+    for label in labels:
+        style.ratio_marks(axes, marks[label], looks[0][label], looks[1][label], limits)
     finish_axes(axes, rows, height, limits, comparison)
     decorate(figure, axes, labels, looks, comparison)
     return figure
@@ -62,17 +73,18 @@ def row_data(comparison, labels):
     ]
 
 
-def draw_row(axes, top, height, row, labels, looks, limits, comparison):
+def draw_row(axes, top, height, row, marks, limits, comparison):
+    """Draws what is behind a row's marks, and adds its (y, Estimate) to each contender's."""
     cell, _, noise, estimates = row
     if round(top / height) % 2 == 0:
         axes.axhspan(top, top + height, color=style.STRIPE, lw=0, zorder=0)
     if not math.isnan(noise):
         band = [max(1 / (1 + noise), limits[0]), min(1 + noise, limits[1])]
         axes.fill_betweenx([top, top + height], *band, color=style.NOISE, lw=0, zorder=1)
-    for lane, label in enumerate(labels):
+    for lane, label in enumerate(marks):
         y = top + ROW_GAP_LANES / 2 + lane + 0.5
         if label in estimates:
-            style.ratio_mark(axes, y, estimates[label], looks[0][label], looks[1][label], limits)
+            marks[label].append((y, estimates[label]))
         elif (cell, label) in comparison.failures:
             status = comparison.failures[cell, label]["status"].iloc[0]
             text = f"{shorten(short_label(label), 20)}: {status}"

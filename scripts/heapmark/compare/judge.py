@@ -1,0 +1,113 @@
+"""Rows of the comparison: a ratio with its interval and a verdict for each metric and workload."""
+
+import math
+from dataclasses import dataclass
+
+from heapmark import statistics
+from heapmark.comparison import SMALL_LIVE_BYTES
+from heapmark.multiple import holm
+
+BETTER, WORSE, SAME, CANNOT_TELL = "better", "worse", "same within noise", "cannot tell"
+METRICS = ("time", "memory", "p99", "instructions")
+OVERALL = "overall"
+SAME_MARGIN = 0.05  # a difference larger than that is excluded before "same" is said
+ALPHA = 1 - statistics.CONFIDENCE
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. `estimate` is of the ratio head to base, or None."""
+
+    metric: str
+    workload: str  # a cell's name, or OVERALL
+    estimate: object
+    noise: float  # A/A noise as a fraction, NaN where not measured
+    p_value: float  # corrected for the number of comparisons; NaN for what is not one of them
+    verdict: str
+    detail: str  # why there is no figure, or ""
+
+
+def rows(pairing, margin=SAME_MARGIN):
+    """All rows of a Pairing: each metric's overall one first, then its cells."""
+    by_cell = [cell_row(pairing, metric, cell) for metric in METRICS for cell in pairing.cells]
+    by_cell = [parts for parts in by_cell if parts is not None]
+    adjusted = holm([parts["p_value"] for parts in by_cell])
+    judged = [judged_row(parts | {"p_value": p}, margin) for parts, p in zip(by_cell, adjusted)]
+    result = []
+    for metric in METRICS:
+        of_metric = [row for row in judged if row.metric == metric]
+        if of_metric:
+            result += [judged_row(overall_row(pairing, metric, of_metric), margin)] + of_metric
+    return result
+
+
+def cell_row(pairing, metric, cell):
+    """What is known of a cell as a dictionary, or None where neither side ever had the metric."""
+    evidence = pairing.evidence(metric, cell)
+    estimate = evidence.estimate
+    detail = "" if estimate else why_missing(pairing, cell)
+    if estimate is None and not detail:
+        return None
+    return {
+        "metric": metric,
+        "workload": pairing.names[cell],
+        "cell": cell,
+        "estimate": estimate,
+        "noise": pairing.noise(metric, cell),
+        "p_value": evidence.p_difference(),
+        "detail": detail,
+    }
+
+
+def why_missing(pairing, cell):
+    parts = [(side, pairing.failure(side, cell)) for side in ("base", "head")]
+    return "; ".join(f"{side}: {text}" for side, text in parts if text)
+
+
+def overall_row(pairing, metric, of_metric):
+    present = {row.workload for row in of_metric if row.estimate is not None}
+    cells = [cell for cell in pairing.cells if pairing.names[cell] in present]
+    if metric == "memory":
+        cells = [cell for cell in cells if pairing.live_bytes(cell) >= SMALL_LIVE_BYTES] or cells
+    missing = len(of_metric) - len(present)
+    return {
+        "metric": metric,
+        "workload": OVERALL,
+        "cell": None,
+        "estimate": pairing.overall(metric, cells) if cells else None,
+        "noise": pairing.overall_noise(metric, cells),
+        "p_value": math.nan,
+        "detail": f"without {missing} that failed" if missing else "",
+    }
+
+
+def judged_row(parts, margin):
+    estimate = parts["estimate"].exp() if parts["estimate"] else None
+    return Row(
+        metric=parts["metric"],
+        workload=parts["workload"],
+        estimate=estimate,
+        noise=parts["noise"],
+        p_value=parts["p_value"],
+        verdict=verdict(estimate, parts["noise"], parts["p_value"], margin),
+        detail=parts["detail"],
+    )
+
+
+def verdict(estimate, noise, p_value, margin=SAME_MARGIN):
+    """What a ratio says. NaN for noise or p_value: there is none, and it decides nothing.
+
+    A difference leaves out 1 in its interval, is larger than the noise, and is none of those that
+    chance brings among so many comparisons. "Same" needs evidence as well: the whole interval lies
+    within the noise or the margin, whichever is wider.
+    """
+    if estimate is None or not estimate.has_interval:
+        return CANNOT_TELL
+    noise = 0 if math.isnan(noise) else noise
+    beyond_noise = abs(math.log(estimate.value)) > math.log1p(noise)
+    leaves_out_1 = not estimate.low <= 1 <= estimate.high
+    if beyond_noise and leaves_out_1 and not p_value > ALPHA:
+        return BETTER if estimate.value < 1 else WORSE
+    reach = math.log1p(max(noise, margin))
+    is_narrow = max(abs(math.log(estimate.low)), abs(math.log(estimate.high))) <= reach
+    return SAME if is_narrow else CANNOT_TELL

@@ -1,0 +1,1 @@
+"""`heapmark gate`: did this change make any workload slower, fatter or wrong?"""

@@ -1,0 +1,1 @@
+"""The history of gates: a CSV file that grows, and what changed in it."""

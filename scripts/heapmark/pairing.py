@@ -1,0 +1,304 @@
+"""Two contenders as two sides, base and head, whatever files they come from.
+
+A Pairing has the cells both took part in, their evidence for each metric (logarithms of head over
+base), what failed on either side, and notes that must be said with every figure. Ratios are taken:
+
+- within one run, inside blocks;
+- across two runs that carry the same baseline: each side relative to it, inside its own blocks;
+- across two runs of one machine without that: directly, which leaves the drift between them in.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from heapmark import statistics
+from heapmark.cells import AA, names, short_label
+from heapmark.comparison import Comparison
+from heapmark.errors import InputError, nearest
+from heapmark.evidence import Independent, Paired, difference
+from heapmark.load import describe_failures
+
+# What must be equal for two runs to be of one machine.
+MACHINE_FACTS = ("hostname", "cpu", "cpus", "memory_bytes")
+SYSTEM_FACTS = ("kernel", "libc", "governor", "thp")  # what may change on it, and matter
+
+
+class Pairing:
+    """What all kinds share: names, notes, and cells in the order in which people expect them."""
+
+    def turn_differences(self, cell):
+        return None  # turns of different runs do not pair
+
+    def __init__(self, base_label, head_label, cells, notes):
+        self.base_label, self.head_label = base_label, head_label
+        self.names = names(cells)
+        self.cells = cells
+        self.notes = notes
+
+    @property
+    def title(self):
+        return f"{short_label(self.head_label)} against {short_label(self.base_label)}"
+
+
+class WithinRun(Pairing):
+    """Two contenders of one run."""
+
+    evidence_kind = Paired
+
+    def __init__(self, run, base_label, head_label):
+        self.comparison = Comparison(dataclasses.replace(run, baseline=base_label))
+        part = self.comparison
+        trials = run.compared
+        took_part = set(trials.loc[trials["label"] == head_label, "cell"])
+        cells = [cell for cell in part.cells if cell in took_part]
+        super().__init__(base_label, head_label, cells, drift_notes(run))
+        self.machines = [run.env["machine"]]
+
+    def evidence(self, metric, cell):
+        return Paired(self.comparison.log_ratios(metric, cell, self.head_label))
+
+    def overall(self, metric, cells):
+        """Estimate of the geometric mean over the cells, as a logarithm, or None."""
+        logs = self.comparison.log_ratios
+        return mean_over(logs(metric, cell, self.head_label) for cell in cells)
+
+    def noise(self, metric, cell):
+        """A/A noise as a fraction (0.02: 2 %); NaN where it was not measured."""
+        return self.comparison.noise_of([cell], metric)
+
+    def overall_noise(self, metric, cells):
+        return self.comparison.noise_of(cells, metric)
+
+    def has_turns(self, cell):
+        """Whether time is the turns' own, and not already that of the whole trials."""
+        return self.turn_differences(cell) is not None
+
+    def turn_differences(self, cell):
+        """Log ratios of time, a row a block and a column a turn, or None where none were taken."""
+        turns = self.comparison.turns
+        return turns and turns.differences(cell, self.head_label, self.base_label)
+
+    def failure(self, side, cell):
+        """What went wrong with "base" or "head" in a cell, or ""."""
+        label = self.base_label if side == "base" else self.head_label
+        return failure_of(self.comparison, cell, label)
+
+    def live_bytes(self, cell):
+        return live_bytes(self.comparison, cell)
+
+
+class AcrossRuns(Pairing):
+    """A contender of one run against one of another; `anchor` is the baseline of both, or None."""
+
+    evidence_kind = Independent
+
+    def __init__(self, base, head, base_label, head_label, anchor, notes):
+        self.sides = {"base": Comparison(base), "head": Comparison(head)}
+        self.labels = {"base": base_label, "head": head_label}
+        self.anchor = anchor
+        took_part = [
+            set(side.run.compared.loc[side.run.compared["label"] == self.labels[name], "cell"])
+            for name, side in self.sides.items()
+        ]
+        cells = [cell for cell in self.sides["base"].names if all(cell in s for s in took_part)]
+        super().__init__(base_label, head_label, cells, notes)
+        self.machines = [run.env["machine"] for run in (base, head)]
+
+    def logs(self, side, metric, cell):
+        comparison, label = self.sides[side], self.labels[side]
+        if self.anchor is not None:
+            return comparison.log_ratios(metric, cell, label)
+        return direct_logs(comparison, metric, cell, label)
+
+    def evidence(self, metric, cell):
+        return Independent(self.logs("head", metric, cell), self.logs("base", metric, cell))
+
+    def overall(self, metric, cells):
+        """As WithinRun's: each side's mean by its own blocks, then their difference."""
+        sides = [mean_over(self.logs(s, metric, cell) for cell in cells) for s in ("head", "base")]
+        return None if None in sides else difference(*sides)
+
+    def noise(self, metric, cell):
+        return self.overall_noise(metric, [cell])
+
+    def overall_noise(self, metric, cells):
+        noises = [side.noise_of(cells, metric) for side in self.sides.values()]
+        return max((value for value in noises if not math.isnan(value)), default=math.nan)
+
+    def has_turns(self, cell):
+        turns = self.sides["head"].turns
+        return bool(self.anchor and turns) and (cell, self.anchor) in turns.columns
+
+    def failure(self, side, cell):
+        failed = failure_of(self.sides[side], cell, self.labels[side])
+        if not failed and self.anchor is not None:
+            failed = failure_of(self.sides[side], cell, self.sides[side].baseline)
+        return failed
+
+    def live_bytes(self, cell):
+        return live_bytes(self.sides["base"], cell)
+
+
+def failure_of(comparison, cell, label):
+    failed = comparison.failures.get((cell, label))
+    if failed is None:
+        return ""
+    detail = next((text for text in failed["detail"] if text), "no detail was recorded")
+    return f"{describe_failures(failed)}: {detail}"
+
+
+def live_bytes(comparison, cell):
+    ok = comparison.run.ok
+    return float(ok.loc[ok["cell"] == cell, "live_bytes_peak"].median())
+
+
+def direct_logs(comparison, metric, cell, label):
+    """Logarithms of a figure itself, one a block; times are of one call, as runs do other work."""
+    columns = comparison.table(metric).get(cell, {})
+    if label not in columns:
+        return np.full(len(comparison.block_rows), math.nan)
+    if metric not in ("time", "total", "instructions"):
+        return columns[label]
+    ok = comparison.run.ok
+    ops = ok.loc[(ok["cell"] == cell) & (ok["label"] == label), "ops"].median()
+    return columns[label] - math.log(max(ops, 1))
+
+
+def mean_over(columns):
+    """mean_location of the columns that hold any value, or None."""
+    columns = [column for column in columns if not np.isnan(column).all()]
+    return statistics.mean_location(np.column_stack(columns)) if columns else None
+
+
+def drift_notes(run):
+    return [] if run.blocks > 1 else [
+        f"run '{run.name}' has one block, which gives no interval; use --reps=8 or more"
+    ]
+
+
+# ---- from runs to a pairing ---------------------------------------------------------------------
+
+
+def contenders(run):
+    """Labels that took part, in env.json's order; neither the floor nor an A/A part is one."""
+    compared = run.compared
+    present = set(compared.loc[compared["variant"] != AA, "label"])
+    listed = [entry.label for entry in run.contenders if entry.label in present]
+    return list(dict.fromkeys(listed + sorted(present)))
+
+
+def pick(run, wanted):
+    """The label of `run` that `wanted` means: itself, or a path's file name. Raises InputError."""
+    known = contenders(run)
+    if wanted in known:
+        return wanted
+    matches = [label for label in known if short_label(label) == short_label(wanted)]
+    if len(matches) == 1:
+        return matches[0]
+    raise InputError(
+        f"run '{run.name}' has no trial of '{wanted}'"
+        + (nearest(wanted, known) or f"; it holds {', '.join(known)}")
+    )
+
+
+def within(run, base=None, head=None):
+    """The Pairing of two contenders of a run: those named, or the baseline and the only other."""
+    base = pick(run, base) if base else run.baseline
+    if base is None:
+        raise InputError(f"run '{run.name}' has no baseline; name a contender of it with --base")
+    others = [label for label in contenders(run) if label != base]
+    if head is None and len(others) != 1:
+        what = "no other contender" if not others else f"{len(others)} contenders besides '{base}'"
+        raise InputError(f"run '{run.name}' has {what}; name two with --base and --head")
+    head = pick(run, head) if head else others[0]
+    if head == base:
+        raise InputError(f"'{head}' cannot be compared with itself; name another as --head")
+    return checked(WithinRun(run, base, head), run, run)
+
+
+def across(base_run, head_run, base=None, head=None):
+    """The Pairings of two runs: of the labels named, or of each contender that both have."""
+    anchor, notes = anchor_of(base_run, head_run)
+    if base or head:
+        pairs = [(pick(base_run, base or head), pick(head_run, head or base))]
+    else:
+        pairs = shared_contenders(base_run, head_run, anchor)
+    return [
+        checked(AcrossRuns(base_run, head_run, one, other, anchor, notes), base_run, head_run)
+        for one, other in pairs
+    ]
+
+
+def shared_contenders(base_run, head_run, anchor):
+    ours, theirs = (
+        [label for label in contenders(run) if anchor is None or label != run.baseline]
+        for run in (base_run, head_run)
+    )
+    shared = [label for label in ours if label in theirs]
+    if shared:
+        return [(label, label) for label in shared]
+    if len(ours) == len(theirs) == 1:
+        return [(ours[0], theirs[0])]
+    raise InputError(
+        f"runs '{base_run.name}' and '{head_run.name}' share no contender to compare: one has "
+        f"{', '.join(ours) or 'none'}, the other {', '.join(theirs) or 'none'} (besides the "
+        "baseline); name them with --base and --head"
+    )
+
+
+def checked(pairing, base_run, head_run):
+    if not pairing.cells:
+        raise InputError(
+            f"nothing to compare: '{pairing.base_label}' of run '{base_run.name}' and "
+            f"'{pairing.head_label}' of run '{head_run.name}' ran no workload with the same "
+            "parameters; run the same job for both"
+        )
+    return pairing
+
+
+def anchor_of(base_run, head_run):
+    """(the baseline both carry or None, notes). Raises InputError where nothing can be compared."""
+    same_machine = not differing(base_run, head_run, MACHINE_FACTS)
+    mismatch = baseline_mismatch(base_run, head_run)
+    changed = differing(base_run, head_run, SYSTEM_FACTS)
+    notes = [f"between the runs the machine's {', '.join(changed)} changed"] if changed else []
+    if not mismatch:
+        where = "one machine" if same_machine else "different machines"
+        return base_run.baseline, notes + [
+            f"two runs of {where}: every figure is relative to {short_label(base_run.baseline)} "
+            "of its own run"
+        ]
+    if not same_machine:
+        raise InputError(
+            f"runs '{base_run.name}' and '{head_run.name}' are of different machines "
+            f"({', '.join(differing(base_run, head_run, MACHINE_FACTS))} differ) and {mismatch}; "
+            "take both with the same --baseline, or on one machine"
+        )
+    return None, notes + [
+        f"{mismatch}: figures are compared directly, and what drifted between the runs is in them"
+    ]
+
+
+def differing(base_run, head_run, facts):
+    one, other = base_run.env["machine"], head_run.env["machine"]
+    return [fact for fact in facts if one.get(fact) != other.get(fact)]
+
+
+def baseline_mismatch(base_run, head_run):
+    """Why their baselines cannot serve as a common measure, or ""."""
+    one, other = base_run.baseline, head_run.baseline
+    if one is None or other is None:
+        return "not both runs have a baseline"
+    if one != other:
+        return f"their baselines differ ('{short_label(one)}' and '{short_label(other)}')"
+    hashes = [sha256_of(run, one) for run in (base_run, head_run)]
+    if hashes[0] != hashes[1]:
+        return f"their baseline '{short_label(one)}' is not the same file"
+    return ""
+
+
+def sha256_of(run, label):
+    entries = [entry for entry in run.env["allocators"] if entry["label"] == label]
+    return entries[0].get("sha256") if entries else None

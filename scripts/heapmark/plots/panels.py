@@ -1,0 +1,76 @@
+"""Small multiples: a grid of panels, one a workload, under one headline and one legend."""
+
+import math
+
+from heapmark import style
+from heapmark.terminal import plural, shorten
+
+COLUMNS = 3
+PANELS_MAX = 12  # in one picture; more would not be looked at
+PANEL_INCHES = 2.55
+LEFT, RIGHT, GAP_X = 0.078, 0.985, 0.078
+TITLE_INCHES, LEGEND_ROW_INCHES, FOOT_INCHES, GAP_Y_INCHES = 0.68, 0.19, 0.95, 0.78
+LEGEND_COLUMNS = 6
+
+
+class Grid:
+    """A figure of `count` panels; `axes` holds them row by row."""
+
+    def __init__(self, count, looks, panel_inches=PANEL_INCHES):
+        self.looks = looks
+        columns = min(COLUMNS, count)
+        rows = math.ceil(count / columns)
+        legend_rows = math.ceil(len(looks.labels) / LEGEND_COLUMNS)
+        self.head = TITLE_INCHES + LEGEND_ROW_INCHES * legend_rows + 0.5
+        body = rows * panel_inches + (rows - 1) * GAP_Y_INCHES
+        height = self.head + body + FOOT_INCHES
+        self.figure = style.figure(height)
+        wide = (RIGHT - LEFT - GAP_X * (columns - 1)) / columns
+        self.axes = []
+        for at in range(count):
+            row, column = divmod(at, columns)
+            top = height - self.head - row * (panel_inches + GAP_Y_INCHES)
+            place = [LEFT + column * (wide + GAP_X), (top - panel_inches) / height, wide]
+            self.axes.append(self.figure.add_axes([*place, panel_inches / height]))
+
+    def decorate(self, title, run, caption):
+        style.headline(self.figure, title, run)
+        looks = self.looks
+        style.legend(self.figure, looks.labels, (looks.colours, looks.markers), TITLE_INCHES,
+                     LEGEND_COLUMNS)  # fmt: skip
+        style.caption(self.figure, caption)
+
+
+def name_panel(axes, title):
+    axes.set_title(shorten(title, 38), size=10, loc="left", pad=6)
+    axes.grid(color=style.GRID, lw=0.7)
+    axes.tick_params(labelsize=8.5)
+
+
+def chosen(items, spread):
+    """At most PANELS_MAX of the items, those with the largest spread, in their own order."""
+    if len(items) <= PANELS_MAX:
+        return list(items)
+    kept = sorted(items, key=spread, reverse=True)[:PANELS_MAX]
+    return [item for item in items if item in kept]
+
+
+def left_out(shown, of, noun="workload"):
+    """What the caption says of panels that found no room; "" where all did."""
+    if shown == of:
+        return ""
+    return (
+        f"\n{shown} of {plural(of, noun)}: where the allocators differ most; "
+        "--workload=NAME draws others"
+    )
+
+
+def spread_of(comparison, metric="time"):
+    """A key for chosen(): how far apart the contenders are in a cell."""
+
+    def spread(cell):
+        ratios = [comparison.cell_ratio(metric, cell, label) for label in comparison.labels]
+        values = [math.log(ratio.value) for ratio in ratios if ratio]
+        return max(values) - min(values) if values else 0
+
+    return spread

@@ -1,0 +1,172 @@
+"""compare: verdicts on runs whose truth is known, two machines, and every form of output."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import synthetic
+import turned
+from heapmark.compare.judge import BETTER, CANNOT_TELL, SAME, WORSE, verdict
+from heapmark.multiple import holm
+from heapmark.statistics import Estimate
+
+CELLS = synthetic.CELLS[5:9]
+TWO = {"system": (1.0, 1.0, 0), "mine": (0.8, 1.2, 0)}
+
+
+def compared(heapmark, *words):
+    code, out, err = heapmark("compare", *words, "--json")
+    assert code == 0, err
+    return json.loads(out)["comparisons"]
+
+
+def verdicts(comparison, metric):
+    rows = [row for row in comparison["rows"] if row["metric"] == metric]
+    return {row["workload"]: row["verdict"] for row in rows}
+
+
+def run(directory, truth, blocks=10, seed=1, baseline="system", machine=None, **options):
+    options = {"noise": 0.01, "slow_share": 0, "spread": 0, "aa": False} | options
+    rows = synthetic.rows(CELLS, truth, blocks, seed=seed, **options)
+    return turned.plain(directory, rows, truth, blocks, baseline, machine)
+
+
+def test_a_known_truth_is_found_within_a_run(heapmark, tmp_path):
+    (one,) = compared(heapmark, run(tmp_path / "r", TWO))
+    assert (one["base"], one["head"]) == ("system", "mine")
+    assert set(verdicts(one, "time").values()) == {BETTER}
+    assert set(verdicts(one, "memory").values()) == {WORSE}
+    overall = next(r for r in one["rows"] if (r["metric"], r["workload"]) == ("time", "overall"))
+    assert overall["low"] < 0.8 < overall["high"] and overall["high"] - overall["low"] < 0.03
+    assert "instructions" not in {row["metric"] for row in one["rows"]}, "none were counted"
+
+
+def test_sides_can_be_named_and_swapped(heapmark, tmp_path):
+    path = run(tmp_path / "r", TWO | {"other": (1.0, 1.0, 0)})
+    code, _, err = heapmark("compare", path)
+    assert code == 2 and "2 contenders besides 'system'" in err
+    (one,) = compared(heapmark, path, "--base=mine", "--head=system")
+    assert set(verdicts(one, "time").values()) == {WORSE}
+    assert compared(heapmark, path, "--allocators=mine,system") == [one]
+
+
+def test_no_difference_is_the_same_or_unknown_but_never_one(heapmark, tmp_path):
+    equal = {"system": (1.0, 1.0, 0), "mine": (1.0, 1.0, 0)}
+    (quiet,) = compared(heapmark, run(tmp_path / "quiet", equal))
+    assert set(verdicts(quiet, "time").values()) == {SAME}
+    (loud,) = compared(heapmark, run(tmp_path / "loud", equal, noise=0.3))
+    assert set(verdicts(loud, "time").values()) == {CANNOT_TELL}
+
+
+def test_two_runs_of_different_machines_need_the_same_baseline(heapmark, tmp_path):
+    """One machine is twice as fast, and so is its system: a ratio to that tells the change."""
+    before = run(tmp_path / "before", TWO)
+    faster = {"system": (0.5, 1.0, 0), "mine": (0.5 * 0.8 * 1.1, 1.2, 0)}
+    after = run(tmp_path / "after", faster, seed=2, machine={"hostname": "other", "cpu": "fast"})
+    (one,) = compared(heapmark, before, after)
+    times = [row for row in one["rows"] if row["metric"] == "time"]
+    assert all(row["ratio"] == pytest.approx(1.1, rel=0.03) for row in times)
+    assert set(verdicts(one, "time").values()) == {WORSE}
+    assert any("different machines" in note and "system" in note for note in one["notes"])
+    lone = run(tmp_path / "lone", TWO, baseline="mine", machine={"hostname": "third"})
+    code, out, err = heapmark("compare", before, lone)
+    assert (code, out) == (2, "")
+    assert "different machines (hostname differ) and their baselines differ" in err
+
+
+def test_a_baseline_that_is_another_file_is_no_common_measure(heapmark, tmp_path):
+    before = run(tmp_path / "before", TWO)
+    after = run(tmp_path / "after", TWO, machine={"hostname": "other"})
+    env = json.loads((after / "env.json").read_text())
+    env["allocators"][0]["sha256"] = "1" * 64
+    (after / "env.json").write_text(json.dumps(env))
+    code, _, err = heapmark("compare", before, after)
+    assert code == 2 and "their baseline 'system' is not the same file" in err
+
+
+def test_two_runs_of_one_machine_without_a_baseline_are_compared_directly(heapmark, tmp_path):
+    before = run(tmp_path / "before", {"mine": (1.0, 1.0, 0)}, baseline=None)
+    after = run(tmp_path / "after", {"mine": (1.2, 1.0, 0)}, seed=2, baseline=None)
+    (one,) = compared(heapmark, before, after)
+    assert set(verdicts(one, "time").values()) == {WORSE}
+    assert any("what drifted between the runs is in them" in note for note in one["notes"])
+
+
+def test_turns_give_shorter_intervals_than_whole_trials(heapmark, tmp_path):
+    path = turned.make(tmp_path / "r", ratios=1.02, process=0.002, turn=0.05, turns=40)
+    (with_turns,) = compared(heapmark, path)
+    (path / "turns.csv").unlink()
+    (without,) = compared(heapmark, path)
+    width = [
+        np.mean([r["high"] - r["low"] for r in one["rows"] if r["metric"] == "time"])
+        for one in (with_turns, without)
+    ]
+    assert set(verdicts(with_turns, "time").values()) == {WORSE}
+    # The median of 40 turns scatters by a quarter more than their mean, the process little.
+    assert 0.5 < width[0] / width[1] < 1.6
+
+
+def test_a_failed_workload_cannot_tell_and_says_why(heapmark, tmp_path):
+    rows = synthetic.rows(CELLS, TWO, 6, noise=0.01, spread=0, aa=False)
+    for row in rows:
+        if row["allocator"] == "mine" and row["workload"] == "sizemix":
+            row.update(status="crashed", detail="SIGSEGV in free")
+    (one,) = compared(heapmark, turned.plain(tmp_path / "r", rows, TWO, 6))
+    row = next(r for r in one["rows"] if (r["metric"], r["workload"]) == ("time", "sizemix"))
+    assert row["verdict"] == CANNOT_TELL and row["ratio"] is None
+    assert "head: 6 crashed: SIGSEGV in free" in row["detail"]
+    overall = next(r for r in one["rows"] if (r["metric"], r["workload"]) == ("time", "overall"))
+    assert overall["detail"] == "without 1 that failed"
+
+
+def test_drift_and_outliers_are_said_and_kept(heapmark, tmp_path):
+    cells = synthetic.CELLS[3:4] + CELLS
+    rows = synthetic.rows(cells, TWO, 12, noise=0.003, slow_share=0, spread=0, aa=False)
+    for row in rows:
+        if row["allocator"] == "mine" and row["workload"] == "sizemix":
+            row["wall_ns"] = round(row["wall_ns"] * 1.02 ** row["block"])
+        if (row["allocator"], row["workload"], row["block"]) == ("mine", "threadtest", 3):
+            row["wall_ns"] *= 3
+    (one,) = compared(heapmark, turned.plain(tmp_path / "r", rows, TWO, 12))
+    flags = " / ".join(one["flags"])
+    assert "sizemix: the ratio drifted by +2" in flags
+    assert "threadtest: 1 block of 12 lie far off" in flags and "kept" in flags
+    row = next(r for r in one["rows"] if (r["metric"], r["workload"]) == ("time", "threadtest"))
+    assert row["blocks"] == 12
+
+
+def test_markdown_and_text_hold_the_same_rows(heapmark, tmp_path):
+    path = run(tmp_path / "r", TWO)
+    _, text, _ = heapmark("compare", path)
+    _, markdown, _ = heapmark("compare", path, "--markdown")
+    table = [line for line in markdown.splitlines() if line.startswith("|")][2:]
+    (one,) = compared(heapmark, path)
+    assert len(table) == len(one["rows"]) > 12
+    assert all(line.count("|") == 7 for line in table)
+    better = sum(row["verdict"] == BETTER for row in one["rows"])
+    assert text.count(BETTER) == markdown.count(BETTER) == better >= 5
+    code, _, err = heapmark("compare", path, "--markdown", "--json")
+    assert code == 2 and "exclude each other" in err
+
+
+def test_holm_is_stepwise():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    with_gap = holm([0.02, math.nan, 0.01])
+    assert with_gap[[0, 2]] == pytest.approx([0.02, 0.02]) and math.isnan(with_gap[1])
+    assert holm([]).size == 0
+
+
+@pytest.mark.parametrize("estimate, noise, p, expected", [
+    (Estimate(0.9, 0.88, 0.92, 8), 0.02, 0.001, BETTER),
+    (Estimate(1.1, 1.08, 1.12, 8), math.nan, math.nan, WORSE),
+    (Estimate(1.1, 1.08, 1.12, 8), 0.15, 0.001, SAME),
+    (Estimate(1.1, 1.08, 1.12, 8), 0.02, 0.2, CANNOT_TELL),
+    (Estimate(1.01, 0.99, 1.03, 8), 0.02, 0.4, SAME),
+    (Estimate(1.01, 0.90, 1.13, 8), 0.02, 0.4, CANNOT_TELL),
+    (Estimate(1.1, math.nan, math.nan, 1), math.nan, math.nan, CANNOT_TELL),
+    (None, math.nan, math.nan, CANNOT_TELL),
+])  # fmt: skip
+def test_verdicts(estimate, noise, p, expected):
+    assert verdict(estimate, noise, p) == expected

@@ -1,0 +1,252 @@
+"""gate: its decision on runs whose truth is known, limits, exceptions, and every output."""
+
+import datetime
+import json
+import re
+import xml.etree.ElementTree as xml
+
+import pytest
+import synthetic
+import turned
+from heapmark.errors import InputError
+from heapmark.gate import allow, limits
+
+PASS, REGRESSION, CANNOT_TELL = 0, 1, 3
+
+
+def judged(heapmark, *words):
+    """(exit code, the JSON) of a gate on finished runs."""
+    code, out, err = heapmark("gate", *words, "--json=-")
+    assert code in (PASS, REGRESSION, CANNOT_TELL), err
+    data = json.loads(out)
+    assert data["exit_code"] == code
+    return code, data
+
+
+def sides(path):
+    return f"--base={path}", f"--head={path}"
+
+
+def states(data, metric="time"):
+    return {f["workload"]: f["verdict"] for f in data["findings"] if f["metric"] == metric}
+
+
+# ---- decisions ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ratio, code", [(1.0, PASS), (0.9, PASS), (1.01, PASS), (1.03, REGRESSION),
+                                         (1.1, REGRESSION)])  # fmt: skip
+def test_time_is_judged_by_its_limit(heapmark, tmp_path, ratio, code):
+    path = turned.make(tmp_path / "r", ratios=[1.0, ratio])
+    found, data = judged(heapmark, *sides(path))
+    assert found == code
+    assert states(data)["sizemix"] == ("regression" if code else "pass")
+    assert states(data)["threadtest"] in ("pass", "cannot tell"), "a regression ends the gate"
+
+
+def test_noise_that_hides_the_limit_cannot_be_told(heapmark, tmp_path):
+    path = turned.make(tmp_path / "r", process=0.2, turn=0.05)
+    code, data = judged(heapmark, *sides(path))
+    assert code == CANNOT_TELL
+    assert any("too noisy for its limit" in note for note in data["notes"])
+
+
+def test_too_few_blocks_cannot_tell_and_say_how_many_are_needed(heapmark, tmp_path):
+    path = turned.make(tmp_path / "r", ratios=1.2, blocks=5)
+    code, data = judged(heapmark, *sides(path))
+    assert code == CANNOT_TELL
+    needed = int(re.search(r"--reps=(\d+)", " ".join(data["notes"]))[1])
+    again = turned.make(tmp_path / "again", ratios=1.2, blocks=needed)
+    assert judged(heapmark, *sides(again))[0] == REGRESSION
+
+
+def test_a_cost_in_few_turns_is_found_by_the_whole_trials(heapmark, tmp_path):
+    """One turn of eight takes twice as long: no median of turns sees it."""
+    trials, parts = turned.rows(turned.BIG, 1.0, 14, turn=0.002)
+    heads = {t["trial"]: t for t in trials if t["allocator"] == "head"}
+    for part in parts:
+        if part["turn"] == 7 and part["trial"] in heads:
+            heads[part["trial"]]["wall_ns"] += part["wall_ns"]
+            part["wall_ns"] *= 2
+    env = synthetic.environment("r", turned.LABELS, 14, aa=False, baseline="base")
+    path = synthetic.write(tmp_path / "r", trials, env)
+    turned.write_turns(path, parts, "r")
+    code, data = judged(heapmark, *sides(path))
+    assert code == REGRESSION
+    assert set(states(data).values()) == {"pass"}
+    assert set(states(data, "total").values()) == {"regression"}
+
+
+def test_memory_is_judged_where_enough_is_live(heapmark, tmp_path):
+    fat = turned.make(tmp_path / "fat", memory=1.08)
+    code, data = judged(heapmark, *sides(fat))
+    assert code == REGRESSION and set(states(data, "memory").values()) == {"regression"}
+    assert judged(heapmark, *sides(fat), "--max-regress=rss=20%")[0] == PASS
+    assert judged(heapmark, *sides(fat), "--max-regress=rss=off")[0] == PASS
+    small = turned.make(tmp_path / "small", cells=synthetic.CELLS[1:2])
+    findings = judged(heapmark, *sides(small))[1]["findings"]
+    assert [f["guard"] for f in findings if f["metric"] == "memory"] == [True]
+
+
+def test_a_workload_that_breaks_on_head_is_a_regression(heapmark, tmp_path):
+    for side, code in (("head", REGRESSION), ("base", CANNOT_TELL)):
+        trials, _ = turned.rows(turned.BIG, 1.0, 14)
+        for row in trials:
+            if (row["allocator"], row["workload"], row["block"]) == (side, "sizemix", 4):
+                row.update(status="corrupt", detail="block 7 was overwritten")
+        path = turned.plain(tmp_path / side, trials, turned.LABELS, 14, "base")
+        found, data = judged(heapmark, *sides(path))
+        assert found == code
+        (status,) = [f for f in data["findings"] if f["metric"] == "status"]
+        assert status["workload"] == "sizemix" and "1 corrupt: block 7" in status["detail"]
+
+
+def test_instructions_are_judged_by_one_run(heapmark, tmp_path):
+    cells = [synthetic.CELLS[3], synthetic.CELLS[5]]  # of two threads, and of one
+
+    def counted(name, ratio):
+        trials, _ = turned.rows(cells, 1.0, 1)
+        for row in trials:
+            row["instructions"] = round(1e8 * (ratio if row["allocator"] == "head" else 1))
+        return turned.plain(tmp_path / name, trials, turned.LABELS, 1, "base")
+
+    words = ("--metrics=instructions",)
+    assert judged(heapmark, *sides(counted("same", 1.0)), *words)[0] == PASS
+    assert judged(heapmark, *sides(counted("below", 1.004)), *words)[0] == PASS
+    code, data = judged(heapmark, *sides(counted("more", 1.01)), *words)
+    assert code == REGRESSION and states(data, "instructions") == {"sizemix": "regression"}
+    assert any("several threads" in note and "threadtest" in note for note in data["notes"])
+    uncounted = turned.make(tmp_path / "uncounted")
+    code, data = judged(heapmark, *sides(uncounted), *words)
+    assert code == CANNOT_TELL
+    assert all("without --instructions" in f["detail"] for f in data["findings"])
+
+
+def test_two_runs_are_compared_through_their_baseline(heapmark, tmp_path):
+    def run(name, ratio, seed, hostname):
+        truth = {"system": (1.0, 1.0, 0), "mine": (ratio, 1.0, 0)}
+        rows = synthetic.rows(turned.BIG, truth, 14, seed=seed, noise=0.005, slow_share=0, spread=0,
+                              aa=False)  # fmt: skip
+        return turned.plain(tmp_path / name, rows, truth, 14, machine={"hostname": hostname})
+
+    before = run("before", 0.8, 1, "one")
+    same, worse = run("same", 0.8, 2, "two"), run("worse", 0.88, 3, "two")
+    code, data = judged(heapmark, f"--base={before}", f"--head={same}")
+    assert code == PASS and any("different machines" in note for note in data["notes"])
+    assert judged(heapmark, f"--base={before}", f"--head={worse}")[0] == REGRESSION
+
+
+# ---- limits and exceptions ----------------------------------------------------------------------
+
+
+def test_limits_of_some_workloads_override_the_general_ones(heapmark, tmp_path):
+    path = turned.make(tmp_path / "r", ratios=[1.0, 1.06])
+    assert judged(heapmark, *sides(path))[0] == REGRESSION
+    assert judged(heapmark, *sides(path), "--limit=size*:time=20%")[0] == PASS
+    assert judged(heapmark, *sides(path), "--limit=thread*:time=20%")[0] == REGRESSION
+    assert judged(heapmark, *sides(path), "--max-regress=20%")[0] == PASS
+    words = ("--max-regress=20%", "--limit=sizemix:time=3%")
+    assert judged(heapmark, *sides(path), *words)[0] == REGRESSION
+
+
+def test_limits_are_parsed():
+    found = limits.parse(["time=2%,rss=off", "p99=10%"], ["a*:time=off"], None)
+    assert found.general == {"time": 0.02, "p99": 0.1}
+    assert found.log("time", ["abc"]) is None and found.log("time", ["b"]) > 0
+    assert limits.parse([], [], "instructions").metrics == ["instructions"]
+
+
+@pytest.mark.parametrize("general, special, metrics, complaint", [
+    (["3"], [], None, "--max-regress is '3'; expected a percentage"),
+    (["time=-1%"], [], None, "time of --max-regress is '-1%'"),
+    (["tiem=3%"], [], None, "unknown metric 'tiem' in --max-regress; did you mean 'time'?"),
+    (["time=off,rss=off"], [], None, "every metric is off"),
+    ([], ["larson"], None, "expected WORKLOAD:METRIC=P"),
+    ([], [], "speed", "unknown metric 'speed' in --metrics"),
+])  # fmt: skip
+def test_wrong_limits_are_refused(general, special, metrics, complaint):
+    with pytest.raises(InputError, match=re.escape(complaint)):
+        limits.parse(general, special, metrics)
+
+
+def exception(path, until, name="size*", more="metric = time\n"):
+    path.write_text(f"[{name}]\n{more}until = {until}\nreason = known, to be mended\n")
+    return f"--allow={path}"
+
+
+def test_an_exception_counts_until_its_last_day(heapmark, tmp_path):
+    path = turned.make(tmp_path / "r", ratios=[1.0, 1.06])
+    today = datetime.date.today()
+    code, data = judged(heapmark, *sides(path), exception(tmp_path / "a.ini", today))
+    assert code == PASS and states(data)["sizemix"] == "allowed"
+    assert any(f"allowed until {today}: known" in f["detail"] for f in data["findings"])
+    yesterday = today - datetime.timedelta(days=1)
+    code, data = judged(heapmark, *sides(path), exception(tmp_path / "a.ini", yesterday))
+    assert code == REGRESSION
+    assert any(f"expired on {yesterday}" in note for note in data["notes"])
+    assert any(f"its exception expired on {yesterday}" in f["detail"] for f in data["findings"])
+
+
+def test_an_exception_for_nothing_is_said(heapmark, tmp_path):
+    path = turned.make(tmp_path / "r")
+    _, data = judged(heapmark, *sides(path), exception(tmp_path / "a.ini", "2999-01-01", "lorsan"))
+    assert "the exception [lorsan] matches nothing that was run" in data["notes"]
+
+
+@pytest.mark.parametrize("text, complaint", [
+    ("[a]\nuntil = 2999-01-01\n", "'reason' is missing"),
+    ("[a]\nreason = x\n", "'until' is missing"),
+    ("[a]\nuntil = soon\nreason = x\n", "until is 'soon'; expected a day"),
+    ("[a]\nuntil = 2999-01-01\nreason = x\nmetrik = time\n", "did you mean 'metric'?"),
+    ("[a]\nuntil = 2999-01-01\nreason = x\nmetric = tmie\n", "unknown metric 'tmie'"),
+    ("until = 2999-01-01\n", "no section headers"),
+])  # fmt: skip
+def test_wrong_exceptions_are_refused(tmp_path, text, complaint):
+    path = tmp_path / "allow.ini"
+    path.write_text(text)
+    with pytest.raises(InputError, match=re.escape(complaint)):
+        allow.read(path)
+
+
+# ---- outputs ------------------------------------------------------------------------------------
+
+
+def test_every_form_says_the_same(heapmark, tmp_path):
+    path = turned.make(tmp_path / "r", ratios=[1.0, 1.06])
+    files = {name: tmp_path / f"gate.{name}" for name in ("json", "junit", "markdown")}
+    words = [f"--{name}={file}" for name, file in files.items()]
+    code, text, _ = heapmark("gate", *sides(path), *words, "--github")
+    assert code == REGRESSION
+    data = json.loads(files["json"].read_text())
+    failed = [f for f in data["findings"] if f["verdict"] == "regression"]
+    assert {f["workload"] for f in failed} == {"sizemix"}
+    suite = xml.parse(files["junit"]).getroot().find("testsuite")
+    assert int(suite.get("tests")) == len(suite) == len(data["findings"])
+    assert int(suite.get("failures")) == len(suite.findall("testcase/failure")) == len(failed)
+    table = [line for line in files["markdown"].read_text().splitlines() if line.startswith("|")]
+    assert len(table) == 2 + len(data["findings"])
+    annotations = [line for line in text.splitlines() if line.startswith("::")]
+    assert len(annotations) == len(failed)
+    assert all(a.startswith("::error title=heapmark%3A regression%2C t") for a in annotations)
+    assert "limit +3 %25" in annotations[0]
+
+
+@pytest.mark.parametrize("words, complaint", [
+    (["--json=-", "--junit=-"], "only one of"),
+    (["--json=/nowhere/x.json"], "'/nowhere' is not a directory"),
+    (["--time-budget=soon"], "--time-budget is 'soon'"),
+    (["--turns=1"], "--turns is 1"),
+    (["--save-baseline=x.json"], "relative to 'system'"),
+])  # fmt: skip
+def test_wrong_options_are_refused_before_a_measurement(heapmark, tmp_path, words, complaint):
+    path = turned.make(tmp_path / "r")
+    code, out, err = heapmark("gate", *sides(path), *words)
+    assert (code, out) == (2, "") and complaint in err
+
+
+def test_sides_must_be_of_one_kind(heapmark, tmp_path):
+    path = turned.make(tmp_path / "r")
+    code, _, err = heapmark("gate", f"--base={path}", "--head=./x.so")
+    assert code == 2 and "'./x.so' is not a run, but the other side is" in err
+    code, _, err = heapmark("gate", "--base=system", "--head=system")
+    assert code == 2 and "copy the file to judge it against itself" in err
