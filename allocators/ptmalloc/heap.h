@@ -40,8 +40,8 @@ static inline struct heap *heap_of(const struct chunk *c)
 }
 
 /*
- * Aborts unless a chunk of `size` bytes that a program hands to free() may be one: it lies in a heap
- * and the next chunk agrees. For chunks that are put away unmerged; merging looks itself. Needs no
+ * Aborts unless a chunk of `size` bytes that a program hands to free() may be one: it lies in a
+ * heap and the next chunk agrees. For chunks that are put away unmerged; merging looks itself. Needs no
  * lock: nothing of this changes while the chunk is in use.
  */
 void heap_check_freed(const struct chunk *c, size_t size);
@@ -73,8 +73,8 @@ bool heap_grow(struct arena *a, size_t bytes);
 bool heap_shrink(struct arena *a, size_t pad);
 
 /*
- * Returns heaps that have become empty, while the one before each ends in `room` free bytes: without
- * that the next request would map another. True if anything was returned.
+ * Returns heaps that have become empty, while the one before each ends in `room` free bytes:
+ * without that the next request would map another. True if anything was returned.
  */
 bool heap_drop_empty(struct arena *a, size_t room);
 

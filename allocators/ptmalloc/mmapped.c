@@ -107,7 +107,7 @@ struct chunk *mmapped_alloc(size_t size, size_t align)
     return c;
 }
 
-/* The mapping of a chunk; aborts with one of two messages if there cannot be one, or none any more. */
+/* The mapping of a chunk; aborts if there cannot be one (`bad`), or is none any more (`freed`). */
 static char *mapping_of(struct chunk *c, size_t *total, const char *bad, const char *freed)
 {
     size_t offset = offset_of(c);

@@ -11,7 +11,7 @@
 #include "kmem.h"
 #include "page/page.h"
 
-enum { MANY = 400000 };
+enum { MANY = 1 << 20 };
 
 static void *kept[MANY];
 

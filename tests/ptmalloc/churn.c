@@ -6,8 +6,8 @@
  *     churn LIVES [SEED [THREADS]]
  *
  * Calls the standard names only, so that what is measured is decided by LD_PRELOAD. The work is
- * fixed by LIVES and SEED: which sizes are live at the end is the same for every allocator, and their
- * resident memory compares. (Up to the scheduler is only whose block of a size one gets.) A block
+ * fixed by LIVES and SEED: which sizes are live at the end is the same for every allocator, and
+ * their resident memory compares. (Up to the scheduler is only whose block of a size one gets.) A block
  * that changed ends the program with a message and status 1.
  */
 #include <pthread.h>
@@ -173,7 +173,7 @@ static void resize_slot(struct life *l, size_t i)
     put(l, i, b);
 }
 
-/* Changes a block for one of its size that another thread left; the first to come leaves a new one. */
+/* Changes a block for one of its size that another thread left, or leaves the first one. */
 static void swap_slot(struct life *l, size_t i)
 {
     size_t n = draw(l) % BOXES;

@@ -204,8 +204,8 @@ static size_t exhaust(void)
 }
 
 /*
- * The system itself has only so much. What was freed can be had again, to the last block, whether it
- * stayed in a heap or went back to the system; and it is as much each time.
+ * The system itself has only so much. What was freed can be had again, to the last block, whether
+ * it stayed in a heap or went back to the system; and it is as much each time.
  */
 static void test_exhausted(void **state)
 {

@@ -2,6 +2,8 @@
 
 from functools import cached_property
 
+import numpy as np
+
 from heapmark import samples, side
 from heapmark.comparison import Comparison
 from heapmark.errors import InputError
@@ -24,9 +26,10 @@ class PlotData(Comparison):
 
     def prepare(self):
         """Read and compute what all plots share, so that processes made later need not."""
-        self.latency_cells, self.timeline_cells, self.rates  # noqa: B018
+        assert None not in (self.latency_cells, self.timeline_cells, self.rates)
         if self.can_be_plotted:
             self.ranking()
+            assert self.adjusted_p_values is not None
             for label in self.labels:
                 self.overall("memory", label)
 
@@ -50,9 +53,9 @@ class PlotData(Comparison):
 
     @cached_property
     def timelines(self):
-        """{(cell, label): rows of timeline.csv of the contender's first trial}; may be empty.
+        """{(cell, label): (calls, resident bytes without the harness's own, live bytes)}.
 
-        Found by trial, since telling apart cells row by row would take most of a plot's time.
+        Of the contender's first trial, in the order of calls; empty without timeline.csv.
         """
         table = side.read(self.run, "timeline.csv")
         if table is None or table.empty:
@@ -60,13 +63,19 @@ class PlotData(Comparison):
         if "calls" not in table:
             raise InputError(f"'{self.run.path / 'timeline.csv'}' lacks the column 'calls'; "
                              "it is not the file that 'heapmark run' wrote")  # fmt: skip
-        trials = self.run.ok.set_index("trial")[["cell", "label", "harness_bytes"]]
+        ok = self.run.ok
+        trials = dict(zip(ok["trial"], zip(ok["cell"], ok["label"], ok["harness_bytes"])))
+        table = table.sort_values(["trial", "calls"], kind="stable")
+        trial, *columns = (table[name].to_numpy()
+                           for name in ("trial", "calls", "rss_bytes", "live_bytes"))  # fmt: skip
+        bounds = [0, *(np.flatnonzero(np.diff(trial)) + 1), len(trial)]
         found = {}
-        for trial, part in table.groupby("trial", sort=True):
-            if trial in trials.index:
-                cell, label, harness = trials.loc[trial]
-                part = part.sort_values("calls", kind="stable")
-                found.setdefault((cell, label), part.assign(harness_bytes=harness))
+        for begin, end in zip(bounds, bounds[1:]):
+            # Without the base nothing can be said of what the allocator holds.
+            if not np.isnan(trials.get(trial[begin], (0, 0, np.nan))[2]):
+                cell, label, harness = trials[trial[begin]]
+                calls, resident, live = (column[begin:end] for column in columns)
+                found.setdefault((cell, label), (calls, np.maximum(resident - harness, 0), live))
         return found
 
     @cached_property

@@ -55,13 +55,11 @@ def caption(comparison):
 
 def series(comparison, cell, label):
     """(million calls, resident MiB, live MiB) of the contender's trial, or None."""
-    part = comparison.timelines.get((cell, label))
-    if part is None:
+    found = comparison.timelines.get((cell, label))
+    if found is None:
         return None
-    resident = (part["rss_bytes"] - part["harness_bytes"]).clip(lower=0)
-    columns = part["calls"] / 1e6, resident / MEBI, part["live_bytes"] / MEBI
-    kept = peaks(columns[1].to_numpy())
-    return tuple(column.to_numpy()[kept] for column in columns)
+    kept = peaks(found[1])
+    return tuple(column[kept] / unit for column, unit in zip(found, (1e6, MEBI, MEBI)))
 
 
 def peaks(values):
