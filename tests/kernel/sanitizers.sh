@@ -15,8 +15,12 @@ build() {
     flags=$2
     shift 2
     mkdir "$work/$name"
-    # shellcheck disable=SC2086
-    (cd "$work/$name" && cc $common $flags -c $sources && ar rc all.a ./*.o)
+    for source in $sources; do # files of different folders share names
+        object=$(echo "$source" | tr / _)
+        # shellcheck disable=SC2086
+        cc $common $flags -c "$source" -o "$work/$name/${object%.c}.o"
+    done
+    ar rc "$work/$name/all.a" "$work/$name"/*.o
     for t in "$@"; do
         model=
         [ "$t" = malloc_model ] && model=$root/tests/ptmalloc/model.c

@@ -12,8 +12,8 @@ import pytest
 from heapmark import statistics
 from heapmark.gate.decision import OPEN, PASS, REGRESSION
 
-INTERVALS = 600
-GATES = 12  # of each shape
+INTERVALS = 300
+GATES = 8  # of each shape
 SHAPES = pytest.mark.parametrize("shape", calibration.SHAPES)
 
 

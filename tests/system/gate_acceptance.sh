@@ -12,7 +12,7 @@ mkdir -p "$runs"
 faulty=$build/tests/faulty
 cp "$faulty/slow0.so" "$runs/base.so"
 cp "$faulty/slow0.so" "$runs/same.so"
-cp "$faulty/slow4.so" "$runs/slow.so"
+cp "$faulty/slow8.so" "$runs/slow.so"
 cp "$faulty/slow1.so" "$runs/counted.so"
 
 # gate NAME HEAD WORD...: prints "CODE SECONDS"

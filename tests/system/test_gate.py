@@ -16,7 +16,7 @@ HEAPMARK = BUILD / "heapmark"
 FAULTY = BUILD / "tests" / "faulty"
 SHIM = SOURCE / "tests" / "faulty" / "slow.c"
 JOB = "[global]\ntrial-time = 8ms\nturns = 10\n[pair]\nworkload = pair\nsize = 64\n"
-CLEAR_CYCLES = 200  # some 80 ns each call, where the call takes 10: no noise hides that
+CLEAR = 100  # multiplications, some 100 ns each call, where the call takes 10: no noise hides that
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def place(tmp_path):
     (tmp_path / "small.ini").write_text(JOB)
     shutil.copy(FAULTY / "slow0.so", tmp_path / "base.so")
     shutil.copy(FAULTY / "slow0.so", tmp_path / "same.so")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-fno-builtin", f"-DSPIN={CLEAR_CYCLES}", "-o",
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-fno-builtin", f"-DSPIN={CLEAR}", "-o",
                     tmp_path / "slow.so", SHIM], check=True)
     return tmp_path
 

@@ -15,7 +15,12 @@
 static struct kmem_cache *sheaf_caches[SHEAF_CLASSES];
 
 /* Free objects in a main sheaf, at most, if they are large: bytes. */
-enum { SHEAF_OBJECT_BYTES = 32 << 10, SHEAF_FIRST_CLASS = 1, SHEAF_GROWS_AFTER = 3 };
+enum {
+    SHEAF_OBJECT_BYTES = 32 << 10,
+    SHEAF_FIRST_CLASS = 1,
+    SHEAF_GROWS_AFTER = 3,
+    BARN_SHEAVES = 256, /* full ones, whatever the knob says */
+};
 
 static unsigned class_capacity(unsigned class)
 {
@@ -56,8 +61,8 @@ void sheaves_configure(struct kmem_cache *s, slab_flags_t flags)
     s->sheaf_class = class < SHEAF_FIRST_CLASS ? class : SHEAF_FIRST_CLASS;
     bytes = (size_t)class_capacity(class) * s->size;
     s->barn_max = (unsigned)((kmem_config.barn + bytes - 1) / bytes);
-    if (s->barn_max > 64)
-        s->barn_max = 64;
+    if (s->barn_max > BARN_SHEAVES)
+        s->barn_max = BARN_SHEAVES;
 }
 
 static struct sheaf *new_sheaf(struct kmem_cache *s, gfp_t gfp)

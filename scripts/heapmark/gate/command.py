@@ -53,8 +53,9 @@ def undecided(findings):
     noisiest = judge.widest(findings)
     if noisiest is None or judge.verdict(findings) != judge.OPEN:
         return []
-    return [f"{noisiest.metric} of {noisiest.workload} is too noisy for its limit "
-            f"({100 * noisiest.spread:.1f} % from block to block): give more time, or a wider limit"]  # fmt: skip
+    noise = f"{100 * noisiest.spread:.1f} % from block to block"
+    return [f"{noisiest.metric} of {noisiest.workload} is too noisy for its limit ({noise}): "
+            "give more time, or a wider limit"]  # fmt: skip
 
 
 def check_outputs(options):

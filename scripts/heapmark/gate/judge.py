@@ -133,7 +133,8 @@ class Judge:
         names = [pairing.names[cell] for cell in pairing.cells if cell.threads > 1]
         if not names or not set(EXACT) & set(self.limits.metrics):
             return []
-        return [f"instructions of several threads do not repeat and are not judged: {', '.join(names)}"]
+        which = ", ".join(names)
+        return [f"instructions of several threads do not repeat and are not judged: {which}"]
 
     def unused(self, pairing):
         """Notes about exceptions that are over, or that match no workload."""
