@@ -503,7 +503,8 @@ static void test_steady_state_policy(void **state)
     struct page *p = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
     __free_pages(p, MAX_PAGE_ORDER);
     assert_true(z->released > released);
-    assert_in_range(z->present, 0, 2 * MAX_ORDER_NR_PAGES + 256);
+    /* Of the 4 MiB blocks one was in use, one is not whole yet, and one may hold a CPU's pages. */
+    assert_in_range(z->present, 0, 3 * MAX_ORDER_NR_PAGES + 256);
     assert_whole();
 }
 

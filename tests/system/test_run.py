@@ -199,7 +199,10 @@ def test_a_full_disk_keeps_finished_rows(tmp_path):
 def test_an_interrupt_keeps_what_ended_and_says_how_to_go_on(tmp_path):
     process = subprocess.Popen([HEAPMARK, "run", "pair", "--allocators=system", "--reps=100", "--out=run"],
                                cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    time.sleep(1.5)
+    given_up = time.monotonic() + 60
+    while not ((tmp_path / "run/trials.csv").exists() and rows(tmp_path / "run")):
+        assert time.monotonic() < given_up, "no trial ended within a minute"
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=10)
     assert process.returncode == 1

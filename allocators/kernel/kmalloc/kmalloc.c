@@ -158,7 +158,7 @@ void kfree(const void *object)
 {
     size_t frame = virt_to_frame(object);
 
-    if (likely(frame < slub_fast_frames) && percpu_put_fast(slab_cells[frame], (void *)object))
+    if (likely(frame < slub_fast_frames) && percpu_put_fast(cell_of_frame(frame), (void *)object))
         return;
     kfree_slow((void *)object);
 }

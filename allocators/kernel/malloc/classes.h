@@ -24,7 +24,8 @@ static inline __attribute__((always_inline)) void *malloc_fast(size_t size)
 {
     if (unlikely(size > MALLOC_CACHE_MAX))
         return NULL;
-    return percpu_take_fast(percpu_area.size_cells[(size + 15) / 16]);
+    return percpu_take_fast(
+        __atomic_load_n(&percpu_area.size_cells[(size + 15) / 16], __ATOMIC_RELAXED));
 }
 
 /* To the main sheaf; false: not taken, NULL included. */
@@ -32,7 +33,7 @@ static inline __attribute__((always_inline)) bool free_fast(void *memory)
 {
     size_t frame = virt_to_frame(memory);
 
-    return likely(frame < slub_fast_frames) && percpu_put_fast(slab_cells[frame], memory);
+    return likely(frame < slub_fast_frames) && percpu_put_fast(cell_of_frame(frame), memory);
 }
 
 /* The rest of malloc and free: errno, refills, large requests, wrong pointers. */

@@ -22,7 +22,7 @@ static void tally_cache(const struct kmem_cache *s, struct tally *t)
         struct kmem_cache_node *n = s->node[i];
 
         lock_take(&n->list_lock);
-        all += n->total_objects;
+        all += __atomic_load_n(&n->total_objects, __ATOMIC_RELAXED);
         for (struct slab *slab = n->partial.first; slab; slab = slab->next)
             unused += slab->objects - slab->inuse;
         lock_drop(&n->list_lock);

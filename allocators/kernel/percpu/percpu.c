@@ -27,6 +27,7 @@ static unsigned opened_end; /* one more than the highest open index */
 /* Guards what follows, and is held from percpu_stop() to percpu_resume(). */
 static struct lock blocks_lock;
 static struct cpu_block *blocks, *free_slots;
+static int slots; /* made so far */
 static struct cpu_block *block_of_cpu[PERCPU_CPUS];
 
 static int rseq_cpu(void)
@@ -96,7 +97,7 @@ static struct cpu_block *new_block(int cpu)
 
     if (!b)
         return NULL;
-    b->cpu = cpu;
+    b->cpu = cpu < 0 ? -++slots : cpu;
     b->node = cpu < 0 ? numa_node_id() : cpu_to_node((unsigned)cpu);
     b->bias = PERCPU_SHEAF_CELL(percpu_index(b->node, 0));
     *block_sheaf(b, 0) = percpu_area.none[0];
@@ -148,6 +149,19 @@ bool percpu_ready(void)
     return b != NULL;
 }
 
+unsigned percpu_number(void)
+{
+    struct cpu_block *b;
+    int cpu;
+
+    if (percpu_mode == PERCPU_THREAD) {
+        b = slot_mine();
+        return b ? (unsigned)-b->cpu : 0;
+    }
+    cpu = rseq_cpu();
+    return cpu < 0 ? 0 : (unsigned)cpu;
+}
+
 int percpu_node(void)
 {
     return node_count() == 1 ? 0 : numa_node_id();
@@ -191,11 +205,13 @@ void percpu_after_fork_child(void)
     } else {
         /* The other threads' slots wait for new threads, with what is in them. */
         free_slots = NULL;
-        for (struct cpu_block *b = blocks; b; b = b->next)
+        for (struct cpu_block *b = blocks; b; b = b->next) {
+            b->busy = 0; /* its thread was just looking whether it may enter */
             if (b != slot_mine()) {
                 b->next_free = free_slots;
                 free_slots = b;
             }
+        }
     }
 }
 
@@ -306,15 +322,20 @@ bool percpu_exchange(size_t cell, void *word, void **old)
 void *percpu_peek(size_t cell)
 {
     struct cpu_block *b;
+    void *word;
     int cpu;
 
-    if (percpu_mode == PERCPU_THREAD) {
-        b = slot_mine();
-    } else {
+    if (percpu_mode != PERCPU_THREAD) {
         cpu = rseq_cpu();
         b = cpu < 0 ? NULL : __atomic_load_n(&block_of_cpu[cpu], __ATOMIC_RELAXED);
+        return b ? __atomic_load_n((void **)((char *)b + b->bias + cell), __ATOMIC_RELAXED) : NULL;
     }
-    return b ? __atomic_load_n((void **)((char *)b + b->bias + cell), __ATOMIC_RELAXED) : NULL;
+    b = slot_enter();
+    if (!b)
+        return NULL;
+    word = *(void **)((char *)b + b->bias + cell);
+    slot_leave(b);
+    return word;
 }
 
 void *percpu_list_take(size_t cell, size_t offset, uintptr_t key)

@@ -132,6 +132,9 @@ void percpu_close(unsigned index);
  */
 bool percpu_ready(void);
 
+/* A number that differs between CPUs (slots); what is spread by it meets little contention. */
+unsigned percpu_number(void);
+
 /* The node whose memory the calling thread should use. */
 int percpu_node(void);
 

@@ -25,21 +25,21 @@
 
 #define RSEQ_SIGNATURE "0x53053053"
 
-/* Descriptor, announcement, and the address of the CPU's block in %[block]. */
-#define RSEQ_BEGIN                                       \
-    ".pushsection .data.rel.ro.rseq_cs, \"aw\"\n\t"      \
-    ".balign 32\n"                                       \
-    "77:\n\t"                                            \
-    ".long 0, 0\n\t"                                     \
-    ".quad 71f, 72f - 71f, 74f\n\t"                      \
-    ".popsection\n"                                      \
-    "70:\n\t"                                            \
-    "leaq 77b(%%rip), %[block]\n\t"                      \
-    "movq %[block], %%fs:8(%[rseq])\n"                   \
-    "71:\n\t"                                            \
-    "movslq %%fs:4(%[rseq]), %[block]\n\t"               \
-    "movq %c[table](%[area], %[block], 8), %[block]\n\t" \
-    "addq %[area], %[block]\n\t"
+/* Descriptor, announcement, and the address of the CPU's block in the register `block`. */
+#define RSEQ_BEGIN(block)                                  \
+    ".pushsection .data.rel.ro.rseq_cs, \"aw\"\n\t"        \
+    ".balign 32\n"                                         \
+    "77:\n\t"                                              \
+    ".long 0, 0\n\t"                                       \
+    ".quad 71f, 72f - 71f, 74f\n\t"                        \
+    ".popsection\n"                                        \
+    "70:\n\t"                                              \
+    "leaq 77b(%%rip), " block "\n\t"                       \
+    "movq " block ", %%fs:8(%[rseq])\n"                    \
+    "71:\n\t"                                              \
+    "movslq %%fs:4(%[rseq]), " block "\n\t"                \
+    "movq %c[table](%[area], " block ", 8), " block "\n\t" \
+    "addq %[area], " block "\n\t"
 
 /* After the commit. The handler lies apart from the code that runs. */
 #define RSEQ_END                                           \
@@ -53,6 +53,12 @@
 
 #define RSEQ_INPUTS [rseq] "r"(rseq), [table] "i"(table), [area] "r"(area), [cell] "r"(cell)
 
+/*
+ * No section is an asm goto with outputs: GCC before 12.4 and 13.3 may set what differs between the two
+ * ways out in front of it, where its outputs overwrite it. What went well is told by an output, or
+ * the registers are named.
+ */
+
 /* The object on top of the array in `cell`, taken; NULL: the array is empty. */
 static inline __attribute__((always_inline)) void *rseq_pop(ptrdiff_t rseq, const size_t table,
                                                             void *area, size_t cell)
@@ -60,21 +66,16 @@ static inline __attribute__((always_inline)) void *rseq_pop(ptrdiff_t rseq, cons
     uintptr_t block;
     void *object, **top;
 
-    __asm__ goto volatile(RSEQ_BEGIN "movq (%[block], %[cell]), %[top]\n\t"
-                                     "movq -8(%[top]), %[object]\n\t"
-                                     "testq %[object], %[object]\n\t"
-                                     "je %l[empty]\n\t"
-                                     "subq $8, %[top]\n\t"
-                                     "movq %[top], (%[block], %[cell])\n" RSEQ_END
-                          : [block] "=&r"(block), [object] "=&a"(object), [top] "=&r"(top)
-                          : RSEQ_INPUTS
-                          : "memory", "cc"
-                          : empty);
-    if (!object)
-        __builtin_unreachable(); /* the compiler need not test it again */
+    __asm__ volatile(RSEQ_BEGIN("%[block]") "movq (%[block], %[cell]), %[top]\n\t"
+                                            "movq -8(%[top]), %[object]\n\t"
+                                            "testq %[object], %[object]\n\t"
+                                            "je 72f\n\t"
+                                            "subq $8, %[top]\n\t"
+                                            "movq %[top], (%[block], %[cell])\n" RSEQ_END
+                     : [block] "=&r"(block), [object] "=&a"(object), [top] "=&r"(top)
+                     : RSEQ_INPUTS
+                     : "memory", "cc");
     return object;
-empty:
-    return NULL;
 }
 
 /*
@@ -85,25 +86,23 @@ empty:
 static inline __attribute__((always_inline)) bool rseq_push(ptrdiff_t rseq, const size_t table,
                                                             void *area, size_t cell, void *object)
 {
-    uintptr_t block, top, spare;
-
-    __asm__ goto volatile(RSEQ_BEGIN "movl %k[object], %k[spare]\n\t"
-                                     "andl 24(%[block], %[cell]), %k[spare]\n\t"
-                                     "imulq 16(%[block], %[cell]), %[spare]\n\t"
-                                     "cmpq 16(%[block], %[cell]), %[spare]\n\t"
-                                     "jae %l[refused]\n\t"
-                                     "movq (%[block], %[cell]), %[top]\n\t"
-                                     "cmpq 8(%[block], %[cell]), %[top]\n\t"
-                                     "je %l[refused]\n\t"
-                                     "cmpq -8(%[top]), %[object]\n\t"
-                                     "je %l[refused]\n\t"
-                                     "movq %[object], (%[top])\n\t"
-                                     "addq $8, %[top]\n\t"
-                                     "movq %[top], (%[block], %[cell])\n" RSEQ_END
-                          : [block] "=&r"(block), [top] "=&r"(top), [spare] "=&r"(spare)
-                          : RSEQ_INPUTS, [object] "r"(object)
-                          : "memory", "cc"
-                          : refused);
+    __asm__ goto(RSEQ_BEGIN("%%r8") "movl %k[object], %%r9d\n\t"
+                                    "andl 24(%%r8, %[cell]), %%r9d\n\t"
+                                    "imulq 16(%%r8, %[cell]), %%r9\n\t"
+                                    "cmpq 16(%%r8, %[cell]), %%r9\n\t"
+                                    "jae %l[refused]\n\t"
+                                    "movq (%%r8, %[cell]), %%r9\n\t"
+                                    "cmpq 8(%%r8, %[cell]), %%r9\n\t"
+                                    "je %l[refused]\n\t"
+                                    "cmpq -8(%%r9), %[object]\n\t"
+                                    "je %l[refused]\n\t"
+                                    "movq %[object], (%%r9)\n\t"
+                                    "addq $8, %%r9\n\t"
+                                    "movq %%r9, (%%r8, %[cell])\n" RSEQ_END
+                 :
+                 : RSEQ_INPUTS, [object] "r"(object)
+                 : "r8", "r9", "memory", "cc"
+                 : refused);
     return true;
 refused:
     return false;
@@ -118,20 +117,21 @@ static inline __attribute__((always_inline)) bool rseq_swap(ptrdiff_t rseq, cons
                                                             rseq_pair *old)
 {
     uintptr_t block;
+    unsigned done;
     rseq_pair was;
 
-    __asm__ goto volatile(RSEQ_BEGIN "cmpq %[area], %[block]\n\t"
-                                     "je %l[none]\n\t"
-                                     "movdqa (%[block], %[cell]), %[was]\n\t"
-                                     "movdqa %[pair], (%[block], %[cell])\n" RSEQ_END
-                          : [block] "=&r"(block), [was] "=&x"(was)
-                          : RSEQ_INPUTS, [pair] "x"(pair)
-                          : "memory", "cc"
-                          : none);
+    __asm__ volatile(RSEQ_BEGIN("%[block]") "pxor %[was], %[was]\n\t"
+                                            "xorl %[done], %[done]\n\t"
+                                            "cmpq %[area], %[block]\n\t"
+                                            "je 72f\n\t"
+                                            "movdqa (%[block], %[cell]), %[was]\n\t"
+                                            "movl $1, %[done]\n\t"
+                                            "movdqa %[pair], (%[block], %[cell])\n" RSEQ_END
+                     : [block] "=&r"(block), [done] "=&r"(done), [was] "=&x"(was)
+                     : RSEQ_INPUTS, [pair] "x"(pair)
+                     : "memory", "cc");
     *old = was;
-    return true;
-none:
-    return false;
+    return done;
 }
 
 /* Stores `word` in `cell` and returns what was there; false: no block. */
@@ -140,20 +140,21 @@ static inline __attribute__((always_inline)) bool rseq_exchange(ptrdiff_t rseq, 
                                                                 void **old)
 {
     uintptr_t block;
+    unsigned done;
     void *was;
 
-    __asm__ goto volatile(RSEQ_BEGIN "cmpq %[area], %[block]\n\t"
-                                     "je %l[none]\n\t"
-                                     "movq (%[block], %[cell]), %[was]\n\t"
-                                     "movq %[word], (%[block], %[cell])\n" RSEQ_END
-                          : [block] "=&r"(block), [was] "=&r"(was)
-                          : RSEQ_INPUTS, [word] "r"(word)
-                          : "memory", "cc"
-                          : none);
-    *old = was;
-    return true;
-none:
-    return false;
+    __asm__ volatile(RSEQ_BEGIN("%[block]") "xorl %[done], %[done]\n\t"
+                                            "cmpq %[area], %[block]\n\t"
+                                            "je 72f\n\t"
+                                            "movq (%[block], %[cell]), %[was]\n\t"
+                                            "movl $1, %[done]\n\t"
+                                            "movq %[word], (%[block], %[cell])\n" RSEQ_END
+                     : [block] "=&r"(block), [done] "=&r"(done), [was] "=&r"(was)
+                     : RSEQ_INPUTS, [word] "r"(word)
+                     : "memory", "cc");
+    if (done)
+        *old = was;
+    return done;
 }
 
 /*
@@ -167,25 +168,23 @@ static inline __attribute__((always_inline)) void *rseq_list_pop(ptrdiff_t rseq,
     uintptr_t block, next, at;
     void *object;
 
-    __asm__ goto volatile(RSEQ_BEGIN "cmpq %[area], %[block]\n\t"
-                                     "je %l[none]\n\t"
-                                     "movq (%[block], %[cell]), %[object]\n\t"
-                                     "testq %[object], %[object]\n\t"
-                                     "je %l[none]\n\t"
-                                     "leaq (%[object], %[offset]), %[at]\n\t"
-                                     "movq (%[at]), %[next]\n\t"
-                                     "bswapq %[at]\n\t"
-                                     "xorq %[at], %[next]\n\t"
-                                     "xorq %[key], %[next]\n\t"
-                                     "movq %[next], (%[block], %[cell])\n" RSEQ_END
-                          : [block] "=&r"(block), [object] "=&r"(object), [next] "=&r"(next),
-                            [at] "=&r"(at)
-                          : RSEQ_INPUTS, [offset] "r"(offset), [key] "r"(key)
-                          : "memory", "cc"
-                          : none);
+    __asm__ volatile(RSEQ_BEGIN("%[block]") "xorl %k[object], %k[object]\n\t"
+                                            "cmpq %[area], %[block]\n\t"
+                                            "je 72f\n\t"
+                                            "movq (%[block], %[cell]), %[object]\n\t"
+                                            "testq %[object], %[object]\n\t"
+                                            "je 72f\n\t"
+                                            "leaq (%[object], %[offset]), %[at]\n\t"
+                                            "movq (%[at]), %[next]\n\t"
+                                            "bswapq %[at]\n\t"
+                                            "xorq %[at], %[next]\n\t"
+                                            "xorq %[key], %[next]\n\t"
+                                            "movq %[next], (%[block], %[cell])\n" RSEQ_END
+                     : [block] "=&r"(block), [object] "=&r"(object), [next] "=&r"(next),
+                       [at] "=&r"(at)
+                     : RSEQ_INPUTS, [offset] "r"(offset), [key] "r"(key)
+                     : "memory", "cc");
     return object;
-none:
-    return NULL;
 }
 
 /*
@@ -198,28 +197,28 @@ static inline __attribute__((always_inline)) bool rseq_list_push(ptrdiff_t rseq,
                                                                  size_t offset, uintptr_t key)
 {
     uintptr_t block, head, at;
+    unsigned done;
 
-    __asm__ goto volatile(RSEQ_BEGIN "cmpq %[area], %[block]\n\t"
-                                     "je %l[refused]\n\t"
-                                     "cmpq %[owner], 8(%[block], %[cell])\n\t"
-                                     "jne %l[refused]\n\t"
-                                     "movq (%[block], %[cell]), %[head]\n\t"
-                                     "cmpq %[object], %[head]\n\t"
-                                     "je %l[refused]\n\t"
-                                     "leaq (%[object], %[offset]), %[at]\n\t"
-                                     "bswapq %[at]\n\t"
-                                     "xorq %[key], %[at]\n\t"
-                                     "xorq %[head], %[at]\n\t"
-                                     "movq %[at], (%[object], %[offset])\n\t"
-                                     "movq %[object], (%[block], %[cell])\n" RSEQ_END
-                          : [block] "=&r"(block), [head] "=&r"(head), [at] "=&r"(at)
-                          : RSEQ_INPUTS, [owner] "r"(owner), [object] "r"(object),
-                            [offset] "r"(offset), [key] "r"(key)
-                          : "memory", "cc"
-                          : refused);
-    return true;
-refused:
-    return false;
+    __asm__ volatile(RSEQ_BEGIN("%[block]") "xorl %[done], %[done]\n\t"
+                                            "cmpq %[area], %[block]\n\t"
+                                            "je 72f\n\t"
+                                            "cmpq %[owner], 8(%[block], %[cell])\n\t"
+                                            "jne 72f\n\t"
+                                            "movq (%[block], %[cell]), %[head]\n\t"
+                                            "cmpq %[object], %[head]\n\t"
+                                            "je 72f\n\t"
+                                            "leaq (%[object], %[offset]), %[at]\n\t"
+                                            "bswapq %[at]\n\t"
+                                            "xorq %[key], %[at]\n\t"
+                                            "xorq %[head], %[at]\n\t"
+                                            "movq %[at], (%[object], %[offset])\n\t"
+                                            "movl $1, %[done]\n\t"
+                                            "movq %[object], (%[block], %[cell])\n" RSEQ_END
+                     : [block] "=&r"(block), [head] "=&r"(head), [at] "=&r"(at), [done] "=&r"(done)
+                     : RSEQ_INPUTS, [owner] "r"(owner), [object] "r"(object), [offset] "r"(offset),
+                       [key] "rm"(key)
+                     : "memory", "cc");
+    return done;
 }
 
 #endif

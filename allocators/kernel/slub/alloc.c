@@ -109,7 +109,7 @@ void kmem_cache_free(struct kmem_cache *s, void *object)
 
     if (unlikely(!object))
         return;
-    if (likely(frame < slub_fast_frames && slab_cells[frame] == cell) &&
+    if (likely(frame < slub_fast_frames && cell_of_frame(frame) == cell) &&
         percpu_put_fast(cell, object))
         return;
     slab = slab_of_object(s, object);

@@ -22,7 +22,14 @@ size_t slub_fast_frames;
 static struct kmem_cache *kmem_cache, *kmem_cache_node;
 static _Alignas(struct kmem_cache) char boot_caches[2][sizeof(struct kmem_cache) +
                                                        MAX_NUMNODES * sizeof(void *)];
-static struct kmem_cache_node boot_nodes[2][MAX_NUMNODES];
+
+enum { NODE_BYTES_MAX = sizeof(struct kmem_cache_node) + BARNS_MAX * sizeof(struct node_barn) };
+static _Alignas(64) char boot_nodes[2][MAX_NUMNODES][NODE_BYTES_MAX];
+
+static unsigned node_bytes(void)
+{
+    return (unsigned)(sizeof(struct kmem_cache_node) + nr_barns * sizeof(struct node_barn));
+}
 
 /* ---- the kernel's calculation of order and objects ---- */
 
@@ -190,7 +197,7 @@ static bool make_nodes(struct kmem_cache *s)
         s->node[n] = slab_alloc_direct(kmem_cache_node, GFP_KERNEL, (int)n);
         if (!s->node[n])
             return false;
-        memset(s->node[n], 0, sizeof *s->node[n]);
+        memset(s->node[n], 0, node_bytes());
     }
     return true;
 }
@@ -460,7 +467,7 @@ static struct kmem_cache *boot_cache(unsigned which, const char *name, unsigned 
     if (!describe(s, name, size, 64, SLAB_NO_SHEAVES | SLAB_NO_MERGE, NULL) || !give_index(s))
         fault("cannot start: no room for cache", name);
     for (unsigned n = 0; n < node_count(); n++)
-        s->node[n] = &boot_nodes[which][n];
+        s->node[n] = (struct kmem_cache_node *)boot_nodes[which][n];
     publish(s);
     return s;
 }
@@ -485,10 +492,12 @@ static void start_once(void)
     config_read();
     start_pages();
     percpu_drain_block = drain_block;
+    while (nr_barns < BARNS_MAX && nr_barns < (unsigned)sysconf(_SC_NPROCESSORS_ONLN))
+        nr_barns *= 2;
     percpu_start((enum percpu_mode)kmem_config.percpu, PERCPU_CELLS / node_count());
     kmem_cache = boot_cache(0, "kmem_cache",
                             (unsigned)(sizeof(struct kmem_cache) + node_count() * sizeof(void *)));
-    kmem_cache_node = boot_cache(1, "kmem_cache_node", sizeof(struct kmem_cache_node));
+    kmem_cache_node = boot_cache(1, "kmem_cache_node", node_bytes());
     sheaves_start();
     if (!kmem_config.stats)
         slub_fast_frames = page_globals.bytes >> PAGE_SHIFT;
@@ -518,9 +527,10 @@ static void for_each_node(void (*what)(struct kmem_cache_node *))
             what(s->node[n]);
 }
 
-static void take_barn(struct kmem_cache_node *n)
+static void take_barns(struct kmem_cache_node *n)
 {
-    lock_take(&n->barn.lock);
+    for (unsigned i = 0; i < nr_barns; i++)
+        lock_take(&n->barn[i].lock);
 }
 
 static void take_list(struct kmem_cache_node *n)
@@ -528,16 +538,18 @@ static void take_list(struct kmem_cache_node *n)
     lock_take(&n->list_lock);
 }
 
-static void drop_both(struct kmem_cache_node *n)
+static void drop_locks(struct kmem_cache_node *n)
 {
     lock_drop(&n->list_lock);
-    lock_drop(&n->barn.lock);
+    for (unsigned i = 0; i < nr_barns; i++)
+        lock_drop(&n->barn[i].lock);
 }
 
-static void reset_both(struct kmem_cache_node *n)
+static void reset_locks(struct kmem_cache_node *n)
 {
     lock_reset(&n->list_lock);
-    lock_reset(&n->barn.lock);
+    for (unsigned i = 0; i < nr_barns; i++)
+        lock_reset(&n->barn[i].lock);
 }
 
 static bool forks_with_threads; /* under slab_mutex from before to after */
@@ -552,7 +564,7 @@ void slub_before_fork(void)
     lock_take(&slab_mutex);
     forks_with_threads = !single_threaded();
     percpu_stop();
-    for_each_node(take_barn);
+    for_each_node(take_barns);
     for_each_node(take_list);
     kmem_pages_before_fork();
 }
@@ -560,7 +572,7 @@ void slub_before_fork(void)
 void slub_after_fork_parent(void)
 {
     kmem_pages_after_fork_parent();
-    for_each_node(drop_both);
+    for_each_node(drop_locks);
     percpu_resume();
     lock_drop(&slab_mutex);
 }
@@ -568,7 +580,7 @@ void slub_after_fork_parent(void)
 void slub_after_fork_child(void)
 {
     kmem_pages_after_fork_child();
-    for_each_node(reset_both);
+    for_each_node(reset_locks);
     percpu_after_fork_child();
     percpu_resume();
     slub_forked |= forks_with_threads;

@@ -30,7 +30,8 @@ static bool object_starts(struct checked *c, struct slab *slab, const void *obje
 {
     size_t at = (size_t)((const char *)object - (const char *)slab_address(slab));
 
-    return slab_of(object) == slab && at % c->s->size == 0 && at / c->s->size < slab->fresh;
+    return slab_of(object) == slab && at % c->s->size == 0 &&
+           at / c->s->size < __atomic_load_n(&slab->fresh, __ATOMIC_RELAXED);
 }
 
 /* The length of a list of free objects of `slab`. */
@@ -185,8 +186,9 @@ static bool check_cache(struct checked *c)
     for (int node = 0; node < (int)node_count(); node++) {
         bool good;
 
-        if (!check_barn(c, &c->s->node[node]->barn))
-            return false;
+        for (unsigned i = 0; i < nr_barns; i++)
+            if (!check_barn(c, &c->s->node[node]->barn[i]))
+                return false;
         lock_take(&c->s->node[node]->list_lock);
         good = check_node(c, node);
         lock_drop(&c->s->node[node]->list_lock);

@@ -9,6 +9,12 @@
 
 uint16_t *slab_cells;
 
+/* The head is looked at without the lock, too. */
+static void set_first(struct slab_list *list, struct slab *slab)
+{
+    __atomic_store_n(&list->first, slab, __ATOMIC_RELAXED);
+}
+
 static void list_add(struct slab_list *list, struct slab *slab, bool first)
 {
     slab->next = first ? list->first : NULL;
@@ -16,7 +22,7 @@ static void list_add(struct slab_list *list, struct slab *slab, bool first)
     if (slab->prev)
         slab->prev->next = slab;
     else
-        list->first = slab;
+        set_first(list, slab);
     if (slab->next)
         slab->next->prev = slab;
     else
@@ -28,7 +34,7 @@ static void list_remove(struct slab_list *list, struct slab *slab)
     if (slab->prev)
         slab->prev->next = slab->next;
     else
-        list->first = slab->next;
+        set_first(list, slab->next);
     if (slab->next)
         slab->next->prev = slab->prev;
     else
@@ -38,13 +44,13 @@ static void list_remove(struct slab_list *list, struct slab *slab)
 static void add_partial(struct kmem_cache_node *n, struct slab *slab, bool first)
 {
     list_add(&n->partial, slab, first);
-    n->nr_partial++;
+    __atomic_store_n(&n->nr_partial, n->nr_partial + 1, __ATOMIC_RELAXED);
 }
 
 static void remove_partial(struct kmem_cache_node *n, struct slab *slab)
 {
     list_remove(&n->partial, slab);
-    n->nr_partial--;
+    __atomic_store_n(&n->nr_partial, n->nr_partial - 1, __ATOMIC_RELAXED);
 }
 
 static bool slab_exhausted(const struct slab *slab)
@@ -150,16 +156,24 @@ void check_object(const struct kmem_cache *s, const struct slab *slab, const voi
 {
     size_t at = (size_t)((const char *)object - (const char *)slab_address(slab));
 
-    if (at % s->size || at / s->size >= slab->fresh)
+    if (at % s->size || at / s->size >= __atomic_load_n(&slab->fresh, __ATOMIC_RELAXED))
         fault(interior, object);
+}
+
+/* Whoever frees an object looks at it without the lock: it is past that object for good. */
+static void set_fresh(struct slab *slab, unsigned fresh)
+{
+    __atomic_store_n(&slab->fresh, fresh, __ATOMIC_RELAXED);
 }
 
 static void *slab_pop(struct kmem_cache *s, struct slab *slab)
 {
     void *object = slab->freelist, *next;
 
-    if (!object)
-        return (char *)slab_address(slab) + (size_t)s->size * slab->fresh++;
+    if (!object) {
+        set_fresh(slab, slab->fresh + 1);
+        return (char *)slab_address(slab) + (size_t)s->size * (slab->fresh - 1);
+    }
     next = get_link(s, object);
     if (unlikely(next && (slab_of(next) != slab)))
         fault("free list of a slab is damaged at object", object);
@@ -327,7 +341,7 @@ static void *take_all(struct kmem_cache *s, struct slab *slab)
         list = base + (size_t)i * s->size;
         slab->inuse++;
     }
-    slab->fresh = end;
+    set_fresh(slab, end);
     return list;
 }
 
@@ -443,13 +457,14 @@ bool node_shrink(struct kmem_cache *s, struct kmem_cache_node *n)
 
     lock_take(&n->list_lock);
     all = n->partial.first;
-    n->partial = (struct slab_list){0};
+    set_first(&n->partial, NULL);
+    n->partial.last = NULL;
     for (struct slab *slab = all; slab; slab = next) {
         unsigned free = slab->objects - slab->inuse;
 
         next = slab->next;
         if (slab->inuse == 0) {
-            n->nr_partial--;
+            __atomic_store_n(&n->nr_partial, n->nr_partial - 1, __ATOMIC_RELAXED);
             slab->next = empty;
             empty = slab;
         } else {

@@ -11,6 +11,8 @@
 #define MAIN_CELL(s)  PERCPU_SHEAF_CELL((s)->index)
 #define SPARE_CELL(s) (PERCPU_SLOW_CELL((s)->index) + offsetof(struct kmem_cache_cpu, spare))
 
+unsigned nr_barns = 1;
+
 /* What sheaves are made of: caches without sheaves. */
 static struct kmem_cache *sheaf_caches[SHEAF_CLASSES];
 
@@ -60,19 +62,25 @@ void sheaves_configure(struct kmem_cache *s, slab_flags_t flags)
     s->sheaf_class_max = class;
     s->sheaf_class = class < SHEAF_FIRST_CLASS ? class : SHEAF_FIRST_CLASS;
     bytes = (size_t)class_capacity(class) * s->size;
-    s->barn_max = (unsigned)((kmem_config.barn + bytes - 1) / bytes);
+    s->barn_max = (unsigned)((kmem_config.barn / nr_barns + bytes - 1) / bytes);
     if (s->barn_max > BARN_SHEAVES)
         s->barn_max = BARN_SHEAVES;
 }
 
+static unsigned sheaf_class(const struct kmem_cache *s)
+{
+    return __atomic_load_n(&s->sheaf_class, __ATOMIC_RELAXED);
+}
+
 static struct sheaf *new_sheaf(struct kmem_cache *s, gfp_t gfp)
 {
-    struct kmem_cache *from = sheaf_caches[s->sheaf_class];
-    unsigned capacity = class_capacity(s->sheaf_class);
+    unsigned class = sheaf_class(s);
+    struct kmem_cache *from = sheaf_caches[class];
+    unsigned capacity = class_capacity(class);
     struct sheaf *sheaf;
     void **memory;
 
-    /* Doing without a sheaf is no failure. */
+    /* Doing without a sheaf is no failure, but each free then takes the lock of a node. */
     gfp = (gfp & (GFP_KERNEL | __GFP_HIGH)) | __GFP_NOWARN | __GFP_NORETRY;
     memory = slab_alloc_direct(from, gfp, percpu_node());
     if (!memory)
@@ -116,7 +124,7 @@ static void flush_objects(struct kmem_cache *s, struct sheaf *sheaf)
 
 static struct node_barn *barn_of(struct kmem_cache *s, int node)
 {
-    return &s->node[node]->barn;
+    return &s->node[node]->barn[percpu_number() & (nr_barns - 1)];
 }
 
 static struct sheaf *pop(struct sheaf **list, unsigned *count)
@@ -124,7 +132,7 @@ static struct sheaf *pop(struct sheaf **list, unsigned *count)
     struct sheaf *sheaf = *list;
 
     if (sheaf) {
-        *list = sheaf->next;
+        __atomic_store_n(list, sheaf->next, __ATOMIC_RELAXED); /* looked at without the lock, too */
         --*count;
     }
     return sheaf;
@@ -133,23 +141,29 @@ static struct sheaf *pop(struct sheaf **list, unsigned *count)
 static void push(struct sheaf **list, unsigned *count, struct sheaf *sheaf)
 {
     sheaf->next = *list;
-    *list = sheaf;
+    __atomic_store_n(list, sheaf, __ATOMIC_RELAXED);
     ++*count;
 }
 
-/* Larger sheaves from now on, if this size had its share of traffic. */
+/* Larger sheaves from now on, if this size had its share of traffic. Threads may count in vain. */
 static void grow_sheaves(struct kmem_cache *s)
 {
-    if (s->sheaf_class < s->sheaf_class_max && ++s->sheaf_traffic >= SHEAF_GROWS_AFTER) {
-        s->sheaf_traffic = 0;
-        s->sheaf_class++;
+    unsigned traffic, class = sheaf_class(s);
+
+    if (class >= s->sheaf_class_max)
+        return;
+    traffic = __atomic_load_n(&s->sheaf_traffic, __ATOMIC_RELAXED) + 1;
+    if (traffic >= SHEAF_GROWS_AFTER) {
+        traffic = 0;
+        __atomic_store_n(&s->sheaf_class, class + 1, __ATOMIC_RELAXED);
     }
+    __atomic_store_n(&s->sheaf_traffic, traffic, __ATOMIC_RELAXED);
 }
 
 /* Is the sheaf smaller than those the cache should have by now? */
 static bool outgrown(const struct kmem_cache *s, const struct sheaf *sheaf)
 {
-    return sheaf->capacity < class_capacity(s->sheaf_class);
+    return sheaf->capacity < class_capacity(sheaf_class(s));
 }
 
 /* A full sheaf for an empty one, which may be NULL; NULL: there is none, and `empty` stays. */
@@ -158,10 +172,8 @@ static struct sheaf *barn_get_full(struct kmem_cache *s, struct node_barn *barn,
 {
     struct sheaf *full;
 
-    if (!__atomic_load_n(&barn->sheaves_full, __ATOMIC_RELAXED)) {
-        stat(s, BARN_GET_FAIL);
+    if (!__atomic_load_n(&barn->sheaves_full, __ATOMIC_RELAXED))
         return NULL;
-    }
     lock_take(&barn->lock);
     full = pop(&barn->sheaves_full, &barn->nr_full);
     if (full && *empty && barn->nr_empty < s->barn_max) {
@@ -169,6 +181,17 @@ static struct sheaf *barn_get_full(struct kmem_cache *s, struct node_barn *barn,
         *empty = NULL;
     }
     lock_drop(&barn->lock);
+    return full;
+}
+
+/* The same, from the CPU's own barn and then from the others of the node. */
+static struct sheaf *barns_get_full(struct kmem_cache *s, int node, struct sheaf **empty)
+{
+    unsigned first = percpu_number();
+    struct sheaf *full = NULL;
+
+    for (unsigned i = 0; i < nr_barns && !full; i++)
+        full = barn_get_full(s, &s->node[node]->barn[(first + i) & (nr_barns - 1)], empty);
     stat(s, full ? BARN_GET : BARN_GET_FAIL);
     return full;
 }
@@ -224,16 +247,17 @@ static void put_away(struct kmem_cache *s, struct sheaf *sheaf)
         barn_put_empty(s, barn, sheaf);
 }
 
-void barn_flush(struct kmem_cache *s, struct kmem_cache_node *n)
+static void flush_one(struct kmem_cache *s, struct node_barn *barn)
 {
     struct sheaf *full, *empty, *next;
 
-    lock_take(&n->barn.lock);
-    full = n->barn.sheaves_full;
-    empty = n->barn.sheaves_empty;
-    n->barn.sheaves_full = n->barn.sheaves_empty = NULL;
-    n->barn.nr_full = n->barn.nr_empty = 0;
-    lock_drop(&n->barn.lock);
+    lock_take(&barn->lock);
+    full = barn->sheaves_full;
+    empty = barn->sheaves_empty;
+    __atomic_store_n(&barn->sheaves_full, NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&barn->sheaves_empty, NULL, __ATOMIC_RELAXED);
+    barn->nr_full = barn->nr_empty = 0;
+    lock_drop(&barn->lock);
     for (; full; full = next) {
         next = full->next;
         flush_objects(s, full);
@@ -243,6 +267,12 @@ void barn_flush(struct kmem_cache *s, struct kmem_cache_node *n)
         next = empty->next;
         free_sheaf(s, empty);
     }
+}
+
+void barn_flush(struct kmem_cache *s, struct kmem_cache_node *n)
+{
+    for (unsigned i = 0; i < nr_barns; i++)
+        flush_one(s, &n->barn[i]);
 }
 
 /* ---- the CPU's sheaves ---- */
@@ -318,7 +348,7 @@ void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
         stat(s, SHEAF_SWAP);
         full = sheaf;
     } else {
-        full = barn_get_full(s, barn_of(s, percpu_node()), &sheaf);
+        full = barns_get_full(s, percpu_node(), &sheaf);
         if (!full)
             full = refill(s, gfp, sheaf);
         else if (sheaf)
@@ -355,7 +385,8 @@ static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full)
         free_sheaf(s, empty);
         empty = NULL;
     }
-    return empty ? empty : new_sheaf(s, GFP_NOWAIT);
+    /* A free has no context of its own. That it may touch new memory pays off: see new_sheaf(). */
+    return empty ? empty : new_sheaf(s, GFP_KERNEL);
 }
 
 void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object)

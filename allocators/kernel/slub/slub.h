@@ -9,6 +9,11 @@
 /* One for each frame: the cell of the slab's cache and node, 0: not a slab's. What free() reads. */
 extern uint16_t *slab_cells;
 
+static inline size_t cell_of_frame(size_t frame)
+{
+    return __atomic_load_n(&slab_cells[frame], __ATOMIC_RELAXED);
+}
+
 /* Guards the list of caches and their creation. */
 extern struct lock slab_mutex;
 extern struct kmem_cache *slab_caches;

@@ -54,8 +54,8 @@ static void put_cache(struct out *o, struct kmem_cache *s)
         struct kmem_cache_node *n = s->node[i];
 
         lock_take(&n->list_lock);
-        slabs += n->nr_slabs;
-        objects += n->total_objects;
+        slabs += __atomic_load_n(&n->nr_slabs, __ATOMIC_RELAXED);
+        objects += __atomic_load_n(&n->total_objects, __ATOMIC_RELAXED);
         for (struct slab *slab = n->partial.first; slab; slab = slab->next)
             free += slab->objects - slab->inuse;
         lock_drop(&n->list_lock);

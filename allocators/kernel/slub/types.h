@@ -5,7 +5,7 @@
  *          |                         cpu_sheaf        main sheaf: {top, end}
  *          |                         kmem_cache_cpu   {freelist, slab}, partial, spare sheaf
  *          +-- node[n] kmem_cache_node
- *                 barn      full and empty sheaves, under barn.lock
+ *                 barn[]    full and empty sheaves, under barn.lock; one for each few CPUs
  *                 partial   slabs with free objects, under list_lock
  *                 full      slabs without, under list_lock
  *
@@ -73,11 +73,18 @@ struct sheaf {
 /* Bytes of a sheaf are 64 << its class. */
 enum { SHEAF_CLASSES = 6, SHEAF_BYTES_MIN = 64 };
 
+/*
+ * A CPU keeps to the barn of its number: objects whose lines are in its own cache come back to it, and
+ * two CPUs do not share a line of small objects. Only when it is empty are the others looked into.
+ */
 struct node_barn {
     struct lock lock;
     unsigned nr_full, nr_empty;
     struct sheaf *sheaves_full, *sheaves_empty;
-};
+} __attribute__((aligned(64)));
+
+enum { BARNS_MAX = 8 };
+extern unsigned nr_barns; /* of each node: a power of two */
 
 struct slab_list {
     struct slab *first, *last;
@@ -89,7 +96,7 @@ struct kmem_cache_node {
     unsigned long nr_slabs; /* of all states; atomic */
     unsigned long total_objects;
     struct slab_list partial, full;
-    struct node_barn barn;
+    struct node_barn barn[];
 };
 
 struct cache_stats;
