@@ -146,14 +146,16 @@ static bool check_barn(struct checked *c, struct node_barn *barn)
     return good;
 }
 
-static bool check_frozen(struct checked *c, struct slab *slab)
+/* `freelist`: what its CPU has of it. */
+static bool check_frozen(struct checked *c, struct slab *slab, void *freelist)
 {
     int node = slab_nid(slab);
+    unsigned length;
     bool good;
 
     lock_take(&c->s->node[node]->list_lock);
-    good =
-        check_slab(c, slab, node) && (slab->frozen || fail(c, "CPU slab that is not frozen", slab));
+    good = check_slab(c, slab, node) && check_list(c, slab, freelist, &length) &&
+           (slab->frozen || fail(c, "CPU slab that is not frozen", slab));
     lock_drop(&c->s->node[node]->list_lock);
     return good;
 }
@@ -163,7 +165,6 @@ static bool check_block(struct checked *c, struct cpu_block *b)
     struct cpu_sheaf *cell = block_sheaf(b, c->s->index);
     struct kmem_cache_cpu *cpu = block_slow(b, c->s->index);
     struct sheaf *main = sheaf_of_pair(cell->top, cell->end);
-    unsigned length;
 
     if (main && !check_sheaf(c, main))
         return false;
@@ -171,11 +172,10 @@ static bool check_block(struct checked *c, struct cpu_block *b)
         return false;
     if (cpu->freelist && !cpu->slab)
         return fail(c, "CPU free list without a slab", cpu);
-    if (cpu->slab &&
-        !(check_frozen(c, cpu->slab) && check_list(c, cpu->slab, cpu->freelist, &length)))
+    if (cpu->slab && !check_frozen(c, cpu->slab, cpu->freelist))
         return false;
     for (struct slab *slab = cpu->partial; slab; slab = slab->next)
-        if (!check_frozen(c, slab))
+        if (!check_frozen(c, slab, NULL))
             return false;
     return true;
 }
