@@ -158,8 +158,7 @@ static void test_exhaustion(void **state)
         n = take_all(n, sizes[i], GFP_NOWAIT);
         assert_null(kmalloc(sizes[i], GFP_NOWAIT));
         n = take_all(n, sizes[i], GFP_ATOMIC);
-        /* The reserve is so many pages: nothing says that 16 of them are neighbours. */
-        assert_true(n > plain || sizes[i] > 8192);
+        assert_true(n > plain);
         assert_null(kmalloc(sizes[i], GFP_ATOMIC | __GFP_NOWARN));
         assert_int_equal(kmem_check(), 0);
         while (n > 0)

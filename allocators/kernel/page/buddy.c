@@ -79,10 +79,9 @@ void buddy_put_absent(struct zone *z, size_t frame, unsigned order)
 
 /*
  * Halves the block, which is on no list, until it has the order wanted. Of two halves the caller gets
- * the one with more of what he likes; else the lower one, so that fresh memory is used in order.
+ * the one with more present frames; else the lower one, so that fresh memory is used in order.
  */
-static size_t split(struct zone *z, size_t frame, unsigned from, unsigned to, unsigned absent,
-                    enum appetite appetite)
+static size_t split(struct zone *z, size_t frame, unsigned from, unsigned to, unsigned absent)
 {
     while (from > to) {
         size_t upper = frame + ((size_t)1 << --from);
@@ -90,7 +89,7 @@ static size_t split(struct zone *z, size_t frame, unsigned from, unsigned to, un
         unsigned below = absent == 0 ? 0 : absent == half * 2 ? half : state_absent(frame, from);
         unsigned above = absent - below;
 
-        if (appetite == TAKE_ABSENT ? above > below : above < below) {
+        if (above < below) {
             list_push(z, frame, from, below);
             frame = upper;
             absent = above;
@@ -125,8 +124,7 @@ static void mark_used(struct zone *z, size_t frame, unsigned order)
 }
 
 /* From the smallest block that is large enough. */
-static size_t take_smallest(struct zone *z, enum mobility m, enum presence p, unsigned order,
-                            enum appetite appetite)
+static size_t take_smallest(struct zone *z, enum mobility m, enum presence p, unsigned order)
 {
     struct free_area *a = &z->area[m][p];
     unsigned large_enough = a->orders >> order << order;
@@ -137,22 +135,23 @@ static size_t take_smallest(struct zone *z, enum mobility m, enum presence p, un
         return NO_FRAME;
     found = (unsigned)__builtin_ctz(large_enough);
     frame = page_to_frame(a->list[found]);
-    return split(z, frame, found, order, list_remove(z, frame, found), appetite);
+    return split(z, frame, found, order, list_remove(z, frame, found));
 }
 
-/* A run of present frames inside a block that has absent ones, too. */
-static size_t take_present_run(struct zone *z, enum mobility m, unsigned order)
+/* A run of frames that are all present, or all absent, inside a block that has both kinds. */
+static size_t take_run(struct zone *z, enum mobility m, unsigned order, enum presence wanted)
 {
-    size_t n = (size_t)1 << order;
+    size_t n = (size_t)1 << order, absent = wanted == ABSENT ? n : 0;
 
     for (unsigned o = order + 1; o < NR_PAGE_ORDERS; o++) {
         for (struct page *p = z->area[m][MIXED].list[o]; p; p = p->buddy.next) {
             size_t frame = page_to_frame(p), end = frame + ((size_t)1 << o);
+            size_t those = absent ? p->buddy.absent : ((size_t)1 << o) - p->buddy.absent;
 
-            if (((size_t)1 << o) - p->buddy.absent < n)
+            if (those < n)
                 continue;
             for (size_t run = frame; run < end; run += n)
-                if (state_absent(run, order) == 0) {
+                if (state_absent(run, order) == absent) {
                     list_remove(z, frame, o);
                     split_towards(z, frame, o, run, order);
                     return run;
@@ -178,53 +177,52 @@ static bool convert_pageblock(struct zone *z, enum mobility to, enum presence p)
 }
 
 static size_t take_with(struct zone *z, enum mobility m, const enum presence *wanted,
-                        unsigned order, enum appetite appetite)
+                        unsigned order)
 {
     for (; *wanted != NR_PRESENCES; wanted++) {
-        size_t frame = take_smallest(z, m, *wanted, order, appetite);
+        size_t frame = take_smallest(z, m, *wanted, order);
 
         if (frame == NO_FRAME && convert_pageblock(z, m, *wanted))
-            frame = take_smallest(z, m, *wanted, order, appetite);
+            frame = take_smallest(z, m, *wanted, order);
         if (frame != NO_FRAME)
             return frame;
     }
     return NO_FRAME;
 }
 
-static size_t take_any(struct zone *z, enum mobility m, unsigned order, enum appetite appetite)
+static size_t take_any(struct zone *z, enum mobility m, unsigned order)
 {
     static const enum presence present_first[] = {READY, MIXED, ABSENT, NR_PRESENCES};
-    static const enum presence absent_first[] = {ABSENT, NR_PRESENCES};
-    size_t frame =
-        take_with(z, m, appetite == TAKE_ABSENT ? absent_first : present_first, order, appetite);
+    size_t frame = take_with(z, m, present_first, order);
 
     if (frame == NO_FRAME && zone_grow(z, order, m))
-        frame = take_smallest(z, m, ABSENT, order, appetite);
-    if (frame == NO_FRAME && appetite == TAKE_ABSENT)
-        frame =
-            take_with(z, m, (const enum presence[]){MIXED, READY, NR_PRESENCES}, order, appetite);
+        frame = take_smallest(z, m, ABSENT, order);
     /* Last, mobilities mix. */
     for (enum presence p = READY; frame == NO_FRAME && p < NR_PRESENCES; p++)
-        frame = take_smallest(z, !m, p, order, appetite);
+        frame = take_smallest(z, !m, p, order);
     return frame;
 }
 
-static size_t take_present(struct zone *z, enum mobility m, unsigned order)
+/* Of one kind alone: whole blocks, fresh memory, runs inside mixed blocks, and at last the same of the
+ * other mobility. */
+static size_t take_only(struct zone *z, enum mobility m, unsigned order, enum presence wanted)
 {
-    static const enum presence ready[] = {READY, NR_PRESENCES};
-    size_t frame = take_with(z, m, ready, order, TAKE_PRESENT);
+    size_t frame = take_with(z, m, (const enum presence[]){wanted, NR_PRESENCES}, order);
 
+    if (frame == NO_FRAME && wanted == ABSENT && zone_grow(z, order, m))
+        frame = take_smallest(z, m, ABSENT, order);
     if (frame == NO_FRAME)
-        frame = take_present_run(z, m, order);
+        frame = take_run(z, m, order, wanted);
     if (frame == NO_FRAME)
-        frame = take_smallest(z, !m, READY, order, TAKE_PRESENT);
-    return frame == NO_FRAME ? take_present_run(z, !m, order) : frame;
+        frame = take_smallest(z, !m, wanted, order);
+    return frame == NO_FRAME ? take_run(z, !m, order, wanted) : frame;
 }
 
 size_t buddy_take(struct zone *z, unsigned order, enum mobility m, enum appetite appetite)
 {
-    size_t frame =
-        appetite == TAKE_PRESENT ? take_present(z, m, order) : take_any(z, m, order, appetite);
+    size_t frame = appetite == TAKE_ANY
+                       ? take_any(z, m, order)
+                       : take_only(z, m, order, appetite == TAKE_PRESENT ? READY : ABSENT);
 
     if (frame != NO_FRAME)
         mark_used(z, frame, order);

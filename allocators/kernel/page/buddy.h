@@ -10,7 +10,7 @@
 enum appetite {
     TAKE_ANY,     /* present frames first, lest the process grow */
     TAKE_PRESENT, /* only those: the operating system must not be entered */
-    TAKE_ABSENT   /* leaves the reserve alone as long as there is anything else */
+    TAKE_ABSENT   /* only frames that are not: what is present is the reserve */
 };
 
 /*

@@ -20,9 +20,11 @@ static size_t frames_to_leave(const struct zone *z, gfp_t gfp, enum zone_kind hi
 }
 
 /* What must be left of what is free and present. */
-static size_t reserve_to_leave(const struct zone *z, gfp_t gfp)
+static size_t reserve_to_leave(const struct zone *z, gfp_t gfp, enum urgency u)
 {
-    return in_reclaim ? 0 : gfp & __GFP_HIGH ? zone_reserve(z) / 4 : zone_reserve(z);
+    if (in_reclaim)
+        return 0;
+    return gfp & __GFP_HIGH || u == DESPERATE ? zone_reserve(z) / 4 : zone_reserve(z);
 }
 
 static void note_peak(struct zone *z)
@@ -36,7 +38,7 @@ static void note_peak(struct zone *z)
 size_t zone_take(struct zone *z, gfp_t gfp, unsigned order, enum zone_kind highest, enum urgency u)
 {
     size_t n = (size_t)1 << order, frame;
-    bool spares_reserve = z->present >= n + reserve_to_leave(z, gfp);
+    bool spares_reserve = z->present >= n + reserve_to_leave(z, gfp, u);
     enum appetite appetite = TAKE_PRESENT;
 
     if (zone_free_frames(z) < n + frames_to_leave(z, gfp, highest, u))
