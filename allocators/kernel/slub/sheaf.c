@@ -225,26 +225,22 @@ static void barn_put_empty(struct kmem_cache *s, struct node_barn *barn, struct 
         free_sheaf(s, empty);
 }
 
-/* A sheaf that nobody needs. */
+/* A sheaf that nobody needs. Once it is in a barn it is somebody else's, who may empty or free it. */
 static void put_away(struct kmem_cache *s, struct sheaf *sheaf)
 {
     struct node_barn *barn = barn_of(s, percpu_node());
     struct sheaf *empty = NULL;
 
-    if (sheaf->size && !barn_put_full(s, barn, sheaf, &empty)) {
-        flush_objects(s, sheaf);
-    } else if (sheaf->size) {
-        if (empty)
-            barn_put_empty(s, barn, empty);
+    if (sheaf->size == 0) {
+        barn_put_empty(s, barn, sheaf);
         return;
-    } else {
-        empty = sheaf;
-        sheaf = NULL;
+    }
+    if (!barn_put_full(s, barn, sheaf, &empty)) {
+        flush_objects(s, sheaf);
+        barn_put_empty(s, barn, sheaf);
     }
     if (empty)
         barn_put_empty(s, barn, empty);
-    if (sheaf)
-        barn_put_empty(s, barn, sheaf);
 }
 
 static void flush_one(struct kmem_cache *s, struct node_barn *barn)
