@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "aligned.h"
 #include "arena.h"
 #include "bins.h"
 #include "fault.h"
@@ -244,46 +245,19 @@ static void *allocate_aligned(size_t align, size_t bytes)
     return chunk_memory(c);
 }
 
-static bool power_of_two(size_t n)
-{
-    return n && !(n & (n - 1));
-}
-
 void *ptm_memalign(size_t align, size_t bytes)
 {
-    size_t power = PTM_ALIGN;
-
-    if (align > SIZE_MAX / 2 + 1) {
-        errno = EINVAL;
-        return NULL;
-    }
-    while (power < align)
-        power <<= 1;
-    return allocate_aligned(power, bytes);
+    return memalign_by(allocate_aligned, PTM_ALIGN, align, bytes);
 }
 
 void *ptm_aligned_alloc(size_t align, size_t bytes)
 {
-    if (!power_of_two(align)) {
-        errno = EINVAL;
-        return NULL;
-    }
-    return allocate_aligned(align, bytes);
+    return aligned_alloc_by(allocate_aligned, align, bytes);
 }
 
 int ptm_posix_memalign(void **memory, size_t align, size_t bytes)
 {
-    int saved = errno;
-    void *p;
-
-    if (!power_of_two(align) || align % sizeof(void *))
-        return EINVAL;
-    p = allocate_aligned(align, bytes);
-    errno = saved;
-    if (!p)
-        return ENOMEM;
-    *memory = p;
-    return 0;
+    return posix_memalign_by(allocate_aligned, memory, align, bytes);
 }
 
 void *ptm_valloc(size_t bytes)

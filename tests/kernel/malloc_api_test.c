@@ -9,116 +9,9 @@
 
 #include <cmocka.h>
 
+#include "api_shared.h"
 #include "kmem.h"
 #include "malloc/slub_malloc.h"
-
-/* The compiler knows what malloc does with absurd sizes; this hides them from it. */
-static volatile size_t huge = SIZE_MAX;
-
-#define ASSERT_REFUSED(call, error)     \
-    do {                                \
-        errno = 0;                      \
-        assert_null(call);              \
-        assert_int_equal(errno, error); \
-    } while (0)
-
-static void test_limits(void **state)
-{
-    char *p = slub_malloc(10);
-
-    (void)state;
-    strcpy(p, "unharmed");
-    ASSERT_REFUSED(slub_malloc(huge), ENOMEM);
-    ASSERT_REFUSED(slub_malloc(huge / 2 + 1), ENOMEM);
-    ASSERT_REFUSED(slub_malloc(huge / 2 - 64), ENOMEM);
-    ASSERT_REFUSED(slub_calloc(huge / 2, 3), ENOMEM);
-    ASSERT_REFUSED(slub_calloc(huge, 1), ENOMEM);
-    ASSERT_REFUSED(slub_realloc(p, huge), ENOMEM);
-    ASSERT_REFUSED(slub_realloc(p, huge / 2 - 64), ENOMEM);
-    ASSERT_REFUSED(slub_reallocarray(p, huge / 2, 3), ENOMEM);
-    ASSERT_REFUSED(slub_memalign(4096, huge - 4096), ENOMEM);
-    ASSERT_REFUSED(slub_memalign(huge / 2 + 1, 16), ENOMEM);
-    ASSERT_REFUSED(slub_pvalloc(huge), ENOMEM);
-    ASSERT_REFUSED(slub_pvalloc(huge / 2), ENOMEM);
-    ASSERT_REFUSED(slub_valloc(huge), ENOMEM);
-    assert_string_equal(p, "unharmed");
-    slub_free(p);
-    assert_int_equal(kmem_check(), 0);
-}
-
-static void test_bad_alignment(void **state)
-{
-    static char there;
-    void *p = &there;
-
-    (void)state;
-    ASSERT_REFUSED(slub_aligned_alloc(24, 100), EINVAL);
-    ASSERT_REFUSED(slub_aligned_alloc(0, 100), EINVAL);
-    ASSERT_REFUSED(slub_memalign(huge, 100), EINVAL);
-    errno = 0;
-    assert_int_equal(slub_posix_memalign(&p, 0, 100), EINVAL);
-    assert_int_equal(slub_posix_memalign(&p, 4, 100), EINVAL);
-    assert_int_equal(slub_posix_memalign(&p, 24, 100), EINVAL);
-    assert_int_equal(slub_posix_memalign(&p, 64, huge), ENOMEM);
-    assert_ptr_equal(p, &there);
-    assert_int_equal(errno, 0);
-    p = slub_memalign(48, 100); /* takes the next power of two */
-    assert_int_equal((uintptr_t)p % 64, 0);
-    slub_free(p);
-}
-
-static void test_alignment(void **state)
-{
-    (void)state;
-    for (size_t align = 8; align <= (size_t)8 << 20; align *= 2) {
-        for (size_t bytes = 1; bytes < 300000; bytes = bytes * 7 + 3) {
-            void *p = NULL, *q = slub_aligned_alloc(align, bytes);
-
-            assert_int_equal(slub_posix_memalign(&p, align, bytes), 0);
-            assert_int_equal((uintptr_t)p % align, 0);
-            assert_int_equal((uintptr_t)q % align, 0);
-            memset(p, 1, bytes);
-            memset(q, 2, bytes);
-            q = slub_realloc(q, bytes + 100);
-            assert_int_equal(*(char *)q, 2);
-            slub_free(p);
-            slub_free(q);
-        }
-    }
-    assert_int_equal(kmem_check(), 0);
-}
-
-static void test_pages(void **state)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    void *p = slub_valloc(100), *q = slub_pvalloc(100);
-
-    (void)state;
-    assert_int_equal((uintptr_t)p % page, 0);
-    assert_int_equal((uintptr_t)q % page, 0);
-    assert_true(slub_malloc_usable_size(q) >= page);
-    slub_free(p);
-    slub_free(q);
-}
-
-static void test_small_answers(void **state)
-{
-    char *p = slub_malloc(0), *q = slub_malloc(0);
-
-    (void)state;
-    assert_non_null(p);
-    assert_ptr_not_equal(p, q);
-    assert_null(slub_realloc(p, 0));
-    slub_free(q);
-    errno = 77;
-    slub_free(NULL);
-    slub_free(slub_malloc((size_t)1 << 20));
-    slub_free(slub_malloc((size_t)30 << 20));
-    slub_free(slub_malloc(100));
-    assert_int_equal(errno, 77);
-    assert_int_equal(slub_malloc_usable_size(NULL), 0);
-    slub_free(slub_realloc(NULL, 24));
-}
 
 /* Every request fits, at most a fifth is wasted up to 32 KiB, and all of it can be written. */
 static void test_usable_size(void **state)
@@ -178,30 +71,6 @@ static void test_mapped(void **state)
     for (size_t i = 0; i < 600; i++)
         slub_free(many[i * 7 % 600]);
     assert_int_equal(slub_mallinfo2().hblks, before);
-}
-
-static void test_realloc_keeps_contents(void **state)
-{
-    unsigned char *p = slub_malloc(1);
-    size_t size = 1;
-
-    (void)state;
-    p[0] = 0;
-    for (size_t next = 3; next < (size_t)5 << 20; next = next * 5 / 3) {
-        p = slub_realloc(p, next);
-        for (size_t i = 0; i < size; i += 1 + size / 999)
-            assert_int_equal(p[i], (unsigned char)(i * 13));
-        for (size_t i = 0; i < next; i++)
-            p[i] = (unsigned char)(i * 13);
-        size = next;
-    }
-    for (; size > 1; size = size * 3 / 5) {
-        p = slub_realloc(p, size);
-        for (size_t i = 0; i < size; i += 1 + size / 999)
-            assert_int_equal(p[i], (unsigned char)(i * 13));
-    }
-    slub_free(p);
-    assert_int_equal(kmem_check(), 0);
 }
 
 static void test_mallopt(void **state)
@@ -283,15 +152,10 @@ static void test_malloc_info(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_bad_alignment),
-        cmocka_unit_test(test_alignment),
-        cmocka_unit_test(test_pages),
-        cmocka_unit_test(test_small_answers),
+        API_SHARED_TESTS,
         cmocka_unit_test(test_usable_size),
         cmocka_unit_test(test_calloc_clears_used_memory),
         cmocka_unit_test(test_mapped),
-        cmocka_unit_test(test_realloc_keeps_contents),
         cmocka_unit_test(test_mallopt),
         cmocka_unit_test(test_trim),
         cmocka_unit_test(test_mallinfo),

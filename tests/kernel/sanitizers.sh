@@ -11,6 +11,7 @@ include="-I$root/allocators/kernel -I$root/allocators/common -I$tests/as_ptmallo
 beside() {
     case $1 in
     malloc_model) echo "$root/tests/ptmalloc/model.c" ;;
+    malloc_api) echo "$root/tests/ptmalloc/api_shared.c" ;;
     page_* | vmalloc) echo "$tests/page_support.c" ;;
     esac
 }

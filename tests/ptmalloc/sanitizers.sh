@@ -7,7 +7,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 sources=$(find "$root/allocators/ptmalloc" "$root/allocators/common" -name '*.c' ! -name preload.c ! -name 'descriptor*')
 include="-I$root/allocators/ptmalloc -I$root/allocators/common"
-beside() { echo "$tests/model.c"; }
+beside() { echo "$tests/model.c $tests/api_shared.c"; }
 . "$root/tests/system/sanitized.sh"
 
 build asan "-fsanitize=address,undefined -fno-sanitize-recover=all" api model refuse threads

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154
 # Sourced by the sanitizers.sh of each allocator of our own, with $root, $work (a directory to build in),
 # $sources (of the allocator), $tests (where its tests lie) and $include (-I options).
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdint.h>
 
+#include "aligned.h"
 #include "classes.h"
 #include "large.h"
 #include "slub_malloc.h"
@@ -38,46 +39,19 @@ static void *allocate_aligned(size_t align, size_t bytes)
     return memory ? memory : out_of_memory();
 }
 
-static bool power_of_two(size_t n)
-{
-    return n && !(n & (n - 1));
-}
-
 void *slub_memalign(size_t align, size_t bytes)
 {
-    size_t power = 16;
-
-    if (align > SIZE_MAX / 2 + 1) {
-        errno = EINVAL;
-        return NULL;
-    }
-    while (power < align)
-        power <<= 1;
-    return allocate_aligned(power, bytes);
+    return memalign_by(allocate_aligned, 16, align, bytes);
 }
 
 void *slub_aligned_alloc(size_t align, size_t bytes)
 {
-    if (!power_of_two(align)) {
-        errno = EINVAL;
-        return NULL;
-    }
-    return allocate_aligned(align, bytes);
+    return aligned_alloc_by(allocate_aligned, align, bytes);
 }
 
 int slub_posix_memalign(void **memory, size_t align, size_t bytes)
 {
-    int saved = errno;
-    void *p;
-
-    if (!power_of_two(align) || align % sizeof(void *))
-        return EINVAL;
-    p = allocate_aligned(align, bytes);
-    errno = saved;
-    if (!p)
-        return ENOMEM;
-    *memory = p;
-    return 0;
+    return posix_memalign_by(allocate_aligned, memory, align, bytes);
 }
 
 void *slub_valloc(size_t bytes)

@@ -61,15 +61,21 @@ def number(value):
     return None if value is None or not math.isfinite(value) else value
 
 
-def row_data(row):
-    estimate = row.estimate
+def estimate_data(estimate):
+    """The same four fields wherever a ratio is written; empty where there is none."""
     return {
-        "metric": row.metric,
-        "workload": row.workload,
         "ratio": number(estimate.value) if estimate else None,
         "low": number(estimate.low) if estimate else None,
         "high": number(estimate.high) if estimate else None,
         "blocks": estimate.blocks if estimate else 0,
+    }
+
+
+def row_data(row):
+    return {
+        "metric": row.metric,
+        "workload": row.workload,
+        **estimate_data(row.estimate),
         "noise": number(row.noise),
         "p": number(row.p_value),
         "verdict": row.verdict,

@@ -4,7 +4,7 @@ import json
 import math
 import xml.etree.ElementTree as xml
 
-from heapmark.compare.render import number
+from heapmark.compare.render import estimate_data, number
 from heapmark.gate.decision import OPEN, REGRESSION
 from heapmark.gate.judge import ALLOWED
 from heapmark.gate.text import sentence
@@ -14,15 +14,11 @@ VERSION = 1  # of the JSON's form
 
 
 def finding_data(finding):
-    estimate = finding.estimate
     return {
         "metric": finding.metric,
         "workload": finding.workload,
         "verdict": finding.state,
-        "ratio": number(estimate.value) if estimate else None,
-        "low": number(estimate.low) if estimate else None,
-        "high": number(estimate.high) if estimate else None,
-        "blocks": estimate.blocks if estimate else 0,
+        **estimate_data(finding.estimate),
         "limit": number(finding.limit),
         "noise": number(finding.spread),
         "guard": finding.is_guard,

@@ -1,0 +1,74 @@
+/*
+ * The standard names for a shared object to preload, over the allocator's prefixed functions: all of
+ * malloc.h but malloc and free, which each allocator writes itself so that their fast paths cost one jump
+ * through the PLT and no more. C++ operators come to these through the C++ library.
+ */
+#ifndef HM_MALLOC_NAMES_H
+#define HM_MALLOC_NAMES_H
+
+#define EXPORT __attribute__((visibility("default")))
+
+#define EXPORT_MALLOC_NAMES(prefix)                                      \
+    EXPORT void *calloc(size_t count, size_t bytes)                      \
+    {                                                                    \
+        return prefix##_calloc(count, bytes);                            \
+    }                                                                    \
+    EXPORT void *realloc(void *memory, size_t bytes)                     \
+    {                                                                    \
+        return prefix##_realloc(memory, bytes);                          \
+    }                                                                    \
+    EXPORT void *reallocarray(void *memory, size_t count, size_t bytes)  \
+    {                                                                    \
+        return prefix##_reallocarray(memory, count, bytes);              \
+    }                                                                    \
+    EXPORT void *memalign(size_t align, size_t bytes)                    \
+    {                                                                    \
+        return prefix##_memalign(align, bytes);                          \
+    }                                                                    \
+    EXPORT void *aligned_alloc(size_t align, size_t bytes)               \
+    {                                                                    \
+        return prefix##_aligned_alloc(align, bytes);                     \
+    }                                                                    \
+    EXPORT int posix_memalign(void **memory, size_t align, size_t bytes) \
+    {                                                                    \
+        return prefix##_posix_memalign(memory, align, bytes);            \
+    }                                                                    \
+    EXPORT void *valloc(size_t bytes)                                    \
+    {                                                                    \
+        return prefix##_valloc(bytes);                                   \
+    }                                                                    \
+    EXPORT void *pvalloc(size_t bytes)                                   \
+    {                                                                    \
+        return prefix##_pvalloc(bytes);                                  \
+    }                                                                    \
+    EXPORT size_t malloc_usable_size(void *memory)                       \
+    {                                                                    \
+        return prefix##_malloc_usable_size(memory);                      \
+    }                                                                    \
+    EXPORT int mallopt(int parameter, int value)                         \
+    {                                                                    \
+        return prefix##_mallopt(parameter, value);                       \
+    }                                                                    \
+    EXPORT int malloc_trim(size_t pad)                                   \
+    {                                                                    \
+        return prefix##_malloc_trim(pad);                                \
+    }                                                                    \
+    EXPORT struct mallinfo mallinfo(void)                                \
+    {                                                                    \
+        return prefix##_mallinfo();                                      \
+    }                                                                    \
+    EXPORT struct mallinfo2 mallinfo2(void)                              \
+    {                                                                    \
+        return prefix##_mallinfo2();                                     \
+    }                                                                    \
+    EXPORT void malloc_stats(void)                                       \
+    {                                                                    \
+        prefix##_malloc_stats();                                         \
+    }                                                                    \
+    EXPORT int malloc_info(int options, FILE *stream)                    \
+    {                                                                    \
+        return prefix##_malloc_info(options, stream);                    \
+    }                                                                    \
+    _Static_assert(1, "takes a semicolon")
+
+#endif
