@@ -77,7 +77,7 @@ def call(words, seconds):
             _, complaint = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
-            complaint = end(process)
+            end(process)
             return
         except BaseException:
             process.send_signal(signal.SIGINT)
