@@ -15,7 +15,7 @@ static const struct command {
     {"list", cmd_list, "what there is: allocators, workloads, jobs, metrics, traces"},
     {"run", cmd_run, "run a job, a workload or a trace; write CSV; print the ranking"},
     {"record", cmd_record, "record a program's heap traffic as a trace"},
-    {"trace", cmd_trace, "look at a trace, or verify it"},
+    {"trace", cmd_trace, "look at, verify, cut, import and export traces"},
     {"topo", cmd_topo, "the machine, and where threads would go"},
     {"doctor", cmd_doctor, "what on this machine will spoil measurements, and how to mend it"},
     {"ranking", cmd_analysis, "print the ranking of a finished run again"},

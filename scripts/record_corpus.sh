@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes the traces of workloads/traces again: record_corpus.sh [DIRECTORY]
 #
-# Needs sqlite3, lua5.4 and redis, and heapmark itself: the one in $HEAPMARK, in build/, or in PATH.
+# Needs sqlite3, lua5.4, redis, gcc, xz and git, and heapmark itself: the one in $HEAPMARK, in
+# build/, or in PATH. The traces are ordered ones, which are smaller and load faster.
 # The programs' versions and the order of threads differ from machine to machine, so the files will
 # not be the same byte for byte.
 set -eu
@@ -13,9 +14,10 @@ heapmark=${HEAPMARK:-$here/build/heapmark}
     echo "heapmark is not built: run scripts/bench.sh, or set HEAPMARK" >&2
     exit 2
 }
-for program in sqlite3 lua5.4 redis-server redis-cli redis-benchmark; do
+for program in sqlite3 lua5.4 redis-server redis-cli redis-benchmark gcc xz git; do
     command -v "$program" >/dev/null || {
-        echo "$program is missing: apt-get install sqlite3 lua5.4 redis-server redis-tools" >&2
+        echo "$program is missing: apt-get install sqlite3 lua5.4 redis-server redis-tools gcc" \
+             "xz-utils git" >&2
         exit 2
     }
 done
@@ -42,7 +44,7 @@ select group_concat(name, ', ') from customer where city = 'city 3';
 select count(distinct note), total(length(note)) from orders;
 vacuum;
 SQL
-"$heapmark" record -o "$out/sqlite3.hmt" -- sqlite3 session.db '.read session.sql' >/dev/null
+"$heapmark" record --ordered --only-first -o "$out/sqlite3.hmt" -- sqlite3 session.db '.read session.sql' >/dev/null
 
 # ---- lua: strings, tables, closures, a parser and a sieve ----------------------------------------
 cat >script.lua <<'LUA'
@@ -78,10 +80,10 @@ local reversed = {}
 for i = #lines, 1, -1 do reversed[#reversed + 1] = lines[i]:reverse() end
 print(#keys, #parsed, sum, #reversed)
 LUA
-"$heapmark" record -o "$out/lua.hmt" -- lua5.4 script.lua >/dev/null
+"$heapmark" record --ordered --only-first -o "$out/lua.hmt" -- lua5.4 script.lua >/dev/null
 
 # ---- redis: a server that parses requests in a second thread and executes them in the first -------
-"$heapmark" record -o "$out/redis.hmt" -- redis-server --port 0 --unixsocket "$work/socket" --save '' \
+"$heapmark" record --ordered --only-first -o "$out/redis.hmt" -- redis-server --port 0 --unixsocket "$work/socket" --save '' \
     --io-threads 2 --io-threads-do-reads yes --daemonize no >/dev/null &
 server=$!
 tries=0
@@ -96,6 +98,48 @@ done
 redis-cli -s "$work/socket" shutdown nosave >/dev/null 2>&1 || true
 wait "$server"
 
-for trace in sqlite3 lua redis; do
+# ---- cc1: the compiler proper, on a generated program of eighty functions ---------------
+awk 'BEGIN {
+  print "struct node { struct node *next; int key; double weight; };"
+  for (i = 0; i < 80; i++) {
+    printf "static int f%d(struct node *n, int x)\n{\n  int s = %d;\n", i, i
+    printf "  for (; n; n = n->next)\n    if (n->key > x * %d) s += n->key %% %d; else s ^= (int)n->weight;\n", i + 3, i + 7
+    printf "  switch (s & 7) { case 1: return s + %d; case 3: return s * x; case 5: return -s; default: return s; }\n}\n", i
+  }
+  print "int all(struct node *n, int x)\n{\n  int s = 0;"
+  for (i = 0; i < 80; i++) printf "  s += f%d(n, x + s);\n", i
+  print "  return s;\n}"
+}' >program.c
+"$heapmark" record --ordered --only-first -o "$out/cc1.hmt" -- \
+    "$(gcc -print-prog-name=cc1)" -quiet -O2 program.c -o program.s >/dev/null
+
+# ---- xz: two threads compress, block by block ------------------------------------------------------
+awk 'BEGIN { srand(7); for (i = 0; i < 250000; i++) printf "%d %s %d\n", i, substr("the quick brown fox jumps over the lazy dog", 1 + int(rand() * 30), 9), rand() * 1000000 }' >text
+"$heapmark" record --ordered --only-first -o "$out/xz.hmt" -- \
+    xz --threads=2 --block-size=262144 -1 --keep --force text >/dev/null
+
+# ---- git: a commit of a few hundred files, then the log with its differences -----------------------
+mkdir repository
+(
+    cd repository
+    git init --quiet .
+    git config user.name corpus
+    git config user.email corpus@example.org
+    for round in 1 2 3 4; do
+        for file in $(seq 1 150); do
+            seq "$round" "$((file + round * 3))" >"file$file"
+        done
+        git add .
+        git commit --quiet --message "round $round"
+    done
+)
+"$heapmark" record --ordered --only-first -o "$out/git.hmt" -- \
+    git -C repository --no-pager log --patch --stat >/dev/null
+
+for trace in sqlite3 lua redis cc1 xz git; do
     "$heapmark" trace verify "$out/$trace.hmt"
+    [ "$(stat -c %s "$out/$trace.hmt")" -le 1048576 ] || {
+        echo "$out/$trace.hmt is larger than 1 MiB" >&2
+        exit 1
+    }
 done

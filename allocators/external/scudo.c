@@ -5,6 +5,9 @@ const struct allocator allocator_scudo = {
     .summary = "hardened allocator with checksummed headers (LLVM, Android's default)",
     .package = "libclang-rt-14-dev",
     .colour = "#56b4e9",
+    .risks = "made for safety: it aborts on misuse that others let pass, so a program with a "
+             "hidden fault "
+             "may now stop; slower than the others by design",
     .libraries =
         (const char *const[]){
             "/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.scudo_standalone-*64.so",

@@ -21,6 +21,7 @@ const struct allocator allocator_system = {
     .summary = "the machine's C library (glibc's ptmalloc)",
     .package = "libc6",
     .colour = "#777777",
+    .risks = "none that the program does not run today",
     .libraries = NULL,
     .knob_template = "GLIBC_TUNABLES=glibc.malloc.{name}={value}:",
     .knobs = knobs,

@@ -11,6 +11,9 @@ const struct allocator allocator_tbb = {
     .summary = "oneTBB's scalable allocator behind its malloc proxy (Intel)",
     .package = "libtbbmalloc2",
     .colour = "#cc79a7",
+    .risks = "keeps the memory of small objects for its own reuse and gives little of it back; the "
+             "proxy "
+             "needs libtbbmalloc.so.2 beside it",
     .libraries = (const char *const[]){"libtbbmalloc_proxy.so.2", NULL},
     .knob_template = "TBB_MALLOC_{NAME}={value}",
     .knobs = knobs,

@@ -10,6 +10,7 @@ const struct allocator allocator_null = {
     .name = "null",
     .summary = "bump allocator that never frees: the harness's own floor",
     .colour = "#bbbbbb",
+    .risks = "never frees, so memory only grows: for floors, not for programs",
     .libraries = (const char *const[]){"libhm_null.so", NULL},
     .knob_template = "HEAPMARK_NULL={name}={value}:",
     .knobs = knobs,

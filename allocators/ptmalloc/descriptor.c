@@ -17,6 +17,9 @@ const struct allocator allocator_ptmalloc = {
     .name = "ptmalloc",
     .summary = "heapmark's own allocator in the ptmalloc design (arenas, bins, thread cache)",
     .colour = "#882255",
+    .risks = "young: tested under python3, gcc, git, sqlite3 and redis, but with no years in "
+             "production; "
+             "aborts on misuse as glibc does",
     .libraries = (const char *const[]){"libhm_ptmalloc.so", NULL},
     .knob_template = "HEAPMARK_PTMALLOC={name}={value}:",
     .knobs = knobs,

@@ -18,6 +18,9 @@ const struct allocator allocator_slub = {
     .name = "slub",
     .summary = "heapmark's own kernel-style stack: SLUB over a buddy system, per-CPU by rseq",
     .colour = "#332288",
+    .risks =
+        "made for study: no years in production; blocks above 8 KiB take whole pages, those above "
+        "32 KiB powers of two; needs address space for a pool as large as the machine's memory",
     .libraries = (const char *const[]){"libhm_slub.so", NULL},
     .knob_template = "HEAPMARK_SLUB={name}={value}:",
     .knobs = knobs,

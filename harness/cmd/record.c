@@ -1,60 +1,182 @@
 /* heapmark record: runs a program and writes down every call it makes to its allocator. */
 #include "cmd/cmd.h"
+#include "util/parse.h"
 #include "util/paths.h"
 #include "util/say.h"
+#include "workloads/trace/format.h"
+#include "workloads/trace/order.h"
 #include "workloads/trace/recording.h"
 #include "workloads/trace/target.h"
 
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { PROGRESS_AFTER_SECONDS = 5 };
+enum { SAMPLE_MAX = 1000000 };
+
+#define SIZE_MIN (UINT64_C(64) << 10)
 
 struct request {
     const char *output;
     char **command; /* NULL-terminated */
+    struct recording_options options;
+    bool ordered;
 };
+
+/* ---- the command line ------------------------------------------------------------------------ */
+
+enum {
+    KEY_STACKS = 256,
+    KEY_CPU,
+    KEY_SAMPLE,
+    KEY_MAX_SIZE,
+    KEY_START_AFTER,
+    KEY_STOP_AFTER,
+    KEY_TOGGLE_SIGNAL,
+    KEY_ONLY_FIRST,
+    KEY_CLOCK,
+    KEY_ORDERED,
+};
+
+static const struct argp_option options[] = {
+    {"output", 'o', "FILE", 0,
+     "write the trace to FILE (PROGRAM.hmt in this directory); those of the processes that the "
+     "program starts go beside it, as PROGRAM.PID.hmt",
+     0},
+    {"only-first", KEY_ONLY_FIRST, NULL, 0,
+     "do not record the processes that the program starts, nor what follows exec()", 0},
+    {"stacks", KEY_STACKS, "N", 0,
+     "record up to N return addresses of each allocation, 1 to 62; more than the first need a "
+     "program with frame pointers",
+     0},
+    {"cpu", KEY_CPU, NULL, 0, "record the CPU and node of each call", 0},
+    {"sample", KEY_SAMPLE, "1/N", 0,
+     "record one object in N, with its allocation, reallocs and free", 0},
+    {"max-size", KEY_MAX_SIZE, "BYTES", 0,
+     "end the recording when all its traces together would be larger, such as 100m", 0},
+    {"start-after", KEY_START_AFTER, "TIME", 0, "record only from then on, such as 10s", 0},
+    {"stop-after", KEY_STOP_AFTER, "TIME", 0,
+     "record only until then, counted from the program's start", 0},
+    {"toggle-signal", KEY_TOGGLE_SIGNAL, "SIGNAL", 0,
+     "stop and start again when heapmark itself gets this signal, such as USR1", 0},
+    {"clock", KEY_CLOCK, "tsc|monotonic", 0,
+     "where times come from (tsc where it is invariant, else monotonic, which costs more)", 0},
+    {"ordered", KEY_ORDERED, NULL, 0,
+     "bring the traces into the order of time at once: smaller and faster to read, later finished",
+     0},
+    {0},
+};
+
+static uint64_t number(const char *text, uint64_t low, uint64_t high, const char *option,
+                       struct argp_state *state)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || *text == '-' || value < low || value > high)
+        argp_error(state, "%s '%s' is not a number from %" PRIu64 " to %" PRIu64, option, text, low,
+                   high);
+    return value;
+}
+
+static uint32_t parse_sample(const char *text, struct argp_state *state)
+{
+    if (strncmp(text, "1/", 2) != 0)
+        argp_error(state, "--sample '%s' is not a share such as 1/100", text);
+    return (uint32_t)number(text + 2, 1, SAMPLE_MAX, "the N of --sample", state);
+}
+
+static uint64_t parse_time(const char *text, const char *option, struct argp_state *state)
+{
+    uint64_t ns = 0;
+    if (parse_duration_ns(text, &ns) != 0 || ns == 0)
+        argp_error(state, "%s '%s' is not a time such as 10s or 500ms", option, text);
+    return ns;
+}
+
+static uint64_t parse_size(const char *text, struct argp_state *state)
+{
+    uint64_t bytes = 0;
+    if (parse_bytes(text, &bytes) != 0 || bytes < SIZE_MIN)
+        argp_error(state, "--max-size '%s' is not a size from 64k on, such as 100m", text);
+    return bytes;
+}
+
+/* Those that heapmark needs itself, or cannot catch, are refused. */
+static int parse_signal(const char *text, struct argp_state *state)
+{
+    const char *name = strncmp(text, "SIG", 3) == 0 ? text + 3 : text;
+    for (int signal = 1; signal < NSIG; signal++) {
+        const char *known = sigabbrev_np(signal);
+        if (known == NULL || strcmp(known, name) != 0)
+            continue;
+        if (signal == SIGUSR1 || signal == SIGUSR2 || signal == SIGWINCH || signal == SIGURG)
+            return signal;
+    }
+    argp_error(state, "--toggle-signal '%s' is none of USR1, USR2, WINCH and URG", text);
+    return 0;
+}
+
+static bool parse_clock(const char *text, struct argp_state *state)
+{
+    if (strcmp(text, "tsc") != 0 && strcmp(text, "monotonic") != 0)
+        argp_error(state, "--clock '%s' is neither tsc nor monotonic", text);
+    return strcmp(text, "monotonic") == 0;
+}
+
+static void check(const struct request *request, struct argp_state *state)
+{
+    const struct recording_options *wanted = &request->options;
+    if (request->command == NULL)
+        argp_error(state, "no program to record; for example: heapmark record -o ls.hmt -- ls -l");
+    if (wanted->stop_after_ns != 0 && wanted->stop_after_ns <= wanted->start_after_ns)
+        argp_error(state, "--stop-after comes before --start-after: nothing would be recorded");
+}
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     struct request *request = state->input;
+    struct recording_options *wanted = &request->options;
     switch (key) {
     case 'o': request->output = value; return 0;
+    case KEY_STACKS:
+        wanted->stack_depth = (uint32_t)number(value, 1, RAW_STACK_MAX, "--stacks", state);
+        return 0;
+    case KEY_CPU: wanted->cpus = true; return 0;
+    case KEY_SAMPLE: wanted->sample = parse_sample(value, state); return 0;
+    case KEY_MAX_SIZE: wanted->size_max = parse_size(value, state); return 0;
+    case KEY_START_AFTER:
+        wanted->start_after_ns = parse_time(value, "--start-after", state);
+        return 0;
+    case KEY_STOP_AFTER: wanted->stop_after_ns = parse_time(value, "--stop-after", state); return 0;
+    case KEY_TOGGLE_SIGNAL: wanted->toggle_signal = parse_signal(value, state); return 0;
+    case KEY_ONLY_FIRST: wanted->only_first = true; return 0;
+    case KEY_CLOCK: wanted->plain_clock = parse_clock(value, state); return 0;
+    case KEY_ORDERED: request->ordered = true; return 0;
     case ARGP_KEY_ARG:
         request->command = &state->argv[state->next - 1];
         state->next = state->argc; /* the rest is the program's own */
         return 0;
-    case ARGP_KEY_END:
-        if (request->command == NULL)
-            argp_error(state,
-                       "no program to record; for example: heapmark record -o ls.hmt -- ls -l");
-        return 0;
+    case ARGP_KEY_END: check(request, state); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
-
-static const struct argp_option options[] = {
-    {"output", 'o', "FILE", 0, "write the trace to FILE (PROGRAM.hmt in this directory)", 0},
-    {0},
-};
 
 static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "[--] PROGRAM [ARGUMENT...]",
-    .doc =
-        "Run PROGRAM and record every call it makes to its allocator, in all of its threads, from "
-        "the first call to its end, whatever way it ends.\v"
-        "The trace can be replayed on any allocator: heapmark run FILE. Exit status: 0 when the "
-        "program ended with 0, 1 when it failed or crashed (its trace is kept), 2 when nothing "
-        "could be recorded.",
+    .doc = "Run PROGRAM and record every call it makes to its allocator, in all of its threads and "
+           "processes, from the first call to its end, whatever way it ends.\v"
+           "The trace can be replayed on any allocator: heapmark run FILE. Exit status: 0 when the "
+           "program ended with 0, 1 when it failed or crashed (its trace is kept), 2 when nothing "
+           "could be recorded.",
 };
 
 static void default_output(const char *program, char output[PATH_MAX])
@@ -63,30 +185,47 @@ static void default_output(const char *program, char output[PATH_MAX])
     snprintf(output, PATH_MAX, "%s.hmt", slash != NULL ? slash + 1 : program);
 }
 
-static void show_progress(uint64_t events)
+/* ---- what is said at the end ----------------------------------------------------------------- */
+
+static void tell_note(const char *text)
 {
-    static time_t first, last;
-    time_t now = time(NULL);
-    if (first == 0)
-        first = now;
-    if (now - first < PROGRESS_AFTER_SECONDS || now == last)
-        return;
-    last = now;
-    say_note("writing the trace: %" PRIu64 " million events so far", events / 1000000);
+    say_note("%s", text);
 }
 
-static void tell_result(const struct trace_file_header *header, uint64_t bytes, const char *output)
+/* Shorter where the trace lies in this directory. */
+static const char *short_path(const char *path)
 {
-    say_note("'%s': %" PRIu64 " events, %u thread%s, %" PRIu64 " objects, %.2f bytes an event, "
-             "%" PRIu64 " KiB",
-             output, header->events, header->threads, header->threads == 1 ? "" : "s",
-             header->objects, (double)bytes / (double)header->events, (bytes + 1023) / 1024);
-    if (header->flags & TRACE_TRUNCATED)
-        say_note("the trace stops before the program's end: its disk was full");
-    if (header->flags & TRACE_FORKED)
-        say_note("the program forked; its children are not in the trace");
-    if (header->flags & TRACE_REPLACED)
-        say_note("the program replaced itself with exec(); what came after is not in the trace");
+    char here[PATH_MAX];
+    size_t length = getcwd(here, sizeof here) != NULL ? strlen(here) : 0;
+    return length > 1 && strncmp(path, here, length) == 0 && path[length] == '/' ? path + length + 1
+                                                                                 : path;
+}
+
+static void tell_trace(const struct recording_trace *trace)
+{
+    const char *path = short_path(trace->path);
+    say_note("'%s': %" PRIu64 " events, %.2f bytes an event, %" PRIu64 " KiB", path, trace->events,
+             (double)trace->bytes / (double)trace->events, (trace->bytes + 1023) / 1024);
+    if (trace->at_limit)
+        say_note("'%s' ends early: --max-size was reached", path);
+    else if (trace->flags & TRACE_TRUNCATED)
+        say_note("'%s' stops before the program's end: its disk was full, or recording ended first",
+                 path);
+    if (trace->flags & TRACE_FORKED)
+        say_note("the program forked; its children are not recorded (--only-first)");
+    if (trace->flags & TRACE_REPLACED)
+        say_note("'%s' ends where the process replaced itself with exec()", path);
+}
+
+enum { TRACES_TOLD_MAX = 20 };
+
+static void tell_traces(const struct recording *recording)
+{
+    uint32_t count = recording->trace_count;
+    for (uint32_t i = 0; i < count && (i < TRACES_TOLD_MAX || count == TRACES_TOLD_MAX + 1); i++)
+        tell_trace(&recording->traces[i]);
+    if (count > TRACES_TOLD_MAX + 1)
+        say_note("and %u more traces beside them", count - TRACES_TOLD_MAX);
 }
 
 /* The program's own end, as an exit code of ours. */
@@ -103,40 +242,74 @@ static int tell_ending(int status, const char *program)
     return EXIT_FAILED;
 }
 
+static int order_all(const struct recording *recording, char *error, size_t error_bytes)
+{
+    int result = 0;
+    for (uint32_t i = 0; i < recording->trace_count && result == 0; i++)
+        result = trace_order(recording->traces[i].path, error, error_bytes);
+    return result;
+}
+
 static int record(const struct request *request, const char *path, const char *library, char *error,
                   size_t error_bytes)
 {
     struct recording recording;
-    struct trace_file_header header;
-    uint64_t bytes;
     bool ran = false;
-    int result = recording_begin(&recording, request->output, error, error_bytes);
+    int result = recording_begin(&recording, request->output, request->command, &request->options,
+                                 error, error_bytes);
     if (result == 0) {
-        result = recording_run(&recording, path, request->command, library);
+        result = recording_run(&recording, path, request->command, library, tell_note);
         ran = result == 0;
     }
-    if (result == 0)
-        result = recording_finish(&recording, request->command, &header, &bytes, show_progress);
-    recording_release(&recording);
+    if (ran)
+        result = recording_finish(&recording);
     int code = ran ? tell_ending(recording.exit_status, request->command[0]) : EXIT_OK;
-    if (result == 0) {
-        tell_result(&header, bytes, request->output);
+    if (result == 0)
+        tell_traces(&recording);
+    if (result == 0 && request->ordered)
+        result = order_all(&recording, error, error_bytes);
+    recording_release(&recording);
+    if (result == 0)
         return code;
-    }
     say_error("%s", error);
     return EXIT_USAGE;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+/* Two that watch the same calls would see each other's. */
+static const char *other_recorder(void)
+{
+    static const char *const known[] = {"libhm_record", "libheaptrack_preload"};
+    const char *preloaded = getenv("LD_PRELOAD");
+    for (size_t i = 0; preloaded != NULL && i < sizeof known / sizeof *known; i++)
+        if (strstr(preloaded, known[i]) != NULL)
+            return known[i];
+    return NULL;
+}
+
+static int check_environment(void)
+{
+    if (getenv(RAW_ENV) != NULL) {
+        say_error("cannot record inside a recording: this shell was started by 'heapmark record'");
+        return EXIT_USAGE;
+    }
+    if (other_recorder() != NULL) {
+        say_error("cannot record: LD_PRELOAD has another recorder in it, '%s'; unset it",
+                  other_recorder());
+        return EXIT_USAGE;
+    }
+    return EXIT_OK;
 }
 
 int cmd_record(int argc, char **argv)
 {
     struct request request = {0};
-    char path[PATH_MAX], library[PATH_MAX], output[PATH_MAX], error[PATH_MAX + 512];
+    char path[PATH_MAX], library[PATH_MAX], output[PATH_MAX], error[2 * PATH_MAX + 512];
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &request);
-    if (getenv(RAW_ENV) != NULL) {
-        say_error("cannot record inside a recording: this shell was started by 'heapmark record'");
+    if (check_environment() != EXIT_OK)
         return EXIT_USAGE;
-    }
     if (target_find(request.command[0], path, error, sizeof error) != 0) {
         say_error("%s", error);
         return EXIT_USAGE;

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@ struct call {
     struct strings names;
     struct setting *settings;
     size_t setting_count;
-    const char *out, *resume;
+    const char *out, *resume, *like;
     bool is_dry;
 };
 
@@ -52,6 +53,7 @@ static int parse_option(int key, char *value, struct argp_state *state)
     switch (id) {
     case OPT_out: call->out = value; return 0;
     case OPT_resume: call->resume = value; return 0;
+    case OPT_like: call->like = value; return 0;
     case OPT_dry_run: call->is_dry = true; return 0;
     default: break;
     }
@@ -104,6 +106,10 @@ static int parse_call(int argc, char **argv, struct call *call)
         (call->names.count > 0 || (call->setting_count > 0 && !only_reps) || call->out)) {
         say_error("--resume goes on with the run as it was begun; only --reps=MORE may stand with "
                   "it, which adds blocks");
+        return -EINVAL;
+    }
+    if (call->like != NULL && (call->resume == NULL || !only_reps)) {
+        say_error("--like chooses what --resume=DIR --reps=MORE adds, and stands with these two");
         return -EINVAL;
     }
     if (call->resume == NULL && call->names.count == 0) {
@@ -267,6 +273,30 @@ static int open_dir(struct run *run)
     return result == 0 ? write_job(run) : result;
 }
 
+/* --like: marks as done what is not wanted now, in all its blocks. 0 or -EINVAL. */
+static int leave_others(struct run *run)
+{
+    const struct plan *plan = &run->plan;
+    bool *is_wanted = pool_alloc(plan->cell_count * sizeof *is_wanted);
+    const char *text = run->call->like;
+    do {
+        char *end;
+        errno = 0;
+        unsigned long trial = strtoul(text, &end, 10);
+        if (end == text || *text == '-' || errno != 0 || trial >= plan->trial_count ||
+            (*end != ',' && *end != '\0')) {
+            say_error("--like='%s' is no list of trials of run '%s', which are 0 to %u",
+                      run->call->like, run->call->resume, plan->trial_count - 1);
+            return -EINVAL;
+        }
+        is_wanted[plan->trials[trial].cell] = true;
+        text = *end == ',' ? end + 1 : end;
+    } while (*text != '\0');
+    for (uint32_t i = 0; i < plan->trial_count; i++)
+        run->session.done[i] |= !is_wanted[plan->trials[i].cell];
+    return 0;
+}
+
 static int calibrate(struct run *run)
 {
     const struct calibration calibration = {.plan = &run->plan,
@@ -372,7 +402,7 @@ static int conclude(struct run *run, int error)
 static int run_plan(struct run *run)
 {
     run->session.done = pool_alloc(run->plan.trial_count * sizeof(bool));
-    if (open_dir(run) != 0)
+    if (open_dir(run) != 0 || (run->call->like != NULL && leave_others(run) != 0))
         return EXIT_USAGE;
     if (run->call->resume == NULL)
         say_detectable(run);

@@ -1,252 +1,261 @@
-/* heapmark trace: looks at recorded traces. */
+/* heapmark trace: looks at traces, checks, cuts and converts them. */
+#include "cmd/trace.h"
+
 #include "cmd/cmd.h"
 #include "util/nearest.h"
 #include "util/say.h"
-#include "workloads/trace/info.h"
+#include "workloads/trace/reader.h"
+#include "workloads/trace/recording.h"
 
 #include <argp.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
 
 /* ---- info ------------------------------------------------------------------------------------ */
 
-static void print_command(const struct trace_info *info)
-{
-    printf("command          ");
-    const char *end = info->command + info->header.command_bytes;
-    for (const char *at = info->command; at < end; at += strlen(at) + 1)
-        printf(" %s", at);
-    printf("\n");
-}
-
-static void print_origin(const struct trace_info *info)
-{
-    const struct trace_file_header *header = &info->header;
-    char date[32];
-    time_t when = (time_t)header->recorded_at;
-    struct tm local;
-    if (localtime_r(&when, &local) == NULL || strftime(date, sizeof date, "%F %T", &local) == 0)
-        snprintf(date, sizeof date, "unknown");
-    print_command(info);
-    printf("recorded          %s\n", date);
-    printf("duration          %.3f s\n", (double)header->duration_ticks / (double)header->ticks_hz);
-    int status = header->exit_status;
-    if (WIFSIGNALED(status))
-        printf("ended             by signal %d (%s)\n", WTERMSIG(status),
-               sigdescr_np(WTERMSIG(status)));
-    else
-        printf("ended             with status %d\n", WEXITSTATUS(status));
-    if (header->flags & TRACE_TRUNCATED)
-        printf("note              recording stopped before the program's end\n");
-    if (header->flags & TRACE_FORKED)
-        printf("note              children of fork() are not in the trace\n");
-    if (header->flags & TRACE_REPLACED)
-        printf("note              what followed exec() is not in the trace\n");
-}
-
-static void print_events(const struct trace_info *info)
-{
-    static const char *const names[TRACE_OP_COUNT] = {
-        [TRACE_MALLOC] = "malloc",     [TRACE_CALLOC] = "calloc", [TRACE_ALIGNED] = "aligned",
-        [TRACE_REALLOC] = "realloc",   [TRACE_FREE] = "free",     [TRACE_SPAWN] = "thread starts",
-        [TRACE_JOIN] = "thread joins",
-    };
-    printf("file              %" PRIu64 " bytes, %.2f an event\n", info->file_bytes,
-           (double)info->file_bytes / (double)(info->header.events ? info->header.events : 1));
-    printf("threads           %" PRIu32 "\n", info->header.threads);
-    printf("events            %" PRIu64 "\n", info->header.events);
-    for (int op = TRACE_MALLOC; op < TRACE_OP_COUNT; op++)
-        if (info->ops[op] > 0)
-            printf("  %-15s %" PRIu64 "\n", names[op], info->ops[op]);
-    if (info->ops[TRACE_REALLOC] > 0)
-        printf("  realloc moved   %.1f %%\n",
-               100.0 * (double)info->moved / (double)info->ops[TRACE_REALLOC]);
-    uint64_t ends = info->ops[TRACE_FREE] + info->ops[TRACE_REALLOC];
-    printf("ended elsewhere   %.2f %% of frees and reallocs are in another thread than the "
-           "allocation\n",
-           100.0 * (double)info->foreign_ends / (double)(ends ? ends : 1));
-}
-
-static void print_memory(const struct trace_info *info)
-{
-    const struct trace_file_header *header = &info->header;
-    printf("objects           %" PRIu64 ", at most %" PRIu64 " live\n", header->objects,
-           header->slots);
-    printf("live bytes        %" PRIu64 " at the peak, %" PRIu64 " at the end\n",
-           header->live_bytes_peak, header->live_bytes_end);
-    printf("never freed       %" PRIu64 " objects\n", info->live_objects_end);
-    printf("sizes             50 %% <= %" PRIu64 ", 90 %% <= %" PRIu64 ", 99 %% <= %" PRIu64
-           ", largest %" PRIu64 " bytes\n",
-           trace_info_size_quantile(info, 0.5), trace_info_size_quantile(info, 0.9),
-           trace_info_size_quantile(info, 0.99), info->size_largest);
-}
-
-static void print_left_out(const struct trace_info *info)
-{
-    const struct trace_file_header *header = &info->header;
-    printf("not events        %" PRIu64 " free(NULL), %" PRIu64 " failed calls, %" PRIu64
-           " frees of unknown blocks, %" PRIu64 " lost frees\n",
-           header->null_frees, header->failed_calls, header->unknown_frees, header->lost_frees);
-}
-
-static int read_info(struct trace_info **info, const char *path)
-{
-    char error[512];
-    *info = malloc(sizeof **info);
-    if (*info == NULL) {
-        say_error("out of memory");
-        return EXIT_USAGE;
-    }
-    if (trace_info_read(*info, path, error, sizeof error) == 0)
-        return EXIT_OK;
-    say_error("%s", error);
-    free(*info);
-    return EXIT_USAGE;
-}
-
-static int show_info(const char *path)
-{
-    struct trace_info *info;
-    int code = read_info(&info, path);
-    if (code != EXIT_OK)
-        return code;
-    print_origin(info);
-    print_events(info);
-    print_memory(info);
-    print_left_out(info);
-    free(info);
-    return EXIT_OK;
-}
-
-/* ---- info --csv ------------------------------------------------------------------------------ */
-
-static void print_histogram(const char *name, const struct trace_histogram *histogram)
-{
-    for (unsigned i = 0; i < TRACE_BUCKETS; i++)
-        if (histogram->objects[i] > 0)
-            printf("%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\r\n", name,
-                   trace_bucket_low(i), trace_bucket_high(i), histogram->objects[i],
-                   histogram->bytes[i]);
-}
-
-static int show_csv(const char *path)
-{
-    struct trace_info *info;
-    int code = read_info(&info, path);
-    if (code != EXIT_OK)
-        return code;
-    printf("property,low,high,objects,bytes\r\n");
-    print_histogram("size_bytes", &info->sizes);
-    print_histogram("lifetime_ns", &info->lifetimes);
-    if (info->live_objects_end > 0)
-        printf("never_freed,,,%" PRIu64 ",%" PRIu64 "\r\n", info->live_objects_end,
-               info->header.live_bytes_end);
-    free(info);
-    return EXIT_OK;
-}
-
-/* ---- verify ---------------------------------------------------------------------------------- */
-
-static int verify(const char *path)
-{
-    struct trace_info *info;
-    int code = read_info(&info, path);
-    if (code != EXIT_OK)
-        return code;
-    printf("'%s' is good: %" PRIu64 " events, %" PRIu32 " threads, %" PRIu64 " objects\n", path,
-           info->header.events, info->header.threads, info->header.objects);
-    free(info);
-    return EXIT_OK;
-}
-
-/* ---- the sub-commands ------------------------------------------------------------------------ */
-
-struct sub_command {
-    const char *name;
-    int (*run)(const char *path);
-    int (*run_csv)(const char *path); /* NULL: has no --csv */
-};
-
-static const struct sub_command sub_commands[] = {
-    {"info", show_info, show_csv},
-    {"verify", verify, NULL},
-};
-
-enum { SUB_COMMANDS = sizeof sub_commands / sizeof *sub_commands };
-
 struct request {
-    const struct sub_command *sub_command;
     const char *path;
     bool is_csv;
+    const char *table; /* of CSV */
 };
 
-static const struct sub_command *find_sub_command(const char *name, struct argp_state *state)
+static int take_path(struct request *request, const char *path, struct argp_state *state)
 {
-    const char *names[SUB_COMMANDS];
-    for (int i = 0; i < SUB_COMMANDS; i++) {
-        names[i] = sub_commands[i].name;
-        if (strcmp(name, names[i]) == 0)
-            return &sub_commands[i];
-    }
-    argp_error(state, "unknown trace command '%s'%s", name,
-               say_did_you_mean(nearest(name, names, SUB_COMMANDS)));
+    if (request->path != NULL)
+        argp_error(state, "one trace at a time: '%s' is too many", path);
+    request->path = path;
+    return 0;
+}
+
+static void require_path(const struct request *request, struct argp_state *state)
+{
+    if (request->path == NULL)
+        argp_error(state, "which trace? 'heapmark list traces' shows those that are shipped");
+}
+
+static const char *find_table(const char *name, struct argp_state *state)
+{
+    for (int i = 0; i < TRACE_TABLES; i++)
+        if (strcmp(name, trace_table_names[i]) == 0)
+            return name;
+    argp_error(state, "there is no table '%s'%s", name,
+               say_did_you_mean(nearest(name, trace_table_names, TRACE_TABLES)));
     return NULL;
 }
 
-enum { KEY_CSV = 0x100 };
+enum { KEY_CSV = 256, KEY_FORMAT, KEY_TABLE };
 
-static error_t parse(int key, char *value, struct argp_state *state)
+static error_t parse_info(int key, char *value, struct argp_state *state)
 {
     struct request *request = state->input;
     switch (key) {
-    case KEY_CSV: request->is_csv = true; return 0;
-    case ARGP_KEY_ARG:
-        if (request->sub_command == NULL)
-            request->sub_command = find_sub_command(value, state);
-        else if (request->path == NULL)
-            request->path = value;
-        else
-            argp_error(state, "one trace at a time: '%s' is too many", value);
+    case KEY_CSV:
+        request->is_csv = true;
+        request->table = "histograms";
         return 0;
+    case KEY_FORMAT:
+        if (strcmp(value, "text") != 0 && strcmp(value, "csv") != 0)
+            argp_error(state, "--format is not '%s': text or csv was expected", value);
+        request->is_csv = strcmp(value, "csv") == 0;
+        return 0;
+    case KEY_TABLE: request->table = find_table(value, state); return 0;
+    case ARGP_KEY_ARG: return take_path(request, value, state);
     case ARGP_KEY_END:
-        if (request->sub_command == NULL)
-            argp_error(state, "say what to do with a trace: info or verify");
-        if (request->path == NULL)
-            argp_error(state, "which trace? 'heapmark list traces' shows those that are shipped");
-        if (request->is_csv && request->sub_command->run_csv == NULL)
-            argp_error(state, "'trace %s' has no --csv; 'trace info' has",
-                       request->sub_command->name);
+        require_path(request, state);
+        if (request->table != NULL && !request->is_csv)
+            argp_error(state, "--table is for --format=csv");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp_option options[] = {
-    {"csv", KEY_CSV, NULL, 0, "info: print histograms of sizes and lifetimes as CSV", 0},
-    {0},
+static int show(const struct request *request, struct trace_info *info)
+{
+    struct trace_details details = {0};
+    char error[512];
+    int failed = trace_info_read_details(info, &details, request->path, error, sizeof error);
+    struct trace_report report = {info, &details, NULL};
+    if (failed == 0)
+        report.symbols = symbols_open(request->path, info->header.recorded_at);
+    if (failed != 0)
+        say_error("%s", error);
+    else if (request->is_csv)
+        trace_print_table(request->table != NULL ? request->table : "summary", &report);
+    else
+        trace_print_text(&report);
+    symbols_close(report.symbols);
+    trace_details_release(&details);
+    return failed == 0 ? EXIT_OK : EXIT_USAGE;
+}
+
+int trace_command_info(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"format", KEY_FORMAT, "text|csv", 0, "for people (the default), or RFC 4180", 0},
+        {"table", KEY_TABLE, "NAME", 0,
+         "of CSV: summary (the default), ops, histograms, sizes, lifetimes, leaks, live, threads "
+         "or "
+         "sites",
+         0},
+        {"csv", KEY_CSV, NULL, 0, "the same as --format=csv --table=histograms", 0},
+        {0},
+    };
+    static const struct argp argp = {options,
+                                     parse_info,
+                                     "TRACE",
+                                     "Show what a trace holds. It is read once, in a stream; "
+                                     "memory grows with the objects that live at one time.",
+                                     NULL,
+                                     NULL,
+                                     NULL};
+    struct request request = {0};
+    argp_parse(&argp, argc, argv, 0, NULL, &request);
+    struct trace_info *info = malloc(sizeof *info);
+    if (info == NULL) {
+        say_error("out of memory");
+        return EXIT_USAGE;
+    }
+    int code = show(&request, info);
+    free(info);
+    return code;
+}
+
+/* ---- verify and recover ---------------------------------------------------------------------- */
+
+static error_t parse_path(int key, char *value, struct argp_state *state)
+{
+    struct request *request = state->input;
+    switch (key) {
+    case ARGP_KEY_ARG: return take_path(request, value, state);
+    case ARGP_KEY_END: require_path(request, state); return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static int verify(const char *path)
+{
+    struct trace_reader *reader;
+    struct trace_event event;
+    enum trace_next next;
+    char error[512];
+    if (trace_reader_open(&reader, path, error, sizeof error) != 0) {
+        say_error("%s", error);
+        return EXIT_USAGE;
+    }
+    while ((next = trace_reader_next(reader, &event)) == TRACE_EVENT)
+        continue;
+    const struct trace_file_header *header = trace_reader_header(reader);
+    if (next == TRACE_END)
+        printf("'%s' is good: %" PRIu64 " events, %" PRIu32 " threads, %" PRIu64 " objects\n", path,
+               header->events, header->threads, header->objects);
+    else
+        say_error("%s", trace_reader_error(reader));
+    trace_reader_close(reader);
+    return next == TRACE_END ? EXIT_OK : EXIT_USAGE;
+}
+
+int trace_command_verify(int argc, char **argv)
+{
+    static const struct argp argp = {NULL,
+                                     parse_path,
+                                     "TRACE",
+                                     "Check every rule that a replay relies on. Exit status 2, the "
+                                     "place and the reason if one is broken.",
+                                     NULL,
+                                     NULL,
+                                     NULL};
+    struct request request = {0};
+    argp_parse(&argp, argc, argv, 0, NULL, &request);
+    return verify(request.path);
+}
+
+static int recover(const char *path)
+{
+    struct recording recording;
+    char error[2 * PATH_MAX + 512];
+    int result = recording_recover(&recording, path, error, sizeof error);
+    for (uint32_t i = 0; i < recording.trace_count; i++)
+        printf("'%s': %" PRIu64 " events\n", recording.traces[i].path, recording.traces[i].events);
+    recording_release(&recording);
+    if (result == 0)
+        return EXIT_OK;
+    say_error("%s", error);
+    return EXIT_USAGE;
+}
+
+int trace_command_recover(int argc, char **argv)
+{
+    static const struct argp argp = {NULL,
+                                     parse_path,
+                                     "FILE",
+                                     "Finish the traces of a recording that was killed; FILE is "
+                                     "the '.raw' one that it left.",
+                                     NULL,
+                                     NULL,
+                                     NULL};
+    struct request request = {0};
+    argp_parse(&argp, argc, argv, 0, NULL, &request);
+    return recover(request.path);
+}
+
+/* ---- the sub-commands ------------------------------------------------------------------------ */
+
+static const struct sub_command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} sub_commands[] = {
+    {"info", trace_command_info, "what it holds: events, threads, sizes, live bytes, call sites"},
+    {"verify", trace_command_verify, "check every rule that a replay relies on"},
+    {"cut", trace_command_cut, "a part of it, by time, by thread, or where it is steady"},
+    {"export", trace_command_export, "write it as text, or as CSV"},
+    {"import", trace_command_import, "make one from text, mtrace, heaptrack, ltrace or kmem"},
+    {"recover", trace_command_recover, "finish the traces of a recording that was killed"},
 };
 
-static const struct argp argp = {
-    .options = options,
-    .parser = parse,
-    .args_doc = "info|verify FILE",
-    .doc =
-        "Look at a recorded trace.\v"
-        "info     what it holds: events, threads, sizes, live bytes, where it comes from\n"
-        "verify   check every rule that a replay relies on; exit status 2 with the place and the "
-        "reason if one is broken",
-};
+enum { SUB_COMMANDS = sizeof sub_commands / sizeof *sub_commands };
+
+static void print_usage(FILE *stream)
+{
+    fprintf(stream, "Usage: heapmark trace COMMAND [OPTION...] TRACE\n"
+                    "Looks at traces, checks, cuts and converts them.\n\n");
+    for (int i = 0; i < SUB_COMMANDS; i++)
+        fprintf(stream, "  %-9s%s\n", sub_commands[i].name, sub_commands[i].help);
+    fprintf(stream, "\n'heapmark trace COMMAND --help' says more.\n");
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[SUB_COMMANDS];
+    for (int i = 0; i < SUB_COMMANDS; i++)
+        names[i] = sub_commands[i].name;
+    say_error("unknown trace command '%s'%s 'heapmark trace --help' shows what there is", name,
+              say_hint(nearest(name, names, SUB_COMMANDS)));
+    return EXIT_USAGE;
+}
 
 int cmd_trace(int argc, char **argv)
 {
-    struct request request = {0};
+    char name[64];
     argp_err_exit_status = EXIT_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &request);
-    const struct sub_command *chosen = request.sub_command;
-    return request.is_csv ? chosen->run_csv(request.path) : chosen->run(request.path);
+    if (argc < 2) {
+        say_error("say what to do with a trace: info or verify, cut, export, import or recover");
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0) {
+        print_usage(stdout);
+        return EXIT_OK;
+    }
+    for (int i = 0; i < SUB_COMMANDS; i++) {
+        if (strcmp(argv[1], sub_commands[i].name) != 0)
+            continue;
+        snprintf(name, sizeof name, "%s %s", argv[0], sub_commands[i].name);
+        argv[1] = name;
+        return sub_commands[i].run(argc - 1, argv + 1);
+    }
+    return unknown_command(argv[1]);
 }

@@ -20,6 +20,7 @@ struct allocator {
     const char *summary; /* required; one line for `list allocators` */
     const char *package; /* required for external ones: the Debian package that brings it */
     const char *colour;  /* required; "#rrggbb", the same in every plot */
+    const char *risks;   /* required; what who preloads it should know, in half a sentence or two */
 
     /*
      * The shared object to preload: the first of these that exists, NULL-terminated. A name with a

@@ -28,6 +28,7 @@
 #define HM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 struct trial;
+struct trace_load_options;
 
 /* Operations whose latencies are kept apart. Aligned allocations count as malloc. */
 enum op { OP_MALLOC, OP_CALLOC, OP_REALLOC, OP_FREE, OP_COUNT };
@@ -84,6 +85,12 @@ struct workload {
     const struct workload_option *options; /* ended by a NULL name; NULL: none */
 
     /*
+     * With an OPTION_TRACE only, and optional: how these parameters want the trace decoded
+     * (workloads/trace/load.h). Called in the harness's own process.
+     */
+    void (*decoding)(const uint64_t *params, struct trace_load_options *options);
+
+    /*
      * Optional. Prepare before the clock starts: memory from trial_map(), random draws. Returns 0,
      * or -ENOTSUP after trial_unsupported() where these parameters cannot run here.
      * Called in the main thread, pinned, under the trial's memory policy.
@@ -92,6 +99,9 @@ struct workload {
 
     void (*run)(struct worker *worker);       /* required: the plain instance */
     void (*run_timed)(struct worker *worker); /* required: the timed instance */
+
+    /* Optional. The measured part has ended: main thread, for trial_figure() and trial_flag(). */
+    void (*measured)(struct trial *trial);
 };
 
 #define WORKLOAD_INSTANCES(body)               \
@@ -121,6 +131,27 @@ void *trial_map(struct trial *trial, size_t bytes);
 
 /* The decoded trace of an OPTION_TRACE option, read-only and resident. *bytes is its size. */
 const void *trial_input(const struct trial *trial, size_t *bytes);
+
+/*
+ * Reads `bytes` of the trace's file from `offset` on, for what of it is not mapped. Any thread; a
+ * trial that cannot read its own input ends, and says so.
+ */
+void worker_input(struct worker *worker, void *buffer, size_t bytes, uint64_t offset);
+
+/* Whether there are more threads than CPUs for them, so that spinning keeps others from running. */
+bool trial_shares_cpus(const struct trial *trial);
+
+/* Figures for the row that only the workload knows; called from workload->measured(). */
+enum figure {
+    FIGURE_LIVE_DRIFT_PPM,
+    FIGURE_ORDER_DRIFT_PPM,
+    FIGURE_WAIT_PPM,
+    FIGURE_READ_PPM,
+    FIGURE_LATE_NS,
+    FIGURE_COUNT
+};
+
+void trial_figure(struct trial *trial, enum figure figure, uint64_t value);
 
 /* Says why the trial cannot run; setup then returns -ENOTSUP. printf-style. */
 void trial_unsupported(struct trial *trial, const char *format, ...)
@@ -203,6 +234,15 @@ HM_INLINE void sample_end(struct worker *w, enum op op, uint64_t begin)
     if (HM_UNLIKELY(begin != 0))
         sampled_end(w, op, begin);
 }
+
+/*
+ * For calls that should begin at a given time: nanoseconds of a clock that never runs backwards,
+ * the same in all threads, and a sample of a call that should have begun at begin_ns and has just
+ * ended. A call that began late because the one before took long is then as late as it was
+ * (coordinated omission: Gil Tene). The caller has found that a sample is due.
+ */
+uint64_t worker_now_ns(void);
+void sampled_since(struct worker *worker, enum op op, uint64_t begin_ns);
 
 HM_INLINE void *op_checked(struct worker *w, void *block, size_t size)
 {

@@ -19,7 +19,8 @@ struct expansion {
     const struct topo *topo;
     struct plan *plan;
     const struct section *section;
-    struct cell cell; /* filled in step by step, copied into the plan at the innermost */
+    const char *trace; /* that the cell replays */
+    struct cell cell;  /* filled in step by step, copied into the plan at the innermost */
 };
 
 static const char *where(const struct expansion *e, enum run_option_id id)
@@ -206,7 +207,7 @@ static int expand_places(struct expansion *e)
             for (size_t m = 0; m < policies.count; m++) {
                 char reason[256];
                 uint64_t count = run_option_number(&run_options[OPT_threads], counts.items[t]);
-                e->cell.threads = e->cell.input ? e->cell.input->threads : (uint32_t)count;
+                e->cell.threads = e->cell.input ? e->cell.input->players : (uint32_t)count;
                 e->cell.placement = places.items[p];
                 if (topo_check_placement(e->topo, e->cell.placement, reason, sizeof reason) != 0) {
                     say_error("%s%s", where(e, OPT_placement), reason);
@@ -219,15 +220,26 @@ static int expand_places(struct expansion *e)
     return 0;
 }
 
-/* Opens a trace once for all the cells that replay it. */
+static bool is_decoded_as(const char *path, const struct trace_load_options *options,
+                          const char *other_path, const struct trace_load_options *other)
+{
+    return strcmp(path, other_path) == 0 && options->is_serial == other->is_serial &&
+           options->is_paced == other->is_paced && options->memory_bytes == other->memory_bytes;
+}
+
+/* Opens a trace once for all the cells that replay it in one way. */
 static int open_trace(struct expansion *e, const char *name)
 {
     static struct opened {
         struct opened *next;
         const char *path;
+        struct trace_load_options options;
         struct trace_input input;
     } * all;
     char path[PATH_MAX], error[512];
+    struct trace_load_options options = {.memory_bytes = SIZE_MAX};
+    if (e->cell.workload->decoding != NULL)
+        e->cell.workload->decoding(e->cell.params, &options);
     if (paths_find("traces", name, ".hmt", path, sizeof path) != 0) {
         say_error("no trace '%s'; 'heapmark list traces' shows the shipped ones, any other is "
                   "given "
@@ -236,20 +248,24 @@ static int open_trace(struct expansion *e, const char *name)
         return -EINVAL;
     }
     struct opened *trace = all;
-    while (trace != NULL && strcmp(trace->path, path) != 0)
+    while (trace != NULL && !is_decoded_as(trace->path, &trace->options, path, &options))
         trace = trace->next;
     if (trace == NULL) {
         trace = pool_alloc(sizeof *trace);
-        if (trace_load(path, &trace->input, error, sizeof error) != 0) {
+        if (trace_load(path, &options, &trace->input, error, sizeof error) != 0) {
             say_error("%s", error);
             return -EINVAL;
         }
-        *trace = (struct opened){.next = all, .path = pool_strdup(path), .input = trace->input};
+        *trace = (struct opened){.next = all,
+                                 .path = pool_strdup(path),
+                                 .options = options,
+                                 .input = trace->input};
         all = trace;
     }
-    if (trace->input.threads > TRIAL_THREADS_MAX) {
-        say_error("trace '%s' has %u threads; heapmark replays up to %d", name,
-                  trace->input.threads, TRIAL_THREADS_MAX);
+    if (trace->input.players > TRIAL_THREADS_MAX) {
+        say_error("trace '%s' has %u threads at one time; heapmark replays up to %d, or any number "
+                  "with mode=serial",
+                  name, trace->input.players, TRIAL_THREADS_MAX);
         return -EINVAL;
     }
     e->cell.input = &trace->input;
@@ -262,7 +278,8 @@ static int expand_params(struct expansion *e, size_t option_index, const char *s
     const struct workload *workload = e->cell.workload;
     if (option_index == workload_option_count(workload)) {
         e->cell.params_text = so_far;
-        return expand_places(e);
+        bool has_trace = workload_trace_option(workload) != NULL;
+        return has_trace && open_trace(e, e->trace) != 0 ? -EINVAL : expand_places(e);
     }
     const struct workload_option *option = &workload->options[option_index];
     struct strings values = strings_split(job_param_text(e->job, e->section, option), ',');
@@ -275,8 +292,8 @@ static int expand_params(struct expansion *e, size_t option_index, const char *s
                       option->name, workload->name, expected);
             return -EINVAL;
         }
-        if (option->type == OPTION_TRACE && open_trace(e, shown) != 0)
-            return -EINVAL;
+        if (option->type == OPTION_TRACE)
+            e->trace = shown;
         const char *grown =
             pool_printf("%s%s%s=%s", so_far, *so_far ? " " : "", option->name, shown);
         if (expand_params(e, option_index + 1, grown) != 0)

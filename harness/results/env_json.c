@@ -65,13 +65,14 @@ static json_t *describe_contenders(const struct plan *plan)
     for (uint32_t i = 0; i < plan->contender_count; i++) {
         const struct contender *c = &plan->contenders[i];
         const char *colour = c->descriptor != NULL ? c->descriptor->colour : NULL;
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "label",
-                                              c->label, "allocator", c->allocator, "variant",
-                                              c->variant, "path", c->path, "version",
+        const char *risks = c->descriptor != NULL ? c->descriptor->risks : NULL;
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s}",
+                                              "label", c->label, "allocator", c->allocator,
+                                              "variant", c->variant, "path", c->path, "version",
                                               text_or_null(contender_version(c)), "sha256",
                                               text_or_null(machine_sha256(c->path)), "colour",
-                                              text_or_null(colour), "environment",
-                                              strings_join(&c->environment, " ")));
+                                              text_or_null(colour), "risks", text_or_null(risks),
+                                              "environment", strings_join(&c->environment, " ")));
     }
     return list;
 }

@@ -43,6 +43,22 @@ static void set_latencies(struct record *record, const struct trial_result *resu
             RECORD_SET(record, field, (result)->field); \
     } while (0)
 
+/* What only the workload knows: those that it has said. */
+static void set_figures(struct record *record, const struct trial_result *result)
+{
+    static const enum column figures[FIGURE_COUNT] = {
+        [FIGURE_LIVE_DRIFT_PPM] = COLUMN_replay_live_drift_ppm,
+        [FIGURE_ORDER_DRIFT_PPM] = COLUMN_replay_order_drift_ppm,
+        [FIGURE_WAIT_PPM] = COLUMN_replay_wait_ppm,
+        [FIGURE_READ_PPM] = COLUMN_replay_read_ppm,
+        [FIGURE_LATE_NS] = COLUMN_replay_late_ns,
+    };
+    for (int i = 0; i < FIGURE_COUNT; i++) {
+        if (result->figures_known >> i & 1)
+            set_count(record, figures[i], result->figures[i]);
+    }
+}
+
 /* Times, faults and resident memory: what is true of the machine and not of valgrind's. */
 static void set_timed_figures(struct record *record, const struct trial_result *result)
 {
@@ -62,6 +78,7 @@ static void set_timed_figures(struct record *record, const struct trial_result *
     RECORD_SET(record, harness_bytes, result->harness_bytes);
     SET_IF_KNOWN(record, result, instructions);
     set_latencies(record, result);
+    set_figures(record, result);
 }
 
 static const char *flags_text(const struct session *s, const struct cell *cell, unsigned cpus_used,

@@ -180,14 +180,14 @@ int session_run(struct session *s)
     uint64_t estimate_ns, start_ns = clock_gettime_ns(CLOCK_MONOTONIC);
     progress_start(&progress, "trial", count_left(s, &estimate_ns));
     int error = 0;
-    uint32_t count;
+    uint32_t count, begun = UINT32_MAX;
     for (uint32_t i = 0; i < s->plan->trial_count && error == 0; i += count) {
         count = unit_length(s->plan, i);
-        bool is_done = s->done[i];
-        if (i % s->plan->trials_in_block == 0 && !is_done && !begins_block(s, i, start_ns))
-            break;
-        if (is_done)
+        if (s->done[i])
             continue;
+        if (s->plan->trials[i].block != begun && !begins_block(s, i, start_ns))
+            break;
+        begun = s->plan->trials[i].block;
         progress_step(&progress, count, unit_label(s, i, count), estimate_ns);
         error = run_unit(s, i, count);
         for (uint32_t j = i; j < i + count; j++)

@@ -133,6 +133,8 @@ static void run_measured(struct trial *trial)
         turn_await(trial, turn);
         trial_turns(trial->shared)[turn] = run_piece(trial);
     }
+    if (trial->workload->measured != NULL)
+        trial->workload->measured(trial);
     result->rss_bytes_end = memory_rss_bytes();
     result->rss_bytes_peak = memory_rss_bytes_peak();
     if (result->rss_bytes_peak < result->rss_bytes_end)

@@ -15,7 +15,7 @@
 
 enum {
     TRIAL_MAGIC = 0x686d7431,
-    TRIAL_VERSION = 2,
+    TRIAL_VERSION = 3,
     TRIAL_THREADS_MAX = 1024,
     TRIAL_PARAMS_MAX = 16,
     TRIAL_NODES_MAX = 64,
@@ -100,7 +100,8 @@ struct trial_result {
     uint64_t switches_voluntary, switches_involuntary;
     uint64_t instructions; /* by the CPU's counter; 0: it has none for us */
     uint32_t point_count;  /* of the timeline */
-    uint32_t padding;
+    uint32_t figures_known; /* bits of enum figure */
+    uint64_t figures[FIGURE_COUNT];
     struct histogram latency[OP_COUNT]; /* in ticks of spec.clock */
 };
 

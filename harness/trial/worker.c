@@ -1,6 +1,7 @@
 /* What a workload's body and setup may call: see workload.h. */
 #include "trial/trial.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -50,6 +51,32 @@ void *trial_map(struct trial *trial, size_t bytes)
 static void set_detail(struct trial *trial, const char *format, va_list arguments)
 {
     vsnprintf(trial->result->detail, sizeof trial->result->detail, format, arguments);
+}
+
+void worker_input(struct worker *worker, void *buffer, size_t bytes, uint64_t offset)
+{
+    char *at = buffer;
+    while (bytes > 0) {
+        ssize_t got = pread(TRIAL_INPUT_FD, at, bytes, (off_t)offset);
+        if (got <= 0)
+            trial_fail(worker->trial, TRIAL_UNSUPPORTED,
+                       "the harness could not read the decoded trace at byte %llu: %s",
+                       (unsigned long long)offset, got < 0 ? strerrordesc_np(errno) : "it ends");
+        at += got;
+        offset += (uint64_t)got;
+        bytes -= (size_t)got;
+    }
+}
+
+bool trial_shares_cpus(const struct trial *trial)
+{
+    return trial->spec->spins == 0;
+}
+
+void trial_figure(struct trial *trial, enum figure figure, uint64_t value)
+{
+    trial->result->figures[figure] = value;
+    trial->result->figures_known |= 1u << figure;
 }
 
 void trial_unsupported(struct trial *trial, const char *format, ...)
@@ -227,4 +254,15 @@ void sampled_end(struct worker *w, enum op op, uint64_t begin)
     if (w->sampler.is_timeline)
         timeline_other_call();
     sampler_record(w, op, ticks);
+}
+
+uint64_t worker_now_ns(void)
+{
+    return clock_ns(clock_begin());
+}
+
+void sampled_since(struct worker *w, enum op op, uint64_t begin_ns)
+{
+    uint64_t now_ns = clock_ns(clock_end()), took_ns = now_ns > begin_ns ? now_ns - begin_ns : 0;
+    sampler_record(w, op, (uint64_t)((double)took_ns / clock_scale.ns_per_tick));
 }

@@ -3,7 +3,7 @@
 import math
 import re
 
-from heapmark import floor, terminal
+from heapmark import advice, floor, terminal
 from heapmark.cells import short_label
 from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, TIE, Comparison
 from heapmark.load import cells_of, describe_failures
@@ -28,6 +28,7 @@ def render(run):
             matrix(comparison, TimeMatrix(comparison)),
             matrix(comparison, MemoryMatrix(comparison)),
         ]
+        sections.append(advice.lines(comparison))
     sections += [failures(comparison), floors(run), warnings(run), files(comparison)]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 

@@ -51,6 +51,7 @@ SETTINGS = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "axes.titley": 1.0,  # else each panel measures all of its labels to place the title above them
     "xtick.color": FAINT_INK,
     "ytick.color": FAINT_INK,
     "figure.facecolor": PAPER,

@@ -8,8 +8,9 @@ import xml.etree.ElementTree as xml
 import pytest
 import synthetic
 import turned
+from heapmark import load, pairing
 from heapmark.errors import InputError
-from heapmark.gate import allow, limits
+from heapmark.gate import allow, judge, limits, sources
 
 PASS, REGRESSION, CANNOT_TELL = 0, 1, 3
 
@@ -49,6 +50,17 @@ def test_noise_that_hides_the_limit_cannot_be_told(heapmark, tmp_path):
     code, data = judged(heapmark, *sides(path))
     assert code == CANNOT_TELL
     assert any("too noisy for its limit" in note for note in data["notes"])
+
+
+def test_only_what_is_open_gets_more_blocks(tmp_path):
+    path = turned.make(tmp_path / "r", process=[0.2, 0.001])
+    run = load.load_run(str(path))
+    a_judge = judge.Judge(limits.parse([], [], None))
+    a_judge.look(pairing.within(run))
+    (cell,) = a_judge.open_cells
+    assert cell.workload == turned.BIG[0][0]
+    (trial,) = sources.first_trials(run, a_judge.open_cells)
+    assert trial == run.trials.loc[run.trials["cell"] == cell, "trial"].min()
 
 
 def test_too_few_blocks_cannot_tell_and_say_how_many_are_needed(heapmark, tmp_path):

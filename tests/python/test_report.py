@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 import rich
-from heapmark import load, style
+from heapmark import answer, load, style
 from heapmark.plots.data import PlotData
-from heapmark.report import answer, figures, page, pdf
+from heapmark.report import figures, page, pdf
 
 VOID = {"meta", "link", "input", "br", "hr", "img"}
 

@@ -22,7 +22,10 @@ def turn_rows(rng, trial, log_ratio, noise, turns):
 
 
 def rows(cells, ratios, blocks, seed=1, turns=8, process=0.005, turn=0.01, memory=None):
-    """(trials, turns): `ratios` and `memory` hold head's ratio to base, a cell or all of them."""
+    """(trials, turns): `ratios` and `memory` hold head's ratio to base, a cell or all of them.
+
+    `process` is the noise from trial to trial, of each cell or of all.
+    """
     rng = np.random.default_rng(seed)
     trials, parts = [], []
     for block in range(blocks):
@@ -33,7 +36,7 @@ def rows(cells, ratios, blocks, seed=1, turns=8, process=0.005, turn=0.01, memor
                 fat = np.broadcast_to(memory or 1.0, len(cells))[at] if is_head else 1.0
                 row = synthetic.trial(rng, cell, label, (1.0, fat, 2e6), 0, 0)
                 row |= {"block": block, "trial": len(trials), "allocator": label}
-                log = np.log(ratio) + rng.normal(0, process / np.sqrt(2))
+                log = np.log(ratio) + rng.normal(0, np.broadcast_to(process, len(cells))[at] / np.sqrt(2))
                 own = turn_rows(rng, row, log, turn, turns)
                 row["wall_ns"] = sum(part["wall_ns"] for part in own)
                 trials.append(row)

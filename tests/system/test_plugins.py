@@ -51,6 +51,7 @@ const struct allocator allocator_sample = {
     .summary = "a sample: the null allocator under another name",
     .package = "sample-package",
     .colour = "#123456",
+    .risks = "none",
     .libraries = (const char *const[]){"libhm_null.so", NULL},
 };
 """

@@ -50,7 +50,7 @@ def recorded(tmp_path, mode, expect=0):
 @pytest.fixture(autouse=True)
 def nothing_left_behind(tmp_path):
     yield
-    left = [name for name in os.listdir(tmp_path) if ".raw-" in name or ".part-" in name]
+    left = [name for name in os.listdir(tmp_path) if name.endswith((".raw", ".part"))]
     assert left == []
 
 
@@ -74,7 +74,7 @@ def test_pairs(tmp_path):
     done, figures, ops = recorded(tmp_path, "pairs")
     assert ops == {"malloc": ROUNDS, "calloc": 0, "aligned": 0, "realloc": 0, "free": ROUNDS}
     assert figures["threads"] == [1]
-    assert "1 thread," in done.stderr
+    assert "'t.hmt': " in done.stderr
 
 
 def test_threads(tmp_path):
@@ -118,12 +118,30 @@ def test_destructor_of_a_thread(tmp_path):
     assert (ops["malloc"], ops["free"]) == (1, 1)
 
 
+def others(tmp_path):
+    """The traces of the processes that the recorded one started."""
+    return sorted(name for name in os.listdir(tmp_path) if name.endswith(".hmt") and name != "t.hmt")
+
+
 @pytest.mark.parametrize("run", range(3))
 def test_fork(tmp_path, run):
+    """Parent and child have a trace each, the child's named by its pid."""
     done, figures, ops = recorded(tmp_path, "forks")
     assert (ops["malloc"], ops["free"]) == (2, 2)
-    assert "children are not in the trace" in done.stderr
-    assert "children of fork()" in figures["text"]
+    assert "fork" not in done.stderr
+    (child,) = others(tmp_path)
+    assert re.fullmatch(r"t\.\d+\.hmt", child)
+    figures = info(tmp_path / child)
+    assert count(figures, "malloc") == ROUNDS and count(figures, "free") == 0
+    assert "nobody knows how" in figures["text"]
+
+
+def test_fork_only_first(tmp_path):
+    done = subprocess.run([HEAPMARK, "record", "--only-first", "-o", "t.hmt", SUBJECT, "forks"],
+                          cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0 and "its children are not recorded" in done.stderr
+    assert others(tmp_path) == []
+    assert "were not recorded" in info(tmp_path / "t.hmt")["text"]
 
 
 def test_vfork(tmp_path):
@@ -133,10 +151,20 @@ def test_vfork(tmp_path):
 
 
 def test_exec(tmp_path):
+    """What a process was before exec() and what it is after are two traces."""
     done, figures, ops = recorded(tmp_path, "execs")
     assert (ops["malloc"], ops["free"]) == (1, 1)
     assert "replaced itself" in done.stderr
     assert "followed exec()" in figures["text"]
+    (after,) = others(tmp_path)
+    figures = info(tmp_path / after)
+    assert count(figures, "malloc") > 10 and "status 0" in figures["text"]
+
+
+def test_exec_only_first(tmp_path):
+    subprocess.run([HEAPMARK, "record", "--only-first", "-o", "t.hmt", SUBJECT, "execs"], cwd=tmp_path,
+                   check=True, capture_output=True)
+    assert others(tmp_path) == []
 
 
 @pytest.mark.parametrize("mode, said", [("killed", "signal 9"), ("crashes", "signal 11"),
@@ -201,11 +229,13 @@ def test_new_and_delete(tmp_path):
 
 def test_script(tmp_path):
     script = tmp_path / "script"
-    script.write_text(f"#!/bin/sh\n{SUBJECT} pairs\nexit 5\n")
+    script.write_text(f"#!/bin/sh\n{SUBJECT} pairs\n{SUBJECT} pairs\nexit 5\n")
     script.chmod(0o755)
     done = record(tmp_path, "./script", expect=1)
     assert "status 5" in done.stderr
-    assert count(info(tmp_path / "t.hmt"), "malloc") < ROUNDS  # the shell's, not its child's
+    assert count(info(tmp_path / "t.hmt"), "malloc") < ROUNDS  # the shell's own
+    found = [count(info(tmp_path / name), "malloc") for name in others(tmp_path)]
+    assert found.count(ROUNDS) == 2
 
 
 def test_streams_are_untouched(tmp_path):
@@ -253,6 +283,185 @@ def test_address_space_limit(tmp_path):
                           cwd=tmp_path, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert count(info(tmp_path / "t.hmt"), "malloc") >= ROUNDS
+
+
+# ---- when and what: options ---------------------------------------------------------------------------
+
+
+def recorded_with(tmp_path, options, mode, expect=0):
+    done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", *options, "--", SUBJECT, mode], cwd=tmp_path,
+                          text=True, capture_output=True, timeout=120)
+    assert done.returncode == expect, done.stderr
+    return done, info(tmp_path / "t.hmt")
+
+
+def test_monotonic_clock(tmp_path):
+    """Without an invariant TSC: the same calls, in an order that is never doubtful."""
+    _, figures = recorded_with(tmp_path, ["--clock=monotonic"], "threads")
+    assert figures["threads"] == [9]
+    assert 8 * ROUNDS <= count(figures, "malloc") <= 8 * ROUNDS + 16
+    assert figures["not events"][2:] == [0, 0]
+
+
+def test_times_after_a_pause(tmp_path):
+    """Calls that follow closely share a reading of the clock; none takes it over a pause."""
+    record(tmp_path, SUBJECT, "pauses")
+    done = subprocess.run([HEAPMARK, "trace", "export", "--format=csv", "t.hmt"], cwd=tmp_path, text=True,
+                          capture_output=True)
+    assert done.returncode == 0, done.stderr
+    times = [int(line.split(",")[0]) for line in done.stdout.splitlines()[1:]]
+    assert len(times) == 5 * 2 * 203
+    late = [at for at in range(1, len(times)) if times[at] - times[at - 1] > 50_000_000]
+    assert late == [406, 812, 1218, 1624]
+    assert len(set(times)) > len(times) / 20
+
+
+def test_sample(tmp_path):
+    """Whole objects: what is allocated in the sample is freed in the sample."""
+    _, figures = recorded_with(tmp_path, ["--sample=1/10"], "millions")
+    mallocs = count(figures, "malloc")
+    assert 0.09 < mallocs / (400 * ROUNDS) < 0.11
+    assert count(figures, "free") == mallocs
+    assert figures["not events"][2:] == [0, 0]
+    assert "one object in 10" in figures["text"]
+
+
+def test_sample_with_threads(tmp_path):
+    _, figures = recorded_with(tmp_path, ["--sample=1/3"], "threads")
+    assert 0.3 < count(figures, "malloc") / (8 * ROUNDS) < 0.37
+    assert figures["not events"][2:] == [0, 0]
+
+
+def test_max_size(tmp_path):
+    done, figures = recorded_with(tmp_path, ["--max-size=100k"], "millions")
+    assert "--max-size was reached" in done.stderr
+    assert (tmp_path / "t.hmt").stat().st_size <= 100 * 1024
+    assert 30000 < count(figures, "malloc") < 400 * ROUNDS
+    assert "recording stopped" in figures["text"]
+
+
+def test_start_and_stop_by_time(tmp_path):
+    """Of a program that calls without end, one part."""
+    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--start-after=300ms", "--stop-after=600ms",
+                                 "--", SUBJECT, "endless"], cwd=tmp_path, stderr=subprocess.PIPE,
+                                start_new_session=True, text=True)
+    time.sleep(1.2)
+    os.killpg(recorder.pid, signal.SIGINT)
+    recorder.communicate(timeout=60)
+    figures = info(tmp_path / "t.hmt")
+    assert count(figures, "malloc") > 1000
+    assert 0 <= count(figures, "malloc") - count(figures, "free") <= 1
+    assert "started or stopped" in figures["text"]
+    assert figures["duration"][0] < 0.9
+
+
+def test_toggle_by_signal(tmp_path):
+    """Stopped by one signal, started by the next: no object lives on by mistake."""
+    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--toggle-signal=USR1", "--",
+                                 SUBJECT, "endless"], cwd=tmp_path, stderr=subprocess.PIPE,
+                                start_new_session=True, text=True)
+    for _ in range(4):
+        time.sleep(0.2)
+        os.kill(recorder.pid, signal.SIGUSR1)
+    time.sleep(0.2)
+    os.killpg(recorder.pid, signal.SIGINT)
+    recorder.communicate(timeout=60)
+    figures = info(tmp_path / "t.hmt")
+    assert 0 <= count(figures, "malloc") - count(figures, "free") <= 1
+    assert figures["not events"][3] == 0
+    assert "started or stopped" in figures["text"]
+
+
+def test_stacks_and_cpus(tmp_path):
+    """They are recorded beside the same calls. That they come back is a unit test's."""
+    _, plain = recorded_with(tmp_path, [], "threads")
+    size = (tmp_path / "t.hmt").stat().st_size
+    _, figures = recorded_with(tmp_path, ["--stacks=8", "--cpu"], "threads")
+    assert abs(count(figures, "malloc") - count(plain, "malloc")) <= 16
+    assert (tmp_path / "t.hmt").stat().st_size > size
+
+
+def test_ordered(tmp_path):
+    _, figures = recorded_with(tmp_path, ["--ordered"], "threads")
+    assert 8 * ROUNDS <= count(figures, "malloc") <= 8 * ROUNDS + 16
+    played = subprocess.run([PLAY, tmp_path / "t.hmt", "2"], text=True, capture_output=True, timeout=120)
+    assert played.returncode == 0, played.stderr
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--sample=3"], "not a share"), (["--sample=1/0"], "from 1 to"), (["--stacks=99"], "from 1 to 62"),
+    (["--max-size=1"], "not a size"), (["--start-after=soon"], "not a time"),
+    (["--start-after=2s", "--stop-after=1s"], "nothing would be recorded"),
+    (["--toggle-signal=KILL"], "none of USR1"), (["--clock=sun"], "neither tsc nor")])
+def test_bad_options(tmp_path, options, said):
+    assert said in refused(tmp_path, "record", *options, "true")
+
+
+# ---- a recorder that dies, and two at once -------------------------------------------------------------
+
+
+def test_recorder_killed(tmp_path):
+    """The program goes on, and all it did is brought together later."""
+    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", SUBJECT, "millions"], cwd=tmp_path,
+                                stderr=subprocess.DEVNULL)
+    while not (tmp_path / "t.hmt.0.part").exists():
+        assert recorder.poll() is None
+    with open(f"/proc/{recorder.pid}/task/{recorder.pid}/children") as children:
+        child = children.read().strip()
+    recorder.kill()
+    recorder.wait()
+    busy = subprocess.run([HEAPMARK, "trace", "recover", "t.hmt.raw"], cwd=tmp_path, text=True, capture_output=True)
+    assert busy.returncode in (0, 2)
+    if busy.returncode == 2:
+        assert "still being recorded" in busy.stderr
+        again = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "true"], cwd=tmp_path, text=True,
+                               capture_output=True)
+        assert again.returncode == 2 and "was cut off" in again.stderr
+    deadline = time.monotonic() + 60
+    while os.path.exists(f"/proc/{child}") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if busy.returncode == 2:
+        done = subprocess.run([HEAPMARK, "trace", "recover", "t.hmt.raw"], cwd=tmp_path, text=True,
+                              capture_output=True)
+        assert done.returncode == 0, done.stderr
+    figures = info(tmp_path / "t.hmt")
+    assert count(figures, "malloc") == count(figures, "free") == 400 * ROUNDS
+    assert figures["not events"][2:] == [0, 0]
+
+
+def test_two_recorders_at_once(tmp_path):
+    first = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "sleep", "60"], cwd=tmp_path,
+                             stderr=subprocess.PIPE, start_new_session=True, text=True)
+    while not (tmp_path / "t.hmt.raw").exists():
+        assert first.poll() is None
+    time.sleep(0.2)
+    second = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "true"], cwd=tmp_path, text=True, capture_output=True)
+    os.killpg(first.pid, signal.SIGINT)
+    first.communicate(timeout=60)
+    assert second.returncode == 2 and "another 'heapmark record'" in second.stderr
+
+
+def test_no_recording_to_recover(tmp_path):
+    assert "its name ends in '.raw'" in refused(tmp_path, "trace", "recover", "x.hmt")
+    assert "cannot open 'x.raw'" in refused(tmp_path, "trace", "recover", "x.raw")
+    (tmp_path / "y.raw").write_bytes(b"no raw file" * 200000)
+    assert "not left by this version" in refused(tmp_path, "trace", "recover", "y.raw")
+    (tmp_path / "y.raw").unlink()
+
+
+def test_another_recorder_is_preloaded(tmp_path):
+    environment = dict(os.environ, LD_PRELOAD="/nonexistent/libheaptrack_preload.so")
+    assert "another recorder" in refused(tmp_path, "record", "true", environment=environment)
+
+
+def test_changed_root(tmp_path):
+    """After chroot() neither the program nor its children find the raw file by its path."""
+    if os.geteuid() != 0:
+        pytest.skip("changing the root needs root")
+    _, figures, ops = recorded(tmp_path, "changes_root")
+    assert (ops["malloc"], ops["free"]) == (ROUNDS, ROUNDS)
+    (child,) = others(tmp_path)
+    assert count(info(tmp_path / child), "malloc") == ROUNDS
 
 
 # ---- what cannot be recorded: said, exit 2, nothing run ------------------------------------------------

@@ -212,3 +212,32 @@ def test_a_timeline_changes_no_other_figure(tmp_path):
     assert int(figures[0]["harness_bytes"]) - int(figures[1]["harness_bytes"]) == 512 * 32
     for column in ("rss_bytes_peak", "rss_bytes_purged"):
         assert abs(int(figures[0][column]) - int(figures[1][column])) < 512 * 1024
+
+
+def test_more_blocks_of_some_combinations_only(tmp_path):
+    """--like leaves the others to be added later, and then the run is the one made at once."""
+    words = ["run", "pair", "batch", "--allocators=system,jemalloc", "--turns=4", *QUICK]
+    assert heapmark(*words, "--reps=2", "--out=run", cwd=tmp_path).returncode == 0
+    one = next(row["trial"] for row in rows(tmp_path / "run") if row["workload"] == "batch")
+    result = heapmark("run", "--resume=run", "--reps=4", f"--like={one}", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    blocks = {name: [row["block"] for row in rows(tmp_path / "run") if row["workload"] == name] for name in ("pair", "batch")}
+    assert sorted(blocks["pair"]) == sorted("0011") and sorted(blocks["batch"]) == sorted("00112233")
+    assert heapmark("run", "--resume=run", cwd=tmp_path).returncode == 0
+    assert heapmark(*words, "--reps=4", "--out=whole", cwd=tmp_path).returncode == 0
+    planned = [
+        sorted((int(row["trial"]), row["workload"], row["allocator"]) for row in rows(tmp_path / run))
+        for run in ("run", "whole")
+    ]
+    assert planned[0] == planned[1]
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--resume=run", "--reps=3", "--like=99"], "which are 0 to"),
+    (["--resume=run", "--reps=3", "--like=pair"], "is no list of trials"),
+    (["--resume=run", "--reps=3", "--like="], "is no list of trials"),
+    (["--resume=run", "--like=0"], "stands with these two"), (["pair", "--like=0"], "stands with these two")])
+def test_like_refuses_what_is_no_trial(tmp_path, words, said):
+    assert heapmark("run", "pair", "--allocators=system", *QUICK, "--reps=1", "--out=run", cwd=tmp_path).returncode == 0
+    result = heapmark("run", *words, cwd=tmp_path)
+    assert result.returncode == 2 and said in result.stderr

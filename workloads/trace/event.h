@@ -47,6 +47,13 @@ struct trace_event {
     uint64_t size;           /* bytes requested */
     uint64_t time;           /* ticks since the first event */
 
+    /* Where they were recorded. */
+    bool on_new_cpu; /* this thread's events are on another CPU from here on: */
+    uint32_t cpu;    /* where this event was; 0 if it was not recorded */
+    uint32_t node;
+    uint32_t stack_depth;  /* return addresses of an allocation; 0: none */
+    const uint64_t *stack; /* the innermost first; the reader's, until its next event */
+
     /* Filled in by trace_rules_apply(). */
     uint64_t object;       /* number of the object made, in order of creation from 0 */
     uint64_t ended_object; /* REALLOC, FREE: the object that ends, */

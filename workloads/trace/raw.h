@@ -1,95 +1,229 @@
 /*
- * The raw recording: what the recorder, inside the program, leaves for the converter.
+ * The raw recording: what the recorder, inside the programs, leaves for `heapmark record`, which
+ * drains it while they run (drain.h).
  *
- * One sparse file, mapped MAP_SHARED into the program, so that what was written stays whatever way
- * the program ends. It never travels: same machine, same build, deleted after conversion.
+ * One sparse file, mapped MAP_SHARED into every recorded process, so that what was written stays
+ * whatever way a process ends. It never travels: same machine, same build, deleted at the end.
  *
  *   0      struct raw_header (one page)
- *   4096   segments, each a multiple of the page, carved off the end with one atomic add:
+ *   4096   RAW_PROCESSES_MAX of struct raw_process
+ *          segments, small and large, carved off the end with one atomic add:
  *            struct raw_segment, then records of 16 bytes, written by one thread alone
  *
- * A record that is all zero was never finished, or never begun: readers skip it. A page of zeros
- * where a segment should begin was carved off but not used: readers skip it too.
+ * A segment goes round: a thread takes it (from a list of free ones, or else from the end of the
+ * file), fills it and marks it as full; the drain reads it and, once its records stand in the
+ * trace, puts it on the list again. So the memory that is written stays the same and stays in the
+ * caches. When the drain falls behind, or has died, threads carve off new segments: they never wait.
+ *
+ * A record is there when it carries the segment's lap, which grows with each round. One that does
+ * not was never finished, or never begun, or is left from a lap before. A page of zeros where a
+ * segment should begin was carved off but not used.
  *
  * Times. An allocation carries the time after it returned, a free the time before it began, a
  * realloc both (BEGIN and END), so that sorting by time never shows an address in use twice. A
  * record holds the low 32 bits of its time; an EPOCH record brings the high ones when they change.
+ * In a process of one thread, calls that follow closely on one another may carry one time.
+ * Records are stored before the caller can pass on what they tell of (a new block, a freed address),
+ * so that of two records, one of which follows from the other, a reader never sees the later alone.
  */
 #ifndef HEAPMARK_TRACE_RAW_H
 #define HEAPMARK_TRACE_RAW_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <time.h>
 
-#define RAW_MAGIC "hm-raw\1"
-#define RAW_ENV   "HEAPMARK_RECORD" /* the raw file's absolute path, in the program's environment */
+#define RAW_MAGIC       "hm-raw\2"
+#define RAW_MAPS_SUFFIX ".maps"           /* RAW.PROCESS.maps: its /proc/self/maps, with stacks */
+#define RAW_ENV         "HEAPMARK_RECORD" /* the raw file's absolute path, in the programs' environment */
 
 enum {
-    RAW_VERSION = 1,
+    RAW_VERSION = 2,
     RAW_PAGE_BYTES = 4096,
-    RAW_SEGMENT_MAGIC = 0x68736567,
-    RAW_SEGMENT_BYTES_MIN = RAW_PAGE_BYTES, /* a thread's first segment: many never need more */
-    RAW_SEGMENT_BYTES_MAX =
-        64 * RAW_PAGE_BYTES, /* each next one is four times larger, up to this */
+    RAW_SEGMENT_BYTES_SMALL = RAW_PAGE_BYTES,      /* a thread's first: many never need more */
+    RAW_SEGMENT_BYTES_LARGE = 16 * RAW_PAGE_BYTES, /* small enough to stay in the caches */
+    RAW_PROCESSES_MAX = 8192,
+    RAW_STACK_MAX = 62,
 };
 
-#define RAW_WIDE UINT32_MAX /* a size that does not fit: the WIDE record before has it */
+#define RAW_WIDE   UINT32_MAX /* a size that does not fit: the WIDE record before has it */
+#define RAW_NOBODY UINT32_MAX /* no thread */
 
 enum raw_op {
     RAW_NONE,
     RAW_MALLOC,        /* address, size */
     RAW_CALLOC,        /* address, size: count times size */
     RAW_FREE,          /* address */
-    RAW_REALLOC_BEGIN, /* old address, new size */
-    RAW_REALLOC_END,   /* new address, 0 when it failed; size as in BEGIN */
-    RAW_SPAWN,         /* the new thread's pthread_t; 0 when it could not start */
+    RAW_REALLOC_BEGIN, /* old address */
+    RAW_REALLOC_END,   /* new address, 0 when it failed; new size */
     RAW_JOIN,          /* the joined thread's pthread_t */
     RAW_EPOCH,         /* `payload` is time >> 32 of the records that follow */
     RAW_WIDE_SIZE,     /* `payload` is the size of the next record that says RAW_WIDE */
+    RAW_CPU,           /* `payload` is the CPU, and above bit 32 its node, from here on */
+    RAW_STACK,         /* two more return addresses of the next allocation: address, `payload` */
     RAW_ALIGNED = 64,  /* plus log2 of the alignment: address, size */
 };
 
-/* head: address << 8 | raw_op. payload: size << 32 | low half of the time, unless said otherwise. */
+/*
+ * head: address << 16 | low byte of the lap << 8 | raw_op. payload: size << 32 | low half of the
+ * time, unless said otherwise.
+ */
 struct raw_record {
     _Atomic uint64_t payload;
-    _Atomic uint64_t head; /* written last: non-zero means that the payload is there */
+    _Atomic uint64_t head; /* written last */
+};
+
+enum raw_segment_state {
+    RAW_SEGMENT_NONE = 0,
+    RAW_SEGMENT_FREE = 0x65657266,
+    RAW_SEGMENT_USED = 0x64657375, /* its thread may write more */
+    RAW_SEGMENT_FULL = 0x6c6c7566,
+    RAW_SEGMENT_GONE = 0x656e6f67, /* all but its first page went back to a full disk */
 };
 
 struct raw_segment {
-    uint32_t magic;
-    uint32_t bytes;    /* this header included */
-    uint32_t thread;   /* in the order in which threads first called */
-    uint32_t sequence; /* of this thread's segments, from 0 */
-    uint64_t self;     /* pthread_self() */
-    uint32_t is_main;
-    uint32_t padding;
-    uint64_t null_frees;   /* free(NULL) while this segment was in use */
-    uint64_t failed_calls; /* allocations that returned NULL */
-    uint64_t reserved[2];
+    _Atomic uint32_t state; /* written last when it is taken: the rest holds from then on */
+    uint32_t bytes;         /* this header included; never changes */
+    uint32_t lap;           /* 1 to 255 and round again */
+    uint32_t process;       /* index of struct raw_process */
+    uint32_t thread;        /* in the order in which the process's threads first called */
+    uint32_t sequence;      /* of this thread's segments, from 0 */
+    uint32_t parent;        /* the thread that started this one; RAW_NOBODY: not known */
+    uint32_t consumed;      /* the drain's: records from the front that stand in the trace */
+    uint64_t self;          /* pthread_self() */
+    uint64_t null_frees;    /* free(NULL) while this segment was in use */
+    uint64_t failed_calls;  /* allocations that returned NULL */
+    uint32_t next_free;     /* on the list of free ones: page number of the next */
+    uint32_t seen;          /* the drain's: it knows of this lap */
+    uint64_t padding[8];
 };
 
 enum raw_flag {
-    RAW_FORKED = 1,      /* a child of fork() called the allocator: not recorded */
-    RAW_REPLACED = 2,    /* the program replaced itself with exec(): the new one is not recorded */
+    RAW_FORKED = 1,      /* a child of fork() called the allocator, and is not recorded */
+    RAW_REPLACED = 2,    /* the program replaced itself with exec() */
     RAW_NO_SPACE = 4,    /* the disk was full: recording stopped early */
     RAW_TOO_LONG = 8,    /* the mapping was full: recording stopped early */
     RAW_OLD_KERNEL = 16, /* no MADV_POPULATE_WRITE: nothing could be recorded */
+    RAW_SIZE_LIMIT = 32, /* the trace reached its size limit */
+    RAW_LEFT = 64,       /* recording ended before the process did */
+};
+
+/* One image that a process runs: exec() begins another one. */
+struct raw_process {
+    _Atomic uint32_t pid; /* 0: not begun */
+    uint32_t parent_pid;
+    _Atomic uint32_t flags;                    /* enum raw_flag */
+    _Atomic uint32_t threads;                  /* that have a segment */
+    _Atomic uint64_t null_frees, failed_calls; /* of segments that went round, and of none */
+
+    /* The drain's, kept here so that another one can go on if it dies. */
+    uint64_t base_ticks; /* time 0 of the trace */
+    uint64_t written;    /* bytes of the trace that count */
+    uint64_t entries;    /* events in them */
+    uint64_t end_tick;   /* time up to which they reach */
+    uint32_t began;      /* base_ticks is set, and the trace's file exists */
+    uint32_t finished;   /* the trace is whole */
+    uint64_t padding[7];
+};
+
+enum raw_level {
+    RAW_OFF,   /* nothing is recorded */
+    RAW_FREES, /* only what ends: objects that were recorded do not live on by mistake */
+    RAW_ALL,
+};
+
+enum raw_option {
+    RAW_CPUS = 1, /* CPU and node are recorded */
+    RAW_FOLLOW = 2,
 };
 
 struct raw_header {
     char magic[8];
     uint32_t version;
-    uint32_t is_tsc;          /* 1: times are TSC cycles; 0: nanoseconds of CLOCK_MONOTONIC */
-    uint64_t file_bytes;      /* the sparse file's size: recording ends there */
-    _Atomic uint64_t next;    /* where the next segment begins */
-    _Atomic uint32_t threads; /* threads that have a segment */
-    _Atomic uint32_t claimed; /* pid of the one process that is recorded; 0: none yet */
-    _Atomic uint32_t flags;   /* enum raw_flag */
-    uint32_t padding;
-    _Atomic uint64_t cut; /* from here on there was no space for segments; 0: there always was */
+    uint32_t is_tsc;      /* 1: times are TSC cycles; 0: nanoseconds of CLOCK_MONOTONIC */
+    uint64_t file_bytes;  /* the sparse file's size: recording ends there */
+    uint32_t options;     /* enum raw_option */
+    uint32_t sample;      /* one object in so many is recorded; 1: all */
+    uint32_t stack_depth; /* return addresses of each allocation; 0: none */
+    uint32_t time_shift;  /* a tick of the trace is 2^time_shift ticks of the recording */
+    uint64_t start_ticks, start_ns, end_ticks, end_ns; /* two readings of both clocks */
+    int64_t started_at;                                /* seconds since 1970 */
+    uint64_t size_max;                                 /* of all traces together; 0: none */
+    uint32_t ever_partial; /* recording did not begin with the program, or paused */
+    uint32_t command_bytes;
+    char command[2048];                  /* arguments, each ended by a 0 byte */
+    _Alignas(64) _Atomic uint32_t level; /* enum raw_level: read with every call, as is */
+    _Atomic uint32_t coarse;             /* counts about milliseconds */
+    _Alignas(64) _Atomic uint64_t next;  /* where the next segment is carved off */
+    _Atomic uint64_t ready; /* bytes of segments that were carved off and have their pages */
+    _Atomic uint64_t cut;   /* from here on there was no space for segments; 0: there always was */
+    _Atomic uint32_t processes; /* that have an entry, or found none left */
+    _Alignas(64) _Atomic uint64_t free_small,
+        free_large; /* page number, a count of changes above */
 };
+
+#define RAW_FIRST_SEGMENT \
+    (RAW_PAGE_BYTES + (uint64_t)RAW_PROCESSES_MAX * sizeof(struct raw_process))
+
+_Static_assert(sizeof(struct raw_segment) == 128, "a round number, so that records stay aligned");
+_Static_assert(sizeof(struct raw_process) == 128, "");
+_Static_assert(sizeof(struct raw_header) <= RAW_PAGE_BYTES, "");
+
+static inline struct raw_process *raw_process(struct raw_header *header, uint32_t index)
+{
+    return (struct raw_process *)((char *)header + RAW_PAGE_BYTES) + index;
+}
+
+static inline struct raw_record *raw_records(struct raw_segment *segment)
+{
+    return (struct raw_record *)(segment + 1);
+}
+
+static inline uint32_t raw_record_count(const struct raw_segment *segment)
+{
+    return (uint32_t)((segment->bytes - sizeof *segment) / sizeof(struct raw_record));
+}
+
+static inline _Atomic uint64_t *raw_free_list(struct raw_header *header, uint32_t bytes)
+{
+    return bytes == RAW_SEGMENT_BYTES_SMALL ? &header->free_small : &header->free_large;
+}
+
+/*
+ * The free lists are stacks (Treiber's): any thread of any process pops, the drain alone pushes.
+ * The count of changes in the upper half makes a pop fail whose first segment came back meanwhile.
+ */
+static inline void raw_give(struct raw_header *header, struct raw_segment *segment)
+{
+    _Atomic uint64_t *list = raw_free_list(header, segment->bytes);
+    uint64_t page = (uint64_t)((char *)segment - (char *)header) / RAW_PAGE_BYTES;
+    uint64_t top = atomic_load_explicit(list, memory_order_relaxed);
+    atomic_store_explicit(&segment->state, RAW_SEGMENT_FREE, memory_order_relaxed);
+    do
+        segment->next_free = (uint32_t)top;
+    while (!atomic_compare_exchange_weak_explicit(list, &top, ((top >> 32) + 1) << 32 | page,
+                                                  memory_order_release, memory_order_relaxed));
+}
+
+/* A free segment, or NULL. `mapped_bytes` of the file can be seen by the caller. */
+static inline struct raw_segment *raw_take(struct raw_header *header, uint32_t bytes,
+                                           uint64_t mapped_bytes)
+{
+    _Atomic uint64_t *list = raw_free_list(header, bytes);
+    uint64_t top = atomic_load_explicit(list, memory_order_acquire);
+    struct raw_segment *segment;
+    do {
+        uint64_t offset = (uint64_t)(uint32_t)top * RAW_PAGE_BYTES;
+        if (offset == 0 || offset + bytes > mapped_bytes)
+            return NULL;
+        segment = (struct raw_segment *)((char *)header + offset);
+    } while (!atomic_compare_exchange_weak_explicit(list, &top,
+                                                    ((top >> 32) + 1) << 32 | segment->next_free,
+                                                    memory_order_acquire, memory_order_acquire));
+    return segment;
+}
 
 static inline uint64_t raw_now(bool is_tsc)
 {

@@ -1,5 +1,7 @@
 #include "workloads/trace/reader.h"
 
+#include "workloads/trace/gather.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -21,12 +23,16 @@ struct trace_reader {
     uint64_t offset;       /* of the next byte to read */
     uint64_t block_offset; /* where the current block begins, for messages */
     uint32_t block_events; /* still to come in it */
+    uint64_t block_end;    /* no event before it is later, none behind it earlier */
     uint32_t thread;
     uint64_t time;
     struct column columns[TRACE_COLUMNS];
+    uint64_t stack[TRACE_STACK_MAX];
     ZSTD_DCtx *zstd;
     unsigned char *packed, *content;
     size_t packed_capacity;
+    struct gather *gather; /* of a recorded trace */
+    bool ended;            /* the end block has been read */
 };
 
 /* ---- saying what is wrong -------------------------------------------------------------------- */
@@ -100,11 +106,12 @@ static int check_header(struct trace_reader *r)
     const struct trace_file_header *header = &r->header;
     if (header->threads == 0 || header->threads > TRACE_THREADS_MAX)
         return corrupted(r, offsetof(struct trace_file_header, threads),
-                         "the number of threads is not 1 to 65535");
+                         "the number of threads is not 1 to 65535, or it was never finished");
     if (header->ticks_hz == 0)
         return corrupted(r, offsetof(struct trace_file_header, ticks_hz), "the clock stands still");
     if (header->command_bytes > 0 && r->command[header->command_bytes - 1] != '\0')
-        return corrupted(r, sizeof *header, "the command line has no end");
+        return corrupted(r, header->header_bytes - sizeof(uint64_t) - header->command_bytes,
+                         "the command line has no end");
     return 0;
 }
 
@@ -114,11 +121,12 @@ static int read_header(struct trace_reader *r)
     int error = read_identity(r);
     if (error != 0)
         return error;
-    error = read_bytes(r, (char *)header + r->offset, sizeof *header - r->offset);
+    size_t bytes = header->version == 1 ? TRACE_HEADER_BYTES_1 : sizeof *header;
+    error = read_bytes(r, (char *)header + r->offset, bytes - r->offset);
     if (error != 0)
         return error;
     if (header->command_bytes > TRACE_COMMAND_BYTES_MAX ||
-        header->header_bytes != sizeof *header + header->command_bytes + sizeof(uint64_t))
+        header->header_bytes != bytes + header->command_bytes + sizeof(uint64_t))
         return corrupted(r, offsetof(struct trace_file_header, header_bytes),
                          "the header's size is wrong");
     uint64_t sum;
@@ -127,7 +135,7 @@ static int read_header(struct trace_reader *r)
         error = read_bytes(r, &sum, sizeof sum);
     if (error != 0)
         return error;
-    uint64_t expected = trace_fnv(TRACE_FNV_BASIS, header, sizeof *header);
+    uint64_t expected = trace_fnv(TRACE_FNV_BASIS, header, bytes);
     if (sum != trace_fnv(expected, r->command, header->command_bytes))
         return corrupted(r, r->offset - sizeof sum, "the header's checksum is wrong");
     return check_header(r);
@@ -147,19 +155,90 @@ static int reserve_packed(struct trace_reader *r, uint32_t bytes)
     return 0;
 }
 
+/* Version 1 had fewer columns, and a checksum over the frame as well. */
+static int read_block_header_1(struct trace_reader *r, struct trace_block_header *block)
+{
+    struct trace_block_header_1 old;
+    int error = read_bytes(r, &old, sizeof old);
+    if (error != 0)
+        return error;
+    *block = (struct trace_block_header){.magic = old.magic,
+                                         .events = old.events,
+                                         .packed_bytes = old.packed_bytes,
+                                         .time_first = r->time,
+                                         .time_end = UINT64_MAX,
+                                         .checksum = old.checksum};
+    memcpy(block->column_bytes, old.column_bytes, sizeof old.column_bytes);
+    return 0;
+}
+
+static bool checksum_1_is_right(const struct trace_reader *r,
+                                const struct trace_block_header *block)
+{
+    struct trace_block_header_1 old = {.magic = block->magic,
+                                       .events = block->events,
+                                       .packed_bytes = block->packed_bytes};
+    memcpy(old.column_bytes, block->column_bytes, sizeof old.column_bytes);
+    uint64_t sum =
+        trace_fnv(TRACE_FNV_BASIS, &old, offsetof(struct trace_block_header_1, checksum));
+    return trace_fnv(sum, r->packed, block->packed_bytes) == block->checksum;
+}
+
+static bool is_recorded(const struct trace_reader *r)
+{
+    return (r->header.flags & TRACE_RECORDED) != 0;
+}
+
 static int check_block(struct trace_reader *r, const struct trace_block_header *block,
                        uint64_t *bytes)
 {
+    uint32_t events_max = is_recorded(r) ? TRACE_BLOCK_ENTRIES_MAX : TRACE_BLOCK_EVENTS_MAX;
     *bytes = 0;
     for (int i = 0; i < TRACE_COLUMNS; i++)
         *bytes += block->column_bytes[i];
     if (block->magic != TRACE_BLOCK_MAGIC)
         return corrupted(r, r->block_offset, "no block begins here");
-    if (block->events > TRACE_BLOCK_EVENTS_MAX || *bytes > TRACE_BLOCK_BYTES_MAX ||
+    if (r->header.version > 1 && block->checksum != trace_block_checksum(block))
+        return corrupted(r, r->block_offset, "the block's checksum is wrong");
+    if (block->events > events_max || *bytes > TRACE_BLOCK_BYTES_MAX ||
         block->packed_bytes > ZSTD_COMPRESSBOUND(TRACE_BLOCK_BYTES_MAX) ||
         (block->events == 0) != (block->packed_bytes == 0))
         return corrupted(r, r->block_offset, "the block's sizes are impossible");
+    if (block->events > 0 && block->time_first > block->time_end)
+        return corrupted(r, r->block_offset, "the block ends before it begins");
+    if (block->events > 0 && block->time_first < r->block_end && r->header.version > 1)
+        return corrupted(r, r->block_offset, "the block begins before the one before has ended");
     return 0;
+}
+
+static int unpack(struct trace_reader *r, const struct trace_block_header *block, uint64_t bytes)
+{
+    if (r->header.version == 1 && !checksum_1_is_right(r, block))
+        return corrupted(r, r->block_offset, "the block's checksum is wrong");
+    if (block->events == 0)
+        return 0;
+    if (r->header.version > 1 &&
+        block->frame_sum != trace_frame_sum(r->packed, block->packed_bytes))
+        return corrupted(r, r->block_offset + sizeof *block, "the frame's checksum is wrong");
+    free(r->content);
+    r->content = malloc(bytes + 1);
+    if (r->content == NULL)
+        return fail(r, "needs more memory than there is");
+    size_t got = ZSTD_decompressDCtx(r->zstd, r->content, bytes, r->packed, block->packed_bytes);
+    if (ZSTD_isError(got))
+        return corrupted(r, r->block_offset + sizeof *block, ZSTD_getErrorName(got));
+    if (got != bytes)
+        return corrupted(r, r->block_offset, "the block's columns do not fill it");
+    return 0;
+}
+
+/* What a recorded trace's block holds goes to the other threads' entries. */
+static int hand_on(struct trace_reader *r, const struct trace_block_header *block)
+{
+    unsigned char *content = r->content;
+    r->content = NULL;
+    const char *reason = gather_add(r->gather, block, content);
+    return reason != NULL ? corrupted(r, r->block_offset, reason) : 0;
 }
 
 static void set_columns(struct trace_reader *r, const struct trace_block_header *block)
@@ -169,6 +248,11 @@ static void set_columns(struct trace_reader *r, const struct trace_block_header 
         r->columns[i] = (struct column){at, at + block->column_bytes[i]};
         at += block->column_bytes[i];
     }
+    r->block_events = block->events;
+    if (r->header.version == 1)
+        return; /* there, thread and time went on from block to block */
+    r->time = block->time_first;
+    r->thread = 0;
 }
 
 static int read_block(struct trace_reader *r)
@@ -176,27 +260,25 @@ static int read_block(struct trace_reader *r)
     struct trace_block_header block;
     uint64_t bytes;
     r->block_offset = r->offset;
-    int error = read_bytes(r, &block, sizeof block);
+    int error = r->header.version == 1 ? read_block_header_1(r, &block)
+                                       : read_bytes(r, &block, sizeof block);
     if (error == 0)
         error = check_block(r, &block, &bytes);
     if (error == 0)
         error = reserve_packed(r, block.packed_bytes);
     if (error == 0)
         error = read_bytes(r, r->packed, block.packed_bytes);
+    if (error == 0)
+        error = unpack(r, &block, bytes);
     if (error != 0)
         return error;
-    if (block.checksum != trace_block_checksum(&block, r->packed))
-        return corrupted(r, r->block_offset, "the block's checksum is wrong");
-    if (block.events == 0)
+    r->ended = block.events == 0;
+    if (r->ended)
         return 0;
-    size_t got = ZSTD_decompressDCtx(r->zstd, r->content, TRACE_BLOCK_BYTES_MAX, r->packed,
-                                     block.packed_bytes);
-    if (ZSTD_isError(got))
-        return corrupted(r, r->block_offset + sizeof block, ZSTD_getErrorName(got));
-    if (got != bytes)
-        return corrupted(r, r->block_offset, "the block's columns do not fill it");
+    r->block_end = block.time_end;
+    if (is_recorded(r))
+        return hand_on(r, &block);
     set_columns(r, &block);
-    r->block_events = block.events;
     return 0;
 }
 
@@ -228,6 +310,27 @@ static bool get32(struct trace_reader *r, enum trace_column which, uint32_t *val
     return true;
 }
 
+static bool decode_stack(struct trace_reader *r, struct trace_event *event)
+{
+    if (!trace_allocates(event->op) || !get32(r, COLUMN_EXTRA, &event->stack_depth) ||
+        event->stack_depth == 0 || event->stack_depth > TRACE_STACK_MAX)
+        return false;
+    event->stack = r->stack;
+    for (uint32_t i = 0; i < event->stack_depth; i++)
+        if (!get(r, COLUMN_EXTRA, &r->stack[i]))
+            return false;
+    return true;
+}
+
+static bool decode_extra(struct trace_reader *r, uint64_t byte, struct trace_event *event)
+{
+    event->on_new_cpu = (byte & OP_CPU) != 0;
+    if (event->on_new_cpu &&
+        (!get32(r, COLUMN_EXTRA, &event->cpu) || !get32(r, COLUMN_EXTRA, &event->node)))
+        return false;
+    return !(byte & OP_STACK) || decode_stack(r, event);
+}
+
 static bool decode(struct trace_reader *r, struct trace_event *event)
 {
     uint64_t byte, delta;
@@ -236,7 +339,7 @@ static bool decode(struct trace_reader *r, struct trace_event *event)
         return false;
     event->op = (enum trace_op)(byte & OP_MASK);
     event->moved = (byte & OP_MOVED) != 0;
-    if (byte > (OP_MASK | OP_OTHER_THREAD | OP_MOVED) ||
+    if (byte > (OP_MASK | OP_OTHER_THREAD | OP_MOVED | OP_CPU | OP_STACK) ||
         (event->moved && event->op != TRACE_REALLOC))
         return false;
     if ((byte & OP_OTHER_THREAD) && !get32(r, COLUMN_OP, &event->thread))
@@ -249,9 +352,10 @@ static bool decode(struct trace_reader *r, struct trace_event *event)
         return false;
     if (trace_ends(event->op) && !get32(r, COLUMN_OBJECT, &event->slot))
         return false;
-    if (event->op == TRACE_SPAWN || event->op == TRACE_JOIN)
-        return get32(r, COLUMN_OBJECT, &event->other);
-    return true;
+    if ((event->op == TRACE_SPAWN || event->op == TRACE_JOIN) &&
+        !get32(r, COLUMN_OBJECT, &event->other))
+        return false;
+    return decode_extra(r, byte, event);
 }
 
 static int check_columns_used(struct trace_reader *r)
@@ -262,13 +366,31 @@ static int check_columns_used(struct trace_reader *r)
     return 0;
 }
 
-/* The end block has been read. */
+/* A recorded trace's totals are known only now. */
+static void fill_totals(struct trace_reader *r)
+{
+    struct trace_file_header *header = &r->header;
+    const struct trace_rules *rules = &r->rules;
+    struct gather_counts counts = gather_counts(r->gather);
+    header->events = rules->events;
+    header->objects = rules->objects;
+    header->slots = rules->slot_count;
+    header->live_bytes_peak = rules->live_bytes_peak;
+    header->live_bytes_end = rules->live_bytes;
+    header->duration_ticks = rules->time;
+    header->unknown_frees = counts.unknown_frees;
+    header->lost_frees = counts.lost_frees;
+}
+
+/* All events have been read. */
 static int check_totals(struct trace_reader *r)
 {
     const struct trace_file_header *header = &r->header;
     const struct trace_rules *rules = &r->rules;
     if (getc(r->file) != EOF)
         return corrupted(r, r->offset, "something follows the end");
+    if (is_recorded(r))
+        fill_totals(r);
     if (rules->events != header->events || rules->objects != header->objects ||
         rules->slot_count != header->slots || rules->live_bytes_peak != header->live_bytes_peak ||
         rules->live_bytes != header->live_bytes_end || rules->time != header->duration_ticks)
@@ -276,14 +398,28 @@ static int check_totals(struct trace_reader *r)
     return 0;
 }
 
-enum trace_next trace_reader_next(struct trace_reader *r, struct trace_event *event)
+static enum trace_next next_gathered(struct trace_reader *r, struct trace_event *event)
 {
-    if (r->error[0] != '\0')
-        return TRACE_ERROR;
+    const char *reason = NULL;
+    enum gather_next next;
+    while ((next = gather_next(r->gather, r->ended, event, &reason)) == GATHER_BLOCK) {
+        if (r->ended)
+            return check_totals(r) == 0 ? TRACE_END : TRACE_ERROR;
+        if (read_block(r) != 0)
+            return TRACE_ERROR;
+    }
+    if (next == GATHER_EVENT)
+        return TRACE_EVENT;
+    bad_event(r, reason);
+    return TRACE_ERROR;
+}
+
+static enum trace_next next_ordered(struct trace_reader *r, struct trace_event *event)
+{
     if (r->block_events == 0) {
         if (read_block(r) != 0)
             return TRACE_ERROR;
-        if (r->block_events == 0)
+        if (r->ended)
             return check_totals(r) == 0 ? TRACE_END : TRACE_ERROR;
     }
     const char *reason = "it is not encoded as an event";
@@ -296,6 +432,13 @@ enum trace_next trace_reader_next(struct trace_reader *r, struct trace_event *ev
     if (--r->block_events == 0 && check_columns_used(r) != 0)
         return TRACE_ERROR;
     return TRACE_EVENT;
+}
+
+enum trace_next trace_reader_next(struct trace_reader *r, struct trace_event *event)
+{
+    if (r->error[0] != '\0')
+        return TRACE_ERROR;
+    return is_recorded(r) ? next_gathered(r, event) : next_ordered(r, event);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -323,9 +466,10 @@ static int prepare(struct trace_reader *r)
     if (error != 0)
         return error;
     r->zstd = ZSTD_createDCtx();
-    r->content = malloc(TRACE_BLOCK_BYTES_MAX);
-    if (r->zstd == NULL || r->content == NULL ||
-        trace_rules_init(&r->rules, r->header.threads) != 0)
+    if (r->zstd == NULL || trace_rules_init(&r->rules, r->header.threads) != 0)
+        return fail(r, "needs more memory than there is");
+    if (is_recorded(r) &&
+        gather_open(&r->gather, &r->rules, r->header.threads, r->header.slack_ticks) != 0)
         return fail(r, "needs more memory than there is");
     return 0;
 }
@@ -365,6 +509,8 @@ int trace_reader_open(struct trace_reader **out, const char *path, char *error, 
 void trace_reader_close(struct trace_reader *r)
 {
     fclose(r->file);
+    if (r->gather != NULL)
+        gather_release(r->gather);
     ZSTD_freeDCtx(r->zstd);
     free(r->packed);
     free(r->content);

@@ -1,7 +1,8 @@
 /*
  * Reads a .hmt file as a stream, checking everything: framing, checksums, and the rules of
- * event.h. Nothing that a file says makes it crash, and memory follows what was really read.
- * Not thread-safe; several readers may be open at once.
+ * event.h. Ordered and recorded traces, of both versions, give the same events. Nothing that a file
+ * says makes it crash, and memory follows what was really read. Not thread-safe; several readers may
+ * be open at once.
  */
 #ifndef HEAPMARK_TRACE_READER_H
 #define HEAPMARK_TRACE_READER_H
@@ -32,6 +33,8 @@ int trace_reader_open_stream(struct trace_reader **out, FILE *file, const char *
 enum trace_next trace_reader_next(struct trace_reader *reader, struct trace_event *event);
 
 const char *trace_reader_error(const struct trace_reader *reader);
+
+/* Totals of a recorded trace are 0 until TRACE_END. */
 const struct trace_file_header *trace_reader_header(const struct trace_reader *reader);
 
 /* The recorded command's arguments, each ended by a 0 byte; header->command_bytes of them. */

@@ -155,12 +155,21 @@ static void be_ready(void)
 
 /* ---- what is written down -------------------------------------------------------------------- */
 
-static inline void *allocated(enum raw_op op, void *block, size_t size)
+/*
+ * The frame of the call that the program made: this library is compiled with frame pointers, and
+ * all between is inlined into the exported function.
+ */
+#define OWN_FRAME __builtin_frame_address(0)
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void *allocated(enum raw_op op, void *block, size_t size, const void *frame)
 {
-    if (LIKELY(block != NULL && !in_arena(block)))
-        log_write(op, (uintptr_t)block, size);
-    else if (block == NULL)
+    if (UNLIKELY(block == NULL))
         log_count_failed();
+    else if (LIKELY(log_level() == RAW_ALL && !in_arena(block)) &&
+             (LIKELY(log_is_plain) || log_describe((uintptr_t)block, frame)))
+        log_write(op, (uintptr_t)block, size);
     return block;
 }
 
@@ -172,41 +181,68 @@ static enum raw_op aligned_op(size_t alignment)
     return RAW_ALIGNED + log2;
 }
 
-static void *aligned(size_t alignment, void *block, size_t size)
+INLINE void *aligned(size_t alignment, void *block, size_t size, const void *frame)
 {
-    return allocated(aligned_op(alignment), block, size);
+    return allocated(aligned_op(alignment), block, size, frame);
 }
 
-static inline void freed(void *block)
+INLINE void freed(void *block)
 {
-    log_write(RAW_FREE, (uintptr_t)block, 0);
+    if (LIKELY(log_level() != RAW_OFF) &&
+        (LIKELY(log_is_plain) || log_leave_sample((uintptr_t)block)))
+        log_write(RAW_FREE, (uintptr_t)block, 0);
 }
 
 /* What realloc(p, 0) does is the allocator's choice: whatever it does is a free first. */
-static void *realloc_to_nothing(void *block)
+static void *realloc_to_nothing(void *block, const void *frame)
 {
     freed(block);
     void *moved = next.realloc(block, 0);
-    return moved != NULL ? allocated(RAW_MALLOC, moved, 0) : NULL;
+    return moved != NULL ? allocated(RAW_MALLOC, moved, 0, frame) : NULL;
 }
 
-static void *realloc_from_arena(void *block, size_t size)
+static void *realloc_from_arena(void *block, size_t size, const void *frame)
 {
-    void *moved = allocated(RAW_MALLOC, next.malloc(size), size);
+    void *moved = allocated(RAW_MALLOC, next.malloc(size), size, frame);
     size_t most = (size_t)(arena + sizeof arena - (char *)block);
     return moved != NULL ? memcpy(moved, block, size < most ? size : most) : NULL;
+}
+
+/* While only what ends is recorded, an object that is resized ends there. */
+static void *realloc_ending(void *block, size_t size)
+{
+    freed(block);
+    return next.realloc(block, size);
+}
+
+/* A resized object stays in the sample, or outside it. */
+static void *realloc_recorded(void *block, size_t size, const void *frame)
+{
+    bool plain = log_is_plain;
+    if (!plain && !log_leave_sample((uintptr_t)block))
+        return next.realloc(block, size);
+    log_write(RAW_REALLOC_BEGIN, (uintptr_t)block, 0);
+    void *moved = next.realloc(block, size);
+    if (!plain) {
+        log_stay_in_sample((uintptr_t)(moved != NULL ? moved : block));
+        log_describe_call(frame);
+    }
+    log_write(RAW_REALLOC_END, (uintptr_t)moved, size);
+    if (UNLIKELY(moved == NULL))
+        log_count_failed();
+    return moved;
 }
 
 /* ---- the calls ------------------------------------------------------------------------------- */
 
 EXPORT void *malloc(size_t size)
 {
-    return allocated(RAW_MALLOC, next.malloc(size), size);
+    return allocated(RAW_MALLOC, next.malloc(size), size, OWN_FRAME);
 }
 
 EXPORT void *calloc(size_t count, size_t size)
 {
-    return allocated(RAW_CALLOC, next.calloc(count, size), count * size);
+    return allocated(RAW_CALLOC, next.calloc(count, size), count * size, OWN_FRAME);
 }
 
 EXPORT void free(void *block)
@@ -221,20 +257,23 @@ EXPORT void free(void *block)
     next.free(block);
 }
 
-EXPORT void *realloc(void *block, size_t size)
+INLINE void *resized(void *block, size_t size, const void *frame)
 {
     if (block == NULL)
-        return allocated(RAW_MALLOC, next.realloc(NULL, size), size);
+        return allocated(RAW_MALLOC, next.realloc(NULL, size), size, frame);
     if (UNLIKELY(in_arena(block)))
-        return realloc_from_arena(block, size);
+        return realloc_from_arena(block, size, frame);
     if (UNLIKELY(size == 0))
-        return realloc_to_nothing(block);
-    log_write(RAW_REALLOC_BEGIN, (uintptr_t)block, size);
-    void *moved = next.realloc(block, size);
-    log_write(RAW_REALLOC_END, (uintptr_t)moved, size);
-    if (UNLIKELY(moved == NULL))
-        log_count_failed();
-    return moved;
+        return realloc_to_nothing(block, frame);
+    enum raw_level level = log_level();
+    if (LIKELY(level == RAW_ALL))
+        return realloc_recorded(block, size, frame);
+    return level == RAW_FREES ? realloc_ending(block, size) : next.realloc(block, size);
+}
+
+EXPORT void *realloc(void *block, size_t size)
+{
+    return resized(block, size, OWN_FRAME);
 }
 
 EXPORT void *reallocarray(void *block, size_t count, size_t size)
@@ -245,52 +284,81 @@ EXPORT void *reallocarray(void *block, size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return realloc(block, bytes);
+    return resized(block, bytes, OWN_FRAME);
 }
 
 EXPORT void *memalign(size_t alignment, size_t size)
 {
-    return aligned(alignment, next.memalign(alignment, size), size);
+    return aligned(alignment, next.memalign(alignment, size), size, OWN_FRAME);
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
-    return aligned(alignment, next.aligned_alloc(alignment, size), size);
+    return aligned(alignment, next.aligned_alloc(alignment, size), size, OWN_FRAME);
 }
 
 EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
 {
     int error = next.posix_memalign(block, alignment, size);
-    aligned(alignment, error == 0 ? *block : NULL, size);
+    aligned(alignment, error == 0 ? *block : NULL, size, OWN_FRAME);
     return error;
 }
 
 EXPORT void *valloc(size_t size)
 {
     be_ready();
-    return aligned(RAW_PAGE_BYTES, next.valloc(size), size);
+    return aligned(RAW_PAGE_BYTES, next.valloc(size), size, OWN_FRAME);
 }
 
 EXPORT void *pvalloc(size_t size)
 {
     be_ready();
     size_t page = RAW_PAGE_BYTES;
-    return aligned(page, next.pvalloc(size), (size + page - 1) & ~(page - 1));
+    return aligned(page, next.pvalloc(size), (size + page - 1) & ~(page - 1), OWN_FRAME);
 }
 
+/* ---- the beginning --------------------------------------------------------------------------- */
+
 /*
- * The record is placed before the new thread can run, so that its time precedes all of the
- * thread's own; who the thread is, is known only afterwards.
+ * A program's own first call may come too late: from behind chroot(), or with other rights, the raw
+ * file is not found any more.
  */
+__attribute__((constructor)) static void begin_early(void)
+{
+    be_ready();
+    log_level();
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+/* A new thread learns who started it before it makes any call. */
+struct start {
+    thread_routine *routine;
+    void *argument;
+    uint32_t parent;
+};
+
+static void *started(void *argument)
+{
+    struct start start = *(struct start *)argument;
+    next.free(argument);
+    log_thread.parent = start.parent;
+    return start.routine(start.argument);
+}
+
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           thread_routine *routine, void *argument)
 {
     be_ready();
-    uint64_t now = log_is_on() ? log_now() : 0;
-    struct raw_record *record = now != 0 ? log_reserve(now) : NULL;
-    int error = next.pthread_create(thread, attributes, routine, argument);
-    if (record != NULL)
-        log_fill(record, RAW_SPAWN, error == 0 ? (uint64_t)*thread : 0, log_payload(0, now));
+    log_not_alone();
+    uint32_t self = log_thread_number();
+    struct start *start = self != 0 ? next.malloc(sizeof *start) : NULL;
+    if (start == NULL)
+        return next.pthread_create(thread, attributes, routine, argument);
+    *start = (struct start){routine, argument, self};
+    int error = next.pthread_create(thread, attributes, started, start);
+    if (error != 0)
+        next.free(start);
     return error;
 }
 
@@ -298,7 +366,7 @@ EXPORT int pthread_join(pthread_t thread, void **result)
 {
     be_ready();
     int error = next.pthread_join(thread, result);
-    if (error == 0)
+    if (error == 0 && log_level() != RAW_OFF)
         log_write(RAW_JOIN, (uint64_t)thread, 0);
     return error;
 }

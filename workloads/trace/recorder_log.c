@@ -15,41 +15,36 @@
 
 __thread struct log_thread log_thread;
 struct log_guard log_guard;
-bool log_is_tsc;
+struct raw_header *log_header;
+bool log_is_tsc, log_is_plain;
+bool log_is_alone = true;
 
 enum { WAITING, STARTED, INERT };
 static _Atomic int state;
-static struct raw_header *header;
+static struct raw_process *process;
+static uint32_t process_index;
 static uint64_t mapped_bytes;
 
 static void stop(enum raw_flag why)
 {
-    atomic_fetch_or(&header->flags, why);
+    atomic_fetch_or(&process->flags, why);
+    state = INERT;
     log_guard.recording = 0;
 }
+
+/* ---- beginning ------------------------------------------------------------------------------- */
 
 /* Maps as much of the file as the program's limits allow: the mapping is address space only. */
 static bool map_file(int fd, uint64_t file_bytes)
 {
-    for (mapped_bytes = file_bytes; mapped_bytes >= 1024 * RAW_PAGE_BYTES; mapped_bytes /= 2) {
-        header =
+    for (mapped_bytes = file_bytes; mapped_bytes >= 2048 * RAW_PAGE_BYTES; mapped_bytes /= 2) {
+        log_header =
             mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-        if (header == MAP_FAILED)
+        if (log_header == MAP_FAILED)
             continue;
-        madvise(header, mapped_bytes, MADV_DONTDUMP);
+        madvise(log_header, mapped_bytes, MADV_DONTDUMP);
         return true;
     }
-    return false;
-}
-
-/* One process records: the first that comes. True for that one alone. */
-static bool claim(void)
-{
-    uint32_t nobody = 0, self = (uint32_t)getpid();
-    if (atomic_compare_exchange_strong(&header->claimed, &nobody, self))
-        return true;
-    if (nobody == self)
-        atomic_fetch_or(&header->flags, RAW_REPLACED);
     return false;
 }
 
@@ -63,33 +58,94 @@ static bool open_recording(const char *path)
     close(fd); /* the mapping stays: the program may close or reuse any descriptor it likes */
     if (!mapped)
         return false;
-    if (memcmp(header->magic, RAW_MAGIC, sizeof header->magic) == 0 &&
-        header->version == RAW_VERSION && claim())
+    if (memcmp(log_header->magic, RAW_MAGIC, sizeof log_header->magic) == 0 &&
+        log_header->version == RAW_VERSION)
         return true;
-    munmap(header, mapped_bytes);
+    munmap(log_header, mapped_bytes);
     return false;
+}
+
+/* A later process than the first is recorded only if it is asked for, else the first one says so. */
+static bool refuse(bool forked)
+{
+    struct raw_process *first = raw_process(log_header, 0);
+    bool same = first->pid == (uint32_t)getpid();
+    if (!forked && first->pid == 0)
+        return false;
+    if (log_header->options & RAW_FOLLOW)
+        return false;
+    atomic_fetch_or(&first->flags, same ? RAW_REPLACED : RAW_FORKED);
+    return true;
+}
+
+/* From here on the process has an entry of its own. */
+static bool begin_process(bool forked)
+{
+    if (refuse(forked))
+        return false;
+    process_index = atomic_fetch_add(&log_header->processes, 1);
+    if (process_index >= RAW_PROCESSES_MAX)
+        return false;
+    process = raw_process(log_header, process_index);
+    process->parent_pid = (uint32_t)getppid();
+    process->pid = (uint32_t)getpid();
+    log_is_tsc = log_header->is_tsc != 0;
+    log_is_plain = log_header->sample <= 1 && log_header->stack_depth == 0 &&
+                   !(log_header->options & RAW_CPUS);
+    if (madvise(&log_guard, sizeof log_guard, MADV_WIPEONFORK) != 0) {
+        stop(RAW_OLD_KERNEL);
+        return false;
+    }
+    if (log_header->stack_depth > 0)
+        log_save_modules(process_index);
+    log_guard.recording = 1;
+    return true;
 }
 
 /*
  * The first call of the process: it may come before the C library has set `environ` (the dynamic
  * linker allocates early). Then the next call tries again.
  */
-static void open_if_asked(void)
+static bool begin_image(void)
 {
     extern char **environ;
     if (environ == NULL)
-        return;
+        return false;
     const char *path = getenv(RAW_ENV);
     state = INERT;
-    if (path == NULL || !open_recording(path))
-        return;
+    if (path == NULL || !open_recording(path) || !begin_process(false))
+        return false;
     state = STARTED;
-    log_is_tsc = header->is_tsc != 0;
-    if (madvise(&log_guard, sizeof log_guard, MADV_WIPEONFORK) != 0)
-        stop(RAW_OLD_KERNEL);
-    else
-        log_guard.recording = 1;
+    return true;
 }
+
+/* The thread that called fork() is the only one there is, and its segment is the parent's. */
+static bool begin_child(void)
+{
+    uint32_t busy = log_thread.busy;
+    log_thread = (struct log_thread){.busy = busy};
+    state = begin_process(true) ? STARTED : INERT;
+    return state == STARTED;
+}
+
+bool log_start(void)
+{
+    struct log_thread *t = &log_thread;
+    if (state == INERT || t->busy)
+        return false;
+    int saved_errno = errno;
+    t->busy = 1;
+    bool on = log_guard.recording != 0; /* another thread may have been faster */
+    if (!on && state == WAITING)
+        on = begin_image();
+    else if (!on && state == STARTED)
+        on = begin_child();
+    log_thread.busy = 0;
+    errno = saved_errno;
+    return on;
+}
+
+/* ---- segments -------------------------------------------------------------------------------- */
 
 /*
  * Populating gets a whole segment's pages and disk blocks at once: an ordinary page fault each
@@ -106,101 +162,98 @@ static bool populate(void *memory, size_t bytes)
 /* Nobody may touch the file from here on, not even to read: on tmpfs that takes space too. */
 static void cut(uint64_t offset)
 {
-    uint64_t before = header->cut;
+    uint64_t before = log_header->cut;
     while ((before == 0 || offset < before) &&
-           !atomic_compare_exchange_weak(&header->cut, &before, offset))
+           !atomic_compare_exchange_weak(&log_header->cut, &before, offset))
         continue;
     stop(errno == EINVAL ? RAW_OLD_KERNEL : RAW_NO_SPACE);
 }
 
-static uint32_t next_segment_bytes(const struct raw_segment *current)
+static struct raw_segment *carve(uint32_t bytes)
 {
-    if (current == NULL)
-        return RAW_SEGMENT_BYTES_MIN;
-    uint32_t bytes = current->bytes * 4;
-    return bytes < RAW_SEGMENT_BYTES_MAX ? bytes : RAW_SEGMENT_BYTES_MAX;
+    uint64_t offset = atomic_fetch_add(&log_header->next, bytes);
+    if (offset + bytes > mapped_bytes) {
+        stop(RAW_TOO_LONG);
+        return NULL;
+    }
+    struct raw_segment *segment = (struct raw_segment *)((char *)log_header + offset);
+    if (!populate(segment, bytes)) {
+        cut(offset);
+        return NULL;
+    }
+    segment->bytes = bytes;
+    atomic_fetch_add(&log_header->ready, bytes);
+    return segment;
+}
+
+/* One that went round lies in the file already, but perhaps not yet in this process's page table. */
+static struct raw_segment *find_segment(uint32_t bytes)
+{
+    struct raw_segment *segment = raw_take(log_header, bytes, mapped_bytes);
+    if (segment == NULL)
+        return carve(bytes);
+    populate(segment, bytes);
+    return segment;
 }
 
 static bool take_segment(struct log_thread *t)
 {
-    uint32_t bytes = next_segment_bytes(t->segment);
-    uint64_t offset = atomic_fetch_add(&header->next, bytes);
-    if (offset + bytes > mapped_bytes) {
-        stop(RAW_TOO_LONG);
+    uint32_t bytes = t->segment == NULL ? RAW_SEGMENT_BYTES_SMALL : RAW_SEGMENT_BYTES_LARGE;
+    struct raw_segment *segment = find_segment(bytes);
+    if (segment == NULL)
         return false;
-    }
-    struct raw_segment *segment = (struct raw_segment *)((char *)header + offset);
-    if (!populate(segment, bytes)) {
-        cut(offset);
-        return false;
-    }
     if (t->segment == NULL)
-        t->thread = atomic_fetch_add(&header->threads, 1);
-    else /* keeps the program's resident memory as it was; the pages stay in the file */
-        madvise(t->segment, t->segment->bytes, MADV_DONTNEED);
-    *segment = (struct raw_segment){
-        .bytes = bytes,
-        .thread = t->thread,
-        .sequence = t->sequence++,
-        .self = (uint64_t)pthread_self(),
-        .is_main = getpid() == gettid(),
-    };
-    atomic_signal_fence(memory_order_release);
-    segment->magic = RAW_SEGMENT_MAGIC;
+        t->thread = atomic_fetch_add(&process->threads, 1);
+    if (t->thread > 0)
+        log_not_alone();
+    if (t->segment != NULL)
+        atomic_store_explicit(&t->segment->state, RAW_SEGMENT_FULL, memory_order_release);
+    if (t->segment != NULL && log_header->stack_depth > 0)
+        log_save_modules(process_index);
+    segment->lap = segment->lap % 255 + 1;
+    segment->process = process_index;
+    segment->thread = t->thread;
+    segment->sequence = t->sequence++;
+    segment->parent = t->parent - 1;
+    segment->self = (uint64_t)pthread_self();
+    segment->consumed = segment->seen = 0;
+    segment->null_frees = segment->failed_calls = 0;
+    atomic_store_explicit(&segment->state, RAW_SEGMENT_USED, memory_order_release);
     t->segment = segment;
-    t->cursor = (struct raw_record *)(segment + 1);
-    t->end = (struct raw_record *)((char *)segment + bytes);
+    t->end = raw_records(segment) + raw_record_count(segment);
+    t->lap = (uint64_t)segment->lap << 8;
     t->epoch = UINT64_MAX; /* each segment says its own: it can be read without the one before */
+    t->cpu = 0;
+    t->cursor = raw_records(segment);
     return true;
 }
 
-/* Room for one record, or two if the epoch changes. */
-static struct raw_record *reserve(struct log_thread *t, uint64_t now)
+/* Room for one record, or two if the epoch changes. `taken` is one, unless it is past the end. */
+static struct raw_record *reserve(struct log_thread *t, uint64_t now, struct raw_record *taken)
 {
-    bool new_epoch = now >> 32 != t->epoch;
-    if (t->end - t->cursor < 1 + new_epoch && !take_segment(t))
-        return NULL;
-    if (now >> 32 != t->epoch) {
-        t->epoch = now >> 32;
-        log_fill(t->cursor++, RAW_EPOCH, 0, t->epoch);
+    bool fits = taken < t->end;
+    if (fits && taken + 1 == t->end) /* the epoch would fit, but not the record: it stays empty */
+        log_fill(taken, RAW_EPOCH, 0, now >> 32);
+    if (!fits || taken + 1 == t->end) {
+        if (!take_segment(t)) {
+            t->cursor = t->end; /* else it would wrap one day */
+            return NULL;
+        }
+        taken = log_advance(t);
     }
-    return t->cursor++;
+    t->epoch = now >> 32;
+    log_fill(taken, RAW_EPOCH, 0, t->epoch);
+    return log_advance(t);
 }
 
-/* Recording is off: not begun, or not for this process, or over. */
-static bool begin_or_end(void)
-{
-    if (state == WAITING)
-        open_if_asked();
-    if (state != STARTED || log_guard.recording)
-        return state == STARTED;
-    if (header->claimed != (uint32_t)getpid())
-        atomic_fetch_or(&header->flags, RAW_FORKED);
-    state = INERT;
-    return false;
-}
-
-bool log_start(void)
-{
-    struct log_thread *t = &log_thread;
-    if (state == INERT || t->busy)
-        return false;
-    int saved_errno = errno;
-    t->busy = 1;
-    bool on = begin_or_end();
-    t->busy = 0;
-    errno = saved_errno;
-    return on;
-}
-
-struct raw_record *log_reserve_slow(uint64_t now)
+struct raw_record *log_reserve_slow(uint64_t now, struct raw_record *taken)
 {
     struct log_thread *t = &log_thread;
     if (t->busy)
         return NULL;
     int saved_errno = errno;
     t->busy = 1;
-    struct raw_record *record = reserve(t, now);
+    struct raw_record *record = reserve(t, now, taken);
     t->busy = 0;
     errno = saved_errno;
     return record;
@@ -209,35 +262,55 @@ struct raw_record *log_reserve_slow(uint64_t now)
 void log_write_wide(enum raw_op op, uint64_t address, uint64_t size)
 {
     uint64_t now = log_now();
-    struct raw_record *wide = log_reserve(now);
-    if (wide != NULL)
-        log_fill(wide, RAW_WIDE_SIZE, 0, size);
     struct raw_record *record = log_reserve(now);
+    if (record == NULL)
+        return;
+    if (log_thread.end - record < 2) { /* the two stand in one segment: readers go by segments */
+        log_fill(record, RAW_EPOCH, 0, now >> 32);
+        record = log_reserve(now);
+        if (record == NULL)
+            return;
+    }
+    log_fill(record, RAW_WIDE_SIZE, 0, size);
+    record = log_reserve(now);
     if (record != NULL)
         log_fill(record, op, address, log_payload(RAW_WIDE, now));
 }
 
-/* The current segment, to count in. */
-static struct raw_segment *counting_segment(void)
-{
-    struct log_thread *t = &log_thread;
-    if (!log_is_on())
-        return NULL;
-    if (t->segment == NULL)
-        log_reserve(log_now()); /* the record stays empty: readers skip it */
-    return t->segment;
-}
+/* ---- counts ---------------------------------------------------------------------------------- */
 
 void log_count_failed(void)
 {
-    struct raw_segment *segment = counting_segment();
+    if (log_level() != RAW_ALL)
+        return;
+    struct raw_segment *segment = log_thread.segment;
     if (segment != NULL)
         segment->failed_calls++;
+    else
+        atomic_fetch_add(&process->failed_calls, 1);
 }
 
 void log_count_null_free(void)
 {
-    struct raw_segment *segment = counting_segment();
+    if (log_level() != RAW_ALL)
+        return;
+    struct raw_segment *segment = log_thread.segment;
     if (segment != NULL)
         segment->null_frees++;
+    else
+        atomic_fetch_add(&process->null_frees, 1);
+}
+
+uint32_t log_thread_number(void)
+{
+    struct log_thread *t = &log_thread;
+    if (log_level() == RAW_OFF)
+        return 0;
+    if (t->segment == NULL) {
+        uint64_t now = log_now();
+        struct raw_record *record = log_reserve(now);
+        if (record != NULL)
+            log_fill(record, RAW_EPOCH, 0, now >> 32);
+    }
+    return t->segment != NULL ? t->thread + 1 : 0;
 }

@@ -5,26 +5,31 @@
  * system call but one for each new segment, and calls nothing that could allocate.
  *
  * A child of fork() must not write into its parent's segments. `log_guard` lies in a page that the
- * kernel zeroes in every such child (MADV_WIPEONFORK), whichever way it was forked; a child of
- * vfork() shares its parent's memory, and there recording goes on, rightly.
+ * kernel zeroes in every such child (MADV_WIPEONFORK), whichever way it was forked; the child then
+ * begins a recording of its own in the same mapping, so that it needs neither a descriptor nor a
+ * path. A child of vfork() shares its parent's memory, and its calls are rightly the parent's.
  */
 #ifndef HEAPMARK_TRACE_RECORDER_LOG_H
 #define HEAPMARK_TRACE_RECORDER_LOG_H
 
 #include "workloads/trace/raw.h"
 
-#include <stddef.h>
-
 #define HIDDEN      __attribute__((visibility("hidden")))
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 struct log_thread {
-    struct raw_record *cursor, *end; /* in the current segment; equal: none, or full */
+    struct raw_record *cursor, *end; /* in the current segment; cursor at or past end: full */
     uint64_t epoch;                  /* high half of the time that the segment knows */
+    uint64_t lap;                    /* of the segment, where a record's head has it */
     struct raw_segment *segment;
     uint32_t thread, sequence;
-    uint32_t busy; /* inside log_reserve_slow(): a signal handler's calls go unrecorded there */
+    uint32_t parent; /* thread that started this one, plus 1; 0: not known */
+    uint32_t cpu;    /* the last one that was written down, plus 1 */
+    uint32_t busy;   /* inside log_reserve_slow(): a signal handler's calls go unrecorded there */
+    uint64_t now;    /* the last time that was read, */
+    uint32_t coarse; /* when the header's `coarse` was this, */
+    uint32_t left;   /* and so many more calls may carry it */
 };
 
 struct log_guard {
@@ -34,38 +39,86 @@ struct log_guard {
 
 extern HIDDEN __thread struct log_thread log_thread __attribute__((tls_model("initial-exec")));
 extern HIDDEN struct log_guard log_guard;
+extern HIDDEN struct raw_header *log_header; /* valid while log_guard.recording */
 extern HIDDEN bool log_is_tsc;
+extern HIDDEN bool log_is_plain; /* every object, without CPUs and stacks */
+extern HIDDEN bool log_is_alone; /* the process has never had another thread */
 
-/* Begins to record if this is the first call. False: this process is not recorded, or no more. */
+/* Begins to record if this is the process's first call. False: not recorded, or no more. */
 HIDDEN bool log_start(void);
 
-/* A record in a new segment or epoch. NULL: no space. */
-HIDDEN struct raw_record *log_reserve_slow(uint64_t now);
+/*
+ * A record in a new segment or epoch, after `taken`, the one that was reserved and would not do.
+ * NULL: no space.
+ */
+HIDDEN struct raw_record *log_reserve_slow(uint64_t now, struct raw_record *taken);
 
-/* To be asked before a time is read. */
-static inline bool log_is_on(void)
+/* What is to be recorded now. To be asked before a time is read. */
+static inline enum raw_level log_level(void)
 {
-    return LIKELY(atomic_load_explicit(&log_guard.recording, memory_order_relaxed)) || log_start();
+    if (UNLIKELY(!atomic_load_explicit(&log_guard.recording, memory_order_relaxed)) && !log_start())
+        return RAW_OFF;
+    return (enum raw_level)atomic_load_explicit(&log_header->level, memory_order_relaxed);
 }
 
+enum {
+    LOG_CALLS_A_TIME = 8,     /* that may carry one reading of the clock, */
+    LOG_DENSE_TICKS = 1 << 13 /* if as many before took no longer: 3 us or so */
+};
+
+/*
+ * To read the clock costs more than all the rest. Between threads it gives the order, and must be
+ * read with every call; a process's only thread has its order anyway, so calls that follow closely
+ * on one another share a reading. When `coarse`, which counts milliseconds, has gone on, the program
+ * did something else meanwhile, and the next call reads the clock.
+ */
 static inline uint64_t log_now(void)
 {
-    return raw_now(log_is_tsc);
+    struct log_thread *t = &log_thread;
+    uint32_t coarse = atomic_load_explicit(&log_header->coarse, memory_order_relaxed);
+    if (t->left > 0 && t->coarse == coarse) {
+        t->left--;
+        return t->now;
+    }
+    uint64_t now = raw_now(log_is_tsc);
+    t->left = log_is_alone && now - t->now < LOG_DENSE_TICKS ? LOG_CALLS_A_TIME - 1 : 0;
+    t->coarse = coarse;
+    return t->now = now;
+}
+
+/* There is, or is about to be, another thread. */
+static inline void log_not_alone(void)
+{
+    log_is_alone = false;
+    log_thread.left = 0;
+}
+
+/* One instruction, so that a signal handler that comes at any moment gets another record. */
+static inline struct raw_record *log_advance(struct log_thread *t)
+{
+#if defined(__x86_64__)
+    uint64_t at = sizeof(struct raw_record);
+    __asm__ volatile("xaddq %0, %1" : "+r"(at), "+m"(t->cursor)::"cc");
+    return (struct raw_record *)at;
+#else
+    return __atomic_fetch_add(&t->cursor, sizeof(struct raw_record), __ATOMIC_RELAXED);
+#endif
 }
 
 static inline struct raw_record *log_reserve(uint64_t now)
 {
     struct log_thread *t = &log_thread;
-    if (UNLIKELY(t->cursor == t->end || now >> 32 != t->epoch))
-        return log_reserve_slow(now);
-    return t->cursor++;
+    struct raw_record *record = log_advance(t);
+    if (UNLIKELY(record >= t->end || now >> 32 != t->epoch))
+        return log_reserve_slow(now, record);
+    return record;
 }
 
 static inline void log_fill(struct raw_record *record, enum raw_op op, uint64_t address,
                             uint64_t payload)
 {
     atomic_store_explicit(&record->payload, payload, memory_order_relaxed);
-    atomic_store_explicit(&record->head, address << 8 | op, memory_order_release);
+    atomic_store_explicit(&record->head, address << 16 | log_thread.lap | op, memory_order_release);
 }
 
 static inline uint64_t log_payload(uint64_t size, uint64_t now)
@@ -76,11 +129,9 @@ static inline uint64_t log_payload(uint64_t size, uint64_t now)
 /* A call with a size that does not fit a record. */
 HIDDEN void log_write_wide(enum raw_op op, uint64_t address, uint64_t size);
 
-/* Writes a call down, with the present time. */
+/* Writes a call down, with the present time; log_level() has allowed it. */
 static inline void log_write(enum raw_op op, uint64_t address, uint64_t size)
 {
-    if (!log_is_on())
-        return;
     if (UNLIKELY(size >= RAW_WIDE)) {
         log_write_wide(op, address, size);
         return;
@@ -91,8 +142,29 @@ static inline void log_write(enum raw_op op, uint64_t address, uint64_t size)
         log_fill(record, op, address, log_payload(size, now));
 }
 
+/*
+ * Before an allocation is written down when log_is_plain does not hold: its CPU and stack, as they
+ * are wanted. `frame` is the frame of the call that the program made. False: not in the sample.
+ */
+HIDDEN bool log_describe(uint64_t address, const void *frame);
+
+/* The CPU and stack alone, as they are wanted, of a call on an object of the sample. */
+HIDDEN void log_describe_call(const void *frame);
+
+/* Whether the object at the address is in the sample; it is taken out of it. */
+HIDDEN bool log_leave_sample(uint64_t address);
+
+/* Puts an object into the sample that is in it already under another address. */
+HIDDEN void log_stay_in_sample(uint64_t address);
+
 /* Counted, but no events. */
 HIDDEN void log_count_failed(void);
 HIDDEN void log_count_null_free(void);
+
+/* This thread's number plus 1, which it is given if it has none; 0: nothing is recorded. */
+HIDDEN uint32_t log_thread_number(void);
+
+/* Copies the list of the process's modules to a file; again from time to time: it may load more. */
+HIDDEN void log_save_modules(uint32_t process);
 
 #endif

@@ -1,192 +1,241 @@
 #include "workloads/trace/recording.h"
 
-#include "workloads/trace/convert.h"
+#include "workloads/trace/format.h"
+#include "workloads/trace/recording_files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
-#define RAW_FILE_BYTES     (UINT64_C(1) << 38) /* sparse: room for 16 milliard events */
-#define RAW_FILE_BYTES_MIN (UINT64_C(1) << 26)
-#define CALIBRATION_NS     10000000u /* shortest span over which the clock's rate is taken */
-#define RESERVE_BYTES \
-    (256 << 10)            /* for the trace's beginning, should the recording fill the disk */
-#define SLACK_NS     2000u /* see raw_streams.h: far more than a processor can read its clock early */
-#define TICKS_HZ_MIN 40000000u /* the trace's clock is at least this fine: 25 ns */
+enum {
+    CALIBRATION_NS = 10000000, /* shortest span over which the clock's rate is taken */
+    /*
+     * How often the drain looks. Seldom enough to cost nothing, often enough for the memory that
+     * goes round to stay in the caches: 5 ms of the fastest program are 4 MiB.
+     */
+    ROUND_BUSY_MS = 5,
+    ROUND_IDLE_MS = 20,
+    BUSY_EVENTS = 1000, /* in a round */
+};
 
-static int fail(struct recording *r, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static int fail(struct recording *r, int error, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(r->error, r->error_bytes, format, arguments);
-    va_end(arguments);
-    return error;
-}
+/* An entry of the raw file's table, as long as it is recorded. */
+struct recorded_process {
+    int pidfd; /* -1: none could be had */
+    bool over;
+};
 
 /* ---- the clock ------------------------------------------------------------------------------- */
 
-/* A time-stamp counter that runs at one rate on all processors and never stops. */
-static bool tsc_is_invariant(void)
+static void read_end_clocks(struct recording *r)
 {
-#if defined(__x86_64__)
-    unsigned eax, ebx, ecx, edx;
-    return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) && (edx & (1u << 8));
-#else
-    return false;
-#endif
-}
-
-static void read_clocks(const struct recording *r, uint64_t *ticks, uint64_t *ns)
-{
-    *ns = raw_now(false);
-    *ticks = raw_now(r->raw->is_tsc != 0);
+    r->raw->end_ns = raw_now(false);
+    r->raw->end_ticks = raw_now(r->raw->is_tsc != 0);
 }
 
 /* After very short programs it waits a little, so that the rate is known to some parts per million. */
-static void read_end_clocks(struct recording *r)
+static void wait_for_rate(struct recording *r)
 {
-    uint64_t elapsed = raw_now(false) - r->start_ns;
+    uint64_t elapsed = raw_now(false) - r->raw->start_ns;
+    if (r->recovered)
+        return;
     if (elapsed < CALIBRATION_NS)
         usleep((unsigned)((CALIBRATION_NS - elapsed) / 1000 + 1));
-    read_clocks(r, &r->end_ticks, &r->end_ns);
+    read_end_clocks(r);
 }
 
-static uint64_t ticks_hz(const struct recording *r)
-{
-    if (!r->raw->is_tsc)
-        return 1000000000u;
-    double seconds = (double)(r->end_ns - r->start_ns) / 1e9;
-    return (uint64_t)((double)(r->end_ticks - r->start_ticks) / seconds);
-}
+/* ---- signals --------------------------------------------------------------------------------- */
 
-/* ---- files ----------------------------------------------------------------------------------- */
+static volatile sig_atomic_t child, interrupted, toggles;
 
-static int make_file(struct recording *r, char path[PATH_MAX], const char *suffix)
-{
-    if (snprintf(path, PATH_MAX, "%s.%s-XXXXXX", r->output, suffix) >= PATH_MAX)
-        return fail(r, -ENAMETOOLONG, "cannot write '%s': the name is too long", r->output);
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd >= 0)
-        return fd;
-    int error = -errno;
-    path[0] = '\0';
-    return fail(r, error, "cannot write '%s': %s; choose another place with -o", r->output,
-                strerrordesc_np(-error));
-}
-
-/* As large as the file system allows. */
-static int stretch(struct recording *r)
-{
-    uint64_t bytes = RAW_FILE_BYTES;
-    while (ftruncate(r->raw_fd, (off_t)bytes) != 0) {
-        bytes /= 2;
-        if (bytes < RAW_FILE_BYTES_MIN)
-            return fail(r, -errno,
-                        "cannot make a file of %" PRIu64 " MiB beside '%s': %s; choose "
-                        "another place with -o",
-                        bytes >> 20, r->output, strerrordesc_np(errno));
-    }
-    r->raw = mmap(NULL, RAW_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, r->raw_fd, 0);
-    if (r->raw == MAP_FAILED)
-        return fail(r, -errno, "cannot map '%s': %s", r->raw_path, strerrordesc_np(errno));
-    r->raw->file_bytes = bytes;
-    return 0;
-}
-
-/* Its first block must exist before it is written through the mapping: the disk may be full. */
-static int fill_header(struct recording *r)
-{
-    struct raw_header header = {
-        .magic = RAW_MAGIC,
-        .version = RAW_VERSION,
-        .is_tsc = tsc_is_invariant(),
-        .next = RAW_PAGE_BYTES,
-    };
-    if (pwrite(r->raw_fd, &header, sizeof header, 0) != sizeof header)
-        return fail(r, -errno, "cannot write '%s': %s", r->output, strerrordesc_np(errno));
-    return stretch(r);
-}
-
-static int check_output(struct recording *r, const char *output)
-{
-    struct stat file;
-    if (stat(output, &file) == 0 && !S_ISREG(file.st_mode))
-        return fail(r, -EINVAL, "cannot write '%s': it is not a regular file", output);
-    if (output[0] == '/')
-        snprintf(r->output, sizeof r->output, "%s", output);
-    else { /* the program gets the path, and may look at it from elsewhere */
-        char here[PATH_MAX];
-        if (getcwd(here, sizeof here) == NULL ||
-            snprintf(r->output, sizeof r->output, "%s/%s", here, output) >= PATH_MAX)
-            return fail(r, -ENAMETOOLONG, "cannot write '%s': the name is too long", output);
-    }
-    return 0;
-}
-
-int recording_begin(struct recording *r, const char *output, char *error, size_t error_bytes)
-{
-    memset(r, 0, sizeof *r);
-    r->raw_fd = r->part_fd = -1;
-    r->error = error;
-    r->error_bytes = error_bytes;
-    int result = check_output(r, output);
-    if (result != 0)
-        return result;
-    r->part_fd = make_file(r, r->part_path, "part");
-    if (r->part_fd < 0)
-        return r->part_fd;
-    if (fallocate(r->part_fd, FALLOC_FL_KEEP_SIZE, 0, RESERVE_BYTES) != 0 && errno == ENOSPC)
-        return fail(r, -ENOSPC, "cannot write '%s': no space left; choose another place with -o",
-                    output);
-    r->raw_fd = make_file(r, r->raw_path, "raw");
-    return r->raw_fd < 0 ? r->raw_fd : fill_header(r);
-}
-
-void recording_release(struct recording *r)
-{
-    if (r->raw != NULL && r->raw != MAP_FAILED)
-        munmap(r->raw, RAW_PAGE_BYTES);
-    if (r->raw_path[0] != '\0')
-        unlink(r->raw_path);
-    if (r->part_path[0] != '\0')
-        unlink(r->part_path);
-    if (r->raw_fd >= 0)
-        close(r->raw_fd);
-    if (r->part_fd >= 0)
-        close(r->part_fd);
-}
-
-/* ---- the program ----------------------------------------------------------------------------- */
-
-static volatile sig_atomic_t child;
-
+/* The program gets it as long as it runs; then it ends the recording. */
 static void pass_on(int signal)
 {
     if (child > 0)
         kill((pid_t)child, signal);
+    else
+        interrupted = 1;
 }
 
-static void set_handler(int signal, void (*handler)(int), struct sigaction *saved)
+/* A terminal sends it to the program as well. */
+static void interrupt(int signal)
 {
-    struct sigaction action = {.sa_handler = handler};
-    sigaction(signal, &action, saved);
+    (void)signal;
+    if (child <= 0)
+        interrupted = 1;
 }
+
+static void toggle(int signal)
+{
+    (void)signal;
+    toggles++;
+}
+
+enum { SIGNALS = 5 };
+
+struct saved_signals {
+    int signals[SIGNALS];
+    struct sigaction actions[SIGNALS];
+};
+
+static void handle_signals(const struct recording *r, struct saved_signals *saved)
+{
+    void (*const handlers[SIGNALS])(int) = {interrupt, interrupt, pass_on, pass_on, toggle};
+    *saved = (struct saved_signals){
+        .signals = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, r->options.toggle_signal}};
+    for (int i = 0; i < SIGNALS; i++) {
+        struct sigaction action = {.sa_handler = handlers[i]};
+        if (saved->signals[i] != 0)
+            sigaction(saved->signals[i], &action, &saved->actions[i]);
+    }
+}
+
+static void restore_signals(const struct saved_signals *saved)
+{
+    for (int i = SIGNALS - 1; i >= 0; i--)
+        if (saved->signals[i] != 0)
+            sigaction(saved->signals[i], &saved->actions[i], NULL);
+}
+
+/* ---- starting and stopping ------------------------------------------------------------------- */
+
+/*
+ * After the first start, what ends is recorded while recording pauses, so that objects do not live
+ * on that the program has freed.
+ */
+static void set_level(struct recording *r, enum raw_level level)
+{
+    if (level == RAW_OFF && r->raw->level != RAW_OFF)
+        level = RAW_FREES;
+    r->raw->level = level;
+}
+
+static bool at_limit(const struct recording *r)
+{
+    for (uint32_t i = 0; i < r->process_count; i++)
+        if (raw_process(r->raw, i)->flags & (RAW_NO_SPACE | RAW_SIZE_LIMIT))
+            return true;
+    return false;
+}
+
+/* What the clock and the signals have asked for since the last time. */
+static void control_level(struct recording *r, sig_atomic_t *toggles_seen)
+{
+    uint64_t elapsed = raw_now(false) - r->raw->start_ns;
+    struct recording_options *options = &r->options;
+    if (at_limit(r)) {
+        r->raw->level = RAW_OFF;
+        return;
+    }
+    if (options->start_after_ns != 0 && elapsed >= options->start_after_ns) {
+        options->start_after_ns = 0;
+        set_level(r, RAW_ALL);
+    }
+    if (options->stop_after_ns != 0 && elapsed >= options->stop_after_ns) {
+        options->stop_after_ns = 0;
+        set_level(r, RAW_OFF);
+        r->raw->ever_partial = 1;
+    }
+    for (; *toggles_seen != toggles; (*toggles_seen)++) {
+        set_level(r, r->raw->level == RAW_ALL ? RAW_OFF : RAW_ALL);
+        r->raw->ever_partial = 1;
+    }
+}
+
+/* ---- processes ------------------------------------------------------------------------------- */
+
+static int open_pidfd(uint32_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+}
+
+static int see_new_processes(struct recording *r)
+{
+    uint32_t count = r->raw->processes;
+    if (count > RAW_PROCESSES_MAX)
+        count = RAW_PROCESSES_MAX;
+    if (count > r->process_count) {
+        struct recorded_process *processes = realloc(r->processes, count * sizeof *r->processes);
+        if (processes == NULL)
+            return -ENOMEM;
+        r->processes = processes;
+    }
+    for (; r->process_count < count; r->process_count++) {
+        uint32_t pid = raw_process(r->raw, r->process_count)->pid;
+        if (pid == 0)
+            break; /* it is about to be filled in */
+        r->processes[r->process_count] = (struct recorded_process){.pidfd = open_pidfd(pid)};
+    }
+    return 0;
+}
+
+static bool was_replaced(const struct recording *r, uint32_t index)
+{
+    uint32_t pid = raw_process(r->raw, index)->pid;
+    for (uint32_t i = index + 1; i < r->process_count; i++)
+        if (raw_process(r->raw, i)->pid == pid)
+            return true;
+    return false;
+}
+
+/* One that another process's namespace hides from us counts as running while the first one does. */
+static bool is_over(const struct recording *r, uint32_t index)
+{
+    const struct recorded_process *process = &r->processes[index];
+    if (was_replaced(r, index))
+        return true;
+    if (raw_process(r->raw, index)->pid == (uint32_t)r->first_pid)
+        return child == 0;
+    if (process->pidfd < 0)
+        return child == 0;
+    struct pollfd end = {.fd = process->pidfd, .events = POLLIN};
+    return poll(&end, 1, 0) == 1;
+}
+
+static int end_process(struct recording *r, uint32_t index)
+{
+    struct recorded_process *process = &r->processes[index];
+    struct raw_process *raw = raw_process(r->raw, index);
+    bool replaced = was_replaced(r, index);
+    int status = -1;
+    if (raw->pid == (uint32_t)r->first_pid && !replaced)
+        status = r->exit_status;
+    if (replaced)
+        atomic_fetch_or(&raw->flags, RAW_REPLACED);
+    if (process->pidfd >= 0)
+        close(process->pidfd);
+    process->pidfd = -1;
+    process->over = true;
+    return recording_files_finish(r, index, status);
+}
+
+/* *running: how many there are still. */
+static int end_processes(struct recording *r, uint32_t *running)
+{
+    *running = 0;
+    for (uint32_t i = 0; i < r->process_count; i++) {
+        if (r->processes[i].over)
+            continue;
+        if (!is_over(r, i)) {
+            ++*running;
+            continue;
+        }
+        if (raw_process(r->raw, i)->pid == (uint32_t)r->first_pid && child == 0)
+            wait_for_rate(r);
+        int error = end_process(r, i);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+/* ---- the program ----------------------------------------------------------------------------- */
 
 static bool preload(const char *library, const char *raw_path)
 {
@@ -209,187 +258,180 @@ static _Noreturn void run_program(const struct recording *r, const char *path,
     _exit(127);
 }
 
-static int wait_for_program(struct recording *r, int status_fd, const char *path)
+/* 0 when it runs. */
+static int start_program(struct recording *r, const char *path, char *const arguments[],
+                         const char *library)
 {
-    int error = 0;
-    ssize_t got;
-    while ((got = read(status_fd, &error, sizeof error)) < 0 && errno == EINTR)
-        continue;
-    while (waitpid((pid_t)child, &r->exit_status, 0) < 0 && errno == EINTR)
-        continue;
-    if (got == sizeof error)
-        return fail(r, -error, "cannot run '%s': %s", path, strerrordesc_np(error));
-    return 0;
-}
-
-int recording_run(struct recording *r, const char *path, char *const arguments[],
-                  const char *library)
-{
-    int status[2];
+    int status[2], error = 0;
     if (pipe2(status, O_CLOEXEC) != 0)
-        return fail(r, -errno, "cannot run '%s': %s", path, strerrordesc_np(errno));
-    r->started_at = time(NULL);
-    read_clocks(r, &r->start_ticks, &r->start_ns);
-    child = fork();
+        return recording_fail(r, -errno, "cannot run '%s': %s", path, strerrordesc_np(errno));
+    r->raw->start_ns = r->raw->end_ns = raw_now(false);
+    r->raw->start_ticks = r->raw->end_ticks = raw_now(r->raw->is_tsc != 0);
+    child = r->first_pid = fork();
     if (child == 0)
         run_program(r, path, arguments, library, status[1]);
     close(status[1]);
-    if (child < 0) {
-        close(status[0]);
-        return fail(r, -errno, "cannot run '%s': %s", path, strerrordesc_np(errno));
-    }
-    struct sigaction saved[4];
-    set_handler(SIGINT, SIG_IGN, &saved[0]); /* a terminal sends them to the program as well */
-    set_handler(SIGQUIT, SIG_IGN, &saved[1]);
-    set_handler(SIGTERM, pass_on, &saved[2]);
-    set_handler(SIGHUP, pass_on, &saved[3]);
-    int error = wait_for_program(r, status[0], path);
-    child = 0;
-    sigaction(SIGINT, &saved[0], NULL);
-    sigaction(SIGQUIT, &saved[1], NULL);
-    sigaction(SIGTERM, &saved[2], NULL);
-    sigaction(SIGHUP, &saved[3], NULL);
+    if (child < 0)
+        error = errno;
+    ssize_t got = -1;
+    while (child > 0 && (got = read(status[0], &error, sizeof error)) < 0 && errno == EINTR)
+        continue;
     close(status[0]);
-    read_end_clocks(r);
-    return error;
+    if (child > 0 && got != sizeof error)
+        return 0;
+    if (child > 0)
+        waitpid((pid_t)child, NULL, 0);
+    child = 0;
+    return recording_fail(r, -error, "cannot run '%s': %s", path, strerrordesc_np(error));
 }
 
-/* ---- the trace ------------------------------------------------------------------------------- */
-
-static size_t join_arguments(char *const arguments[], char command[TRACE_COMMAND_BYTES_MAX])
+/* Sleeps until the next round, or until the first process ends, and counts milliseconds. */
+static void sleep_or_reap(struct recording *r, int pidfd, int64_t events)
 {
-    size_t used = 0;
-    for (; *arguments != NULL; arguments++) {
-        size_t length = strlen(*arguments) + 1;
-        if (used + length > TRACE_COMMAND_BYTES_MAX)
+    struct pollfd end = {.fd = child > 0 ? pidfd : -1, .events = POLLIN};
+    int left = events > BUSY_EVENTS ? ROUND_BUSY_MS : ROUND_IDLE_MS;
+    do
+        r->raw->coarse++;
+    while (poll(&end, 1, 1) == 0 && --left > 0);
+    if (child > 0 && waitpid((pid_t)child, &r->exit_status, WNOHANG) == child)
+        child = 0;
+}
+
+static int drain_failed(struct recording *r, int error)
+{
+    return recording_fail(r, error, "cannot record to '%s': %s", r->output,
+                          strerrordesc_np(-error));
+}
+
+/* Until the program has ended and all that it started, or until a signal says so. */
+static int follow(struct recording *r, void (*note)(const char *text))
+{
+    int pidfd = open_pidfd((uint32_t)child), error = 0;
+    sig_atomic_t toggles_seen = toggles;
+    uint32_t running = 0;
+    bool told = false;
+    while (error == 0) {
+        read_end_clocks(r);
+        control_level(r, &toggles_seen);
+        int64_t events = drain_round(r->drain);
+        error = events < 0 ? drain_failed(r, (int)events) : see_new_processes(r);
+        if (error == 0)
+            error = end_processes(r, &running);
+        if (error != 0 || (child == 0 && (running == 0 || interrupted)))
             break;
-        memcpy(command + used, *arguments, length);
-        used += length;
+        if (child == 0 && !told) {
+            note("the program has ended; processes that it started go on and are recorded: "
+                 "Ctrl-C ends the recording, not them");
+            told = true;
+        }
+        sleep_or_reap(r, pidfd, events);
     }
-    return used;
+    if (pidfd >= 0)
+        close(pidfd);
+    return error;
 }
 
-static uint32_t trace_flags(const struct recording *r)
+int recording_run(struct recording *r, const char *path, char *const arguments[],
+                  const char *library, void (*note)(const char *text))
 {
-    uint32_t raw = r->raw->flags, flags = 0;
-    if (raw & RAW_FORKED)
-        flags |= TRACE_FORKED;
-    if (raw & RAW_REPLACED)
-        flags |= TRACE_REPLACED;
-    if (raw & (RAW_NO_SPACE | RAW_TOO_LONG))
-        flags |= TRACE_TRUNCATED;
-    if (WIFSIGNALED(r->exit_status))
-        flags |= TRACE_CRASHED;
-    return flags;
-}
-
-static int check_recorded(struct recording *r, const char *path)
-{
-    if (r->raw->flags & RAW_OLD_KERNEL)
-        return fail(r, -ENOSYS, "recording needs Linux 5.14 or newer");
-    if (r->raw->claimed == 0)
-        return fail(r, -ENODATA,
-                    "nothing was recorded: '%s' made no call to malloc that a preloaded "
-                    "library sees; it may bring its own allocator inside",
-                    path);
-    if (r->raw->threads == 0 && (r->raw->flags & RAW_NO_SPACE))
-        return fail(r, -ENOSPC,
-                    "nothing was recorded: no space left beside '%s'; choose another "
-                    "place with -o",
-                    r->output);
-    return 0;
-}
-
-static unsigned time_shift(uint64_t hz)
-{
-    unsigned shift = 0;
-    while (hz >> (shift + 1) >= TICKS_HZ_MIN)
-        shift++;
-    return shift;
-}
-
-static int write_trace(struct recording *r, struct raw_streams *streams,
-                       struct trace_writer *writer, struct trace_file_header *header,
-                       void (*progress)(uint64_t))
-{
-    uint64_t hz = ticks_hz(r);
-    struct trace_conversion conversion = {.time_shift = time_shift(hz), .progress = progress};
-    int error = trace_convert(&conversion, streams, writer);
-    if (error == -EINVAL)
-        return fail(r, error, "cannot write '%s': %s", r->output, trace_writer_reason(writer));
-    *header = (struct trace_file_header){
-        .flags = trace_flags(r),
-        .ticks_hz = hz >> conversion.time_shift,
-        .recorded_at = r->started_at,
-        .failed_calls = streams->failed_calls,
-        .null_frees = streams->null_frees,
-        .unknown_frees = conversion.unknown_frees,
-        .lost_frees = conversion.lost_frees,
-        .exit_status = r->exit_status,
-    };
-    if (error == 0)
-        error = trace_writer_finish(writer, header);
-    return error == 0 ? 0
-                      : fail(r, error, "cannot write '%s': %s", r->output, strerrordesc_np(-error));
-}
-
-static int convert(struct recording *r, struct raw_streams *streams, char *const arguments[],
-                   struct trace_file_header *header, void (*progress)(uint64_t))
-{
-    char command[TRACE_COMMAND_BYTES_MAX];
-    struct trace_writer *writer;
-    uint32_t threads = streams->count < TRACE_THREADS_MAX ? streams->count : TRACE_THREADS_MAX;
-    int error = trace_writer_open(&writer, r->part_fd, threads > 0 ? threads : 1, command,
-                                  join_arguments(arguments, command));
+    struct saved_signals saved;
+    interrupted = 0;
+    set_level(r, r->options.start_after_ns != 0 ? RAW_OFF : RAW_ALL);
+    r->raw->ever_partial = r->options.start_after_ns != 0;
+    int error = start_program(r, path, arguments, library);
     if (error != 0)
-        return fail(r, error, "cannot write '%s': %s", r->output, strerrordesc_np(-error));
-    error = write_trace(r, streams, writer, header, progress);
-    trace_writer_release(writer);
-    if (error == 0 && header->events == 0)
-        return fail(r, -ENODATA, "nothing was recorded: the program never allocated");
+        return error;
+    handle_signals(r, &saved);
+    error = follow(r, note);
+    while (child > 0 && waitpid((pid_t)child, &r->exit_status, 0) < 0 && errno == EINTR)
+        continue;
+    child = 0;
+    restore_signals(&saved);
     return error;
 }
 
-static int read_raw(struct recording *r, char *const arguments[], struct trace_file_header *header,
-                    void (*progress)(uint64_t))
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static int check_recorded(struct recording *r)
 {
-    uint64_t bytes = r->raw->next < r->raw->file_bytes ? r->raw->next : r->raw->file_bytes;
-    void *file = mmap(NULL, bytes, PROT_READ, MAP_SHARED, r->raw_fd, 0);
-    if (file == MAP_FAILED)
-        return fail(r, -errno, "cannot map '%s': %s", r->raw_path, strerrordesc_np(errno));
-    madvise(file, bytes, MADV_SEQUENTIAL);
-    struct raw_streams streams;
-    uint64_t slack = ticks_hz(r) / 1000000 * SLACK_NS / 1000;
-    int error = raw_streams_open(&streams, file, bytes, r->raw_fd, slack);
-    if (error == 0) {
-        error = convert(r, &streams, arguments, header, progress);
-        raw_streams_release(&streams);
-    } else
-        fail(r, error, "cannot read '%s': %s", r->raw_path, strerrordesc_np(-error));
-    munmap(file, bytes);
-    return error;
+    const struct raw_process *first = raw_process(r->raw, 0);
+    if (r->trace_count > 0)
+        return 0;
+    if (first->flags & RAW_OLD_KERNEL)
+        return recording_fail(r, -ENOSYS, "recording needs Linux 5.14 or newer");
+    if (r->raw->processes == 0)
+        return recording_fail(r, -ENODATA,
+                              "nothing was recorded: '%s' did not load the recorder, or its limits "
+                              "(ulimit -v) leave no room for it",
+                              r->raw->command);
+    if (first->flags & RAW_NO_SPACE)
+        return recording_fail(r, -ENOSPC,
+                              "nothing was recorded: no space left beside '%s'; choose another "
+                              "place with -o",
+                              r->output);
+    if (first->flags & RAW_SIZE_LIMIT)
+        return recording_fail(r, -EFBIG,
+                              "nothing was recorded: the size limit has no room for the beginning");
+    if (r->raw->ever_partial)
+        return recording_fail(r, -ENODATA,
+                              "nothing was recorded: the program never allocated while recording "
+                              "was on");
+    return recording_fail(r, -ENODATA,
+                          "nothing was recorded: '%s' made no call to malloc that a preloaded "
+                          "library sees; it may bring its own allocator inside",
+                          r->raw->command);
 }
 
-/* An existing trace stays whole until the new one is. */
-static int put_in_place(struct recording *r, uint64_t *bytes)
+int recording_finish(struct recording *r)
 {
-    struct stat file;
-    mode_t mask = umask(0);
-    umask(mask);
-    if (fchmod(r->part_fd, 0666 & ~mask) != 0 || fstat(r->part_fd, &file) != 0 ||
-        ftruncate(r->part_fd, file.st_size) != 0 || /* gives back what was reserved */
-        rename(r->part_path, r->output) != 0)
-        return fail(r, -errno, "cannot write '%s': %s", r->output, strerrordesc_np(errno));
-    r->part_path[0] = '\0';
-    *bytes = (uint64_t)file.st_size;
+    uint32_t running;
+    r->raw->level = RAW_OFF;
+    int error = see_new_processes(r);
+    if (error == 0)
+        error = end_processes(r, &running);
+    for (uint32_t i = 0; i < r->process_count && error == 0; i++) {
+        if (r->processes[i].over)
+            continue;
+        atomic_fetch_or(&raw_process(r->raw, i)->flags, RAW_LEFT);
+        error = end_process(r, i);
+    }
+    return error != 0 ? error : check_recorded(r);
+}
+
+/* Somebody who still writes would be cut off. */
+static int check_all_over(struct recording *r)
+{
+    for (uint32_t i = 0; i < RAW_PROCESSES_MAX && i < r->raw->processes; i++) {
+        uint32_t pid = raw_process(r->raw, i)->pid;
+        if (pid != 0 && kill((pid_t)pid, 0) == 0)
+            return recording_fail(r, -EBUSY,
+                                  "cannot recover '%s': process %" PRIu32
+                                  " is still being recorded; wait for its end",
+                                  r->raw_path, pid);
+    }
     return 0;
 }
 
-int recording_finish(struct recording *r, char *const arguments[], struct trace_file_header *header,
-                     uint64_t *bytes, void (*progress)(uint64_t events))
+int recording_recover(struct recording *r, const char *raw_path, char *error, size_t error_bytes)
 {
-    int error = check_recorded(r, arguments[0]);
-    if (error == 0)
-        error = read_raw(r, arguments, header, progress);
-    return error != 0 ? error : put_in_place(r, bytes);
+    int result = recording_files_reopen(r, raw_path, error, error_bytes);
+    if (result == 0)
+        result = check_all_over(r);
+    r->first_pid = (pid_t)(r->raw != NULL ? raw_process(r->raw, 0)->pid : 0);
+    r->exit_status = -1;
+    r->recovered = true;
+    if (result == 0)
+        result = recording_finish(r);
+    if (result != 0 && r->trace_count == 0)
+        r->raw_path[0] = '\0'; /* it stays */
+    return result;
+}
+
+void recording_release(struct recording *r)
+{
+    for (uint32_t i = 0; i < r->process_count; i++)
+        if (r->processes[i].pidfd >= 0)
+            close(r->processes[i].pidfd);
+    free(r->processes);
+    recording_files_release(r);
 }

@@ -1,51 +1,79 @@
 /*
- * One recording, from the raw file over the running program to the finished trace. Control plane;
- * not thread-safe: it ignores SIGINT and SIGQUIT while the program runs.
+ * One recording: a program and the processes that it starts, from the raw file to their traces.
+ * Control plane; not thread-safe: it handles signals while the program runs.
  */
 #ifndef HEAPMARK_TRACE_RECORDING_H
 #define HEAPMARK_TRACE_RECORDING_H
 
-#include "workloads/trace/format.h"
-#include "workloads/trace/raw.h"
+#include "workloads/trace/drain.h"
 
 #include <limits.h>
-#include <stddef.h>
+
+struct recording_options {
+    uint32_t sample;         /* one object in so many; 0 or 1: all */
+    uint32_t stack_depth;    /* return addresses of each allocation, at most RAW_STACK_MAX */
+    bool cpus;               /* CPU and node */
+    bool only_first;         /* not the processes that the program starts, nor what it execs */
+    bool plain_clock;        /* CLOCK_MONOTONIC even where there is an invariant TSC */
+    uint64_t size_max;       /* bytes of all traces together; 0: no limit */
+    uint64_t start_after_ns; /* 0: from the first call */
+    uint64_t stop_after_ns;  /* 0: to the last */
+    int toggle_signal;       /* to this process; 0: none */
+};
+
+struct recording_trace {
+    char path[PATH_MAX];
+    uint32_t pid, flags; /* flags of the trace */
+    bool at_limit;       /* of its size */
+    uint64_t events, bytes;
+};
+
+struct recorded_process;
 
 struct recording {
-    char output[PATH_MAX];   /* the trace, once it is finished */
-    char raw_path[PATH_MAX]; /* beside it, until then */
-    char part_path[PATH_MAX];
-    int raw_fd, part_fd;
-    struct raw_header *raw; /* the raw file's first page */
-    uint64_t start_ticks, start_ns, end_ticks, end_ns;
-    int64_t started_at; /* seconds since 1970 */
-    int exit_status;    /* as waitpid() gave it */
+    char output[PATH_MAX]; /* the first process's trace */
+    char raw_path[PATH_MAX];
+    int raw_fd;
+    struct raw_header *raw;
+    struct drain *drain;
+    struct recording_options options;
+    struct recorded_process *processes; /* as many as have been seen */
+    uint32_t process_count;
+    pid_t first_pid;
+    int exit_status; /* of the first process, as waitpid() gave it; -1: not known */
+    bool recovered;  /* its clocks may have been another boot's */
+    struct recording_trace *traces;
+    uint32_t trace_count;
     char *error;
     size_t error_bytes;
 };
 
 /* All return 0, or -errno with a sentence for the user in the `error` given to begin. */
 
-/* Makes the raw file beside `output`. Release it, whatever follows. */
-int recording_begin(struct recording *recording, const char *output, char *error,
-                    size_t error_bytes);
+/*
+ * Makes the raw file beside `output`; refuses when another recording is made to there, or was left
+ * unfinished. Release it, whatever follows.
+ */
+int recording_begin(struct recording *recording, const char *output, char *const arguments[],
+                    const struct recording_options *options, char *error, size_t error_bytes);
 
 /*
  * Runs the program at `path` with the recorder `library` preloaded, its standard streams untouched,
- * and waits for it. SIGTERM and SIGHUP are passed on to it.
+ * and waits for it and for the processes that it started. SIGTERM and SIGHUP are passed on to it;
+ * when it has ended, they and SIGINT end the recording of the others. `note` is told what a user
+ * who waits should know.
  */
 int recording_run(struct recording *recording, const char *path, char *const arguments[],
-                  const char *library);
+                  const char *library, void (*note)(const char *text));
 
-/*
- * Converts what was recorded and puts the trace in its place, in one step. *header tells what it
- * holds, *bytes how large it is. `progress` is called now and then with the events so far; NULL: not.
- */
-int recording_finish(struct recording *recording, char *const arguments[],
-                     struct trace_file_header *header, uint64_t *bytes,
-                     void (*progress)(uint64_t events));
+/* Finishes the traces that are not yet. They are in recording->traces then. */
+int recording_finish(struct recording *recording);
 
-/* Removes the temporary files. */
+/* Takes up the raw file of a recording that was cut off, instead of begin and run. */
+int recording_recover(struct recording *recording, const char *raw_path, char *error,
+                      size_t error_bytes);
+
+/* Removes the temporary files; after an error in recovering they stay. */
 void recording_release(struct recording *recording);
 
 #endif

@@ -1,76 +1,32 @@
 #include "workloads/trace/writer.h"
 
+#include "workloads/trace/block_file.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <zstd.h>
 
 enum {
     EVENT_BYTES_MAX = 10, /* in one column: a varint of 64 bits */
-    LEVEL = 2, /* 2 to 20 % more bytes than level 9 in a fifth of its time: the user waits */
+    STACK_BYTES_MAX = EVENT_BYTES_MAX * (TRACE_STACK_MAX + 3),
+    COLUMN_BYTES = 1 << 20,
 };
 
 struct column {
-    unsigned char bytes[TRACE_BLOCK_BYTES_MAX / TRACE_COLUMNS];
+    unsigned char bytes[COLUMN_BYTES];
     uint32_t used;
 };
 
 struct trace_writer {
-    int fd;
+    struct block_file file;
     struct trace_rules rules;
     const char *reason;
     uint32_t block_events, thread, threads_seen;
-    uint64_t time;
+    uint64_t block_time, time;
     char command[TRACE_COMMAND_BYTES_MAX];
     uint32_t command_bytes;
-    ZSTD_CCtx *zstd;
-    size_t packed_capacity;
-    unsigned char *packed;
     struct column columns[TRACE_COLUMNS];
-    unsigned char content[TRACE_BLOCK_BYTES_MAX];
 };
-
-static int write_all(int fd, const void *bytes, size_t count)
-{
-    while (count > 0) {
-        ssize_t done = write(fd, bytes, count);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return -errno;
-        bytes = (const char *)bytes + done;
-        count -= (size_t)done;
-    }
-    return 0;
-}
-
-/* Written empty at the start, to keep its place, and again at the end. */
-static int write_header(struct trace_writer *w, struct trace_file_header *header)
-{
-    memcpy(header->magic, TRACE_MAGIC, sizeof header->magic);
-    header->version = TRACE_VERSION;
-    header->command_bytes = w->command_bytes;
-    header->header_bytes = (uint32_t)(sizeof *header + w->command_bytes + sizeof(uint64_t));
-    uint64_t sum = trace_fnv(TRACE_FNV_BASIS, header, sizeof *header);
-    sum = trace_fnv(sum, w->command, w->command_bytes);
-    int error = write_all(w->fd, header, sizeof *header);
-    if (error == 0)
-        error = write_all(w->fd, w->command, w->command_bytes);
-    return error != 0 ? error : write_all(w->fd, &sum, sizeof sum);
-}
-
-static int prepare(struct trace_writer *w, uint32_t thread_count)
-{
-    w->packed_capacity = ZSTD_compressBound(sizeof w->content);
-    w->packed = malloc(w->packed_capacity);
-    w->zstd = ZSTD_createCCtx();
-    if (w->packed == NULL || w->zstd == NULL)
-        return -ENOMEM;
-    ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, LEVEL);
-    int error = trace_rules_init(&w->rules, thread_count);
-    return error != 0 ? error : write_header(w, &(struct trace_file_header){0});
-}
 
 int trace_writer_open(struct trace_writer **out, int fd, uint32_t thread_count, const char *command,
                       size_t command_bytes)
@@ -78,11 +34,14 @@ int trace_writer_open(struct trace_writer **out, int fd, uint32_t thread_count, 
     struct trace_writer *w = calloc(1, sizeof *w);
     if (w == NULL)
         return -ENOMEM;
-    w->fd = fd;
     w->command_bytes =
         (uint32_t)(command_bytes < sizeof w->command ? command_bytes : sizeof w->command);
     memcpy(w->command, command, w->command_bytes);
-    int error = prepare(w, thread_count);
+    int error = trace_rules_init(&w->rules, thread_count);
+    if (error == 0) /* no threads: a header that no reader takes for a finished one */
+        error = block_file_open(&w->file, fd,
+                                &(struct trace_file_header){.command_bytes = w->command_bytes},
+                                w->command);
     if (error != 0)
         trace_writer_release(w);
     else
@@ -92,8 +51,7 @@ int trace_writer_open(struct trace_writer **out, int fd, uint32_t thread_count, 
 
 void trace_writer_release(struct trace_writer *w)
 {
-    ZSTD_freeCCtx(w->zstd);
-    free(w->packed);
+    block_file_release(&w->file);
     trace_rules_release(&w->rules);
     free(w);
 }
@@ -108,25 +66,22 @@ static void put(struct trace_writer *w, enum trace_column which, uint64_t value)
     column->bytes[column->used++] = (unsigned char)value;
 }
 
+/* Each block can be decoded without the one before: the thread and time begin anew. */
 static int flush_block(struct trace_writer *w)
 {
-    struct trace_block_header header = {.magic = TRACE_BLOCK_MAGIC, .events = w->block_events};
-    size_t bytes = 0;
+    struct trace_block_header header = {.events = w->block_events,
+                                        .time_first = w->block_time,
+                                        .time_end = w->time};
+    int error = 0;
     for (int i = 0; i < TRACE_COLUMNS; i++) {
-        memcpy(w->content + bytes, w->columns[i].bytes, w->columns[i].used);
-        bytes += header.column_bytes[i] = w->columns[i].used;
+        if (error == 0)
+            error = block_file_put(&w->file, w->columns[i].bytes, w->columns[i].used);
+        header.column_bytes[i] = w->columns[i].used;
         w->columns[i].used = 0;
     }
-    if (w->block_events > 0) {
-        size_t packed = ZSTD_compress2(w->zstd, w->packed, w->packed_capacity, w->content, bytes);
-        if (ZSTD_isError(packed))
-            return -ENOMEM;
-        header.packed_bytes = (uint32_t)packed;
-    }
-    w->block_events = 0;
-    header.checksum = trace_block_checksum(&header, w->packed);
-    int error = write_all(w->fd, &header, sizeof header);
-    return error != 0 ? error : write_all(w->fd, w->packed, header.packed_bytes);
+    w->block_events = w->thread = 0;
+    w->block_time = w->time;
+    return error != 0 ? error : block_file_write(&w->file, &header, 0);
 }
 
 static bool block_full(const struct trace_writer *w)
@@ -134,17 +89,34 @@ static bool block_full(const struct trace_writer *w)
     if (w->block_events == TRACE_BLOCK_EVENTS_MAX)
         return true;
     for (int i = 0; i < TRACE_COLUMNS; i++)
-        if (w->columns[i].used + 2 * EVENT_BYTES_MAX > sizeof w->columns[i].bytes)
+        if (w->columns[i].used + STACK_BYTES_MAX > sizeof w->columns[i].bytes)
             return true;
     return false;
 }
 
+static unsigned flags_of(const struct trace_writer *w, const struct trace_event *event)
+{
+    return (event->thread != w->thread ? OP_OTHER_THREAD : 0) | (event->moved ? OP_MOVED : 0) |
+           (event->on_new_cpu ? OP_CPU : 0) | (event->stack_depth > 0 ? OP_STACK : 0);
+}
+
+static void encode_extra(struct trace_writer *w, const struct trace_event *event)
+{
+    if (event->on_new_cpu) {
+        put(w, COLUMN_EXTRA, event->cpu);
+        put(w, COLUMN_EXTRA, event->node);
+    }
+    if (event->stack_depth > 0)
+        put(w, COLUMN_EXTRA, event->stack_depth);
+    for (uint32_t i = 0; i < event->stack_depth; i++)
+        put(w, COLUMN_EXTRA, event->stack[i]);
+}
+
 static void encode(struct trace_writer *w, const struct trace_event *event)
 {
-    bool other_thread = event->thread != w->thread;
-    put(w, COLUMN_OP,
-        event->op | (other_thread ? OP_OTHER_THREAD : 0) | (event->moved ? OP_MOVED : 0));
-    if (other_thread)
+    unsigned flags = flags_of(w, event);
+    put(w, COLUMN_OP, event->op | flags);
+    if (flags & OP_OTHER_THREAD)
         put(w, COLUMN_OP, event->thread);
     put(w, COLUMN_TIME, event->time - w->time);
     if (trace_allocates(event->op))
@@ -155,6 +127,7 @@ static void encode(struct trace_writer *w, const struct trace_event *event)
         put(w, COLUMN_OBJECT, event->slot);
     if (event->op == TRACE_SPAWN || event->op == TRACE_JOIN)
         put(w, COLUMN_OBJECT, event->other);
+    encode_extra(w, event);
     w->thread = event->thread;
     w->time = event->time;
 }
@@ -191,10 +164,10 @@ const struct trace_rules *trace_writer_rules(const struct trace_writer *w)
 int trace_writer_finish(struct trace_writer *w, struct trace_file_header *facts)
 {
     int error = w->block_events > 0 ? flush_block(w) : 0;
-    if (error == 0)
-        error = flush_block(w); /* of no events: the end */
     if (error != 0)
         return error;
+    facts->flags &= ~(uint32_t)TRACE_RECORDED;
+    facts->command_bytes = w->command_bytes;
     facts->threads = w->threads_seen;
     facts->events = w->rules.events;
     facts->objects = w->rules.objects;
@@ -202,7 +175,5 @@ int trace_writer_finish(struct trace_writer *w, struct trace_file_header *facts)
     facts->live_bytes_peak = w->rules.live_bytes_peak;
     facts->live_bytes_end = w->rules.live_bytes;
     facts->duration_ticks = w->rules.time;
-    if (lseek(w->fd, 0, SEEK_SET) < 0)
-        return -errno;
-    return write_header(w, facts);
+    return block_file_rewrite_header(&w->file, facts, w->command);
 }

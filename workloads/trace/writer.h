@@ -1,4 +1,4 @@
-/* Writes a .hmt file, checking every event against the rules on its way. Not thread-safe. */
+/* Writes an ordered .hmt file, checking every event against the rules on its way. Not thread-safe. */
 #ifndef HEAPMARK_TRACE_WRITER_H
 #define HEAPMARK_TRACE_WRITER_H
 

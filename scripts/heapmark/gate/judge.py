@@ -40,6 +40,7 @@ class Judge:
     today: datetime.date = field(default_factory=datetime.date.today)
     states: dict = field(default_factory=dict)  # (metric, cell): state
     look_number: int = 0
+    open_cells: list = field(default_factory=list)  # that the last look left open
 
     def restricted(self, metrics):
         """A judge of these metrics only, with the same limits and exceptions."""
@@ -52,6 +53,7 @@ class Judge:
         before = [self.states.get(key, OPEN) for key in tests]
         after = decision.decide(list(tests.values()), self.look_number, before)
         self.states.update(zip(tests, after))
+        self.open_cells = self.open_cells_of(tests)
         found = [self.broken(pairing, cell) for cell in pairing.cells]
         found = [finding for finding in found if finding]
         return found + [self.finding(pairing, *key, test) for key, test in tests.items()]
@@ -65,6 +67,15 @@ class Judge:
                 if limit is not None and not pairing.failure("base", cell):
                     tests |= self.tests_of(pairing, metric, cell, limit)
         return tests
+
+    def open_cells_of(self, tests):
+        """Cells that more blocks may decide: what was never measured stays open."""
+        cells = [
+            cell
+            for (metric, cell), test in tests.items()
+            if self.states[metric, cell] == OPEN and test.evidence.estimate is not None
+        ]
+        return list(dict.fromkeys(cells))
 
     def tests_of(self, pairing, metric, cell, limit):
         if pairing.failure("head", cell):

@@ -37,9 +37,14 @@ class Live:
     def spent(self):
         return time.monotonic() - self.started
 
-    def grow_to(self, blocks):
-        """Add blocks up to `blocks`, or as many as the budget allows. Raises InputError."""
+    def grow_to(self, blocks, trials=()):
+        """Add blocks up to `blocks`, or as many as the budget allows. Raises InputError.
+
+        `trials`: only of combinations that these trials ran; all of them where it is empty.
+        """
         words = ["--resume=" + str(self.path), f"--reps={blocks}"]
+        if trials:
+            words.append("--like=" + ",".join(map(str, trials)))
         if self.blocks == 0:
             words = [
                 self.job, f"--allocators={self.base},{self.head}", f"--baseline={self.base}",

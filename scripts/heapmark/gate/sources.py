@@ -179,11 +179,22 @@ def look_by_look(options, base, head, path, budget, a_judge, say, make_pairing, 
             f"{blocks} on: raise --time-budget, or give a smaller job")  # fmt: skip
     say(f"{len(pair.cells)} workloads, {a_judge.alarms(pair)} comparisons; looking after {blocks} "
         f"blocks, about {blocks * run.block_seconds:.0f} s")  # fmt: skip
+    trials = ()
     while True:
         while run.blocks < blocks and run.fitting() >= 1:
-            run.grow_to(min(blocks, run.blocks + run.fitting()))
+            run.grow_to(min(blocks, run.blocks + run.fitting()), trials)
         outcome = outcome_of(run, a_judge, make_pairing)
         if judge.can_stop(outcome.findings) or run.fitting() < 1:
             return outcome
         blocks = decision.blocks_at_next_look(run.blocks)
-        say(f"not decided after {run.blocks} blocks ({run.spent:.0f} s); going on to {blocks}")
+        # What is decided stays so; only the others need more.
+        cells = a_judge.open_cells
+        trials = first_trials(run.load(), cells)
+        say(f"{len(cells)} of {len(pair.cells)} workloads not decided after {run.blocks} blocks "
+            f"({run.spent:.0f} s); going on with them to {blocks}")  # fmt: skip
+
+
+def first_trials(run, cells):
+    """A trial's number for each cell, which stands for the cell in heapmark's --like."""
+    first = run.trials.drop_duplicates("cell").set_index("cell")["trial"]
+    return [int(first[cell]) for cell in cells]

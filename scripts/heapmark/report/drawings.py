@@ -26,8 +26,10 @@ class Drawings:
 
 
 def all_of(data):
-    """Both parts at once: each takes half of the time of a large run's report."""
-    data.prepare()
+    """Both parts at once: each takes half of the time of a large run's report.
+
+    The latencies are needed by the workloads' charts alone, and so are read beside the ranking.
+    """
     with parallel.started(cells_drawn, data) as by_cell:
         with style.apply(), style.matplotlib.rc_context(figures.INLINE):
             whole = overviews(data)

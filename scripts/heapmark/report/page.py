@@ -6,12 +6,12 @@ from pathlib import Path
 
 import jinja2
 
-from heapmark import floor, style
+from heapmark import answer, floor, style
 from heapmark.cells import short_label
 from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, TIE
 from heapmark.load import describe_failures
 from heapmark.ranking import failed_in_order, noise
-from heapmark.report import answer, drawings, figures
+from heapmark.report import drawings, figures
 from heapmark.terminal import plural, printable
 
 HERE = Path(__file__).resolve().parent

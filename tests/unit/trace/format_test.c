@@ -197,7 +197,7 @@ static void foreign_files(void **state)
     expect_error(text, sizeof text, "is not a heapmark trace");
     expect_error("\x89HMT\n", 5, "is not a heapmark trace");
     expect_error(newer, sizeof newer,
-                 "was written by a newer heapmark (version 3 at byte 8; this one reads up to 1)");
+                 "was written by a newer heapmark (version 3 at byte 8; this one reads up to 2)");
     expect_error(TRACE_MAGIC "\0\0\0\0", 12, "never finished");
 }
 
@@ -235,7 +235,7 @@ struct forged {
 
 static void expect_forged(struct forged forged, const char *expected)
 {
-    unsigned char file[4096], content[1024];
+    unsigned char file[8192], content[1024];
     size_t used = 0, bytes = 0;
     struct trace_file_header *header = &forged.header;
     struct trace_block_header block = {.magic = TRACE_BLOCK_MAGIC, .events = forged.events};
@@ -253,11 +253,13 @@ static void expect_forged(struct forged forged, const char *expected)
     used = sizeof *header + sizeof sum;
     unsigned char *packed = file + used + sizeof block;
     block.packed_bytes = (uint32_t)ZSTD_compress(packed, 1024, content, bytes, 1);
-    block.checksum = trace_block_checksum(&block, packed);
+    block.frame_sum = trace_frame_sum(packed, block.packed_bytes);
+    block.time_end = UINT64_MAX;
+    block.checksum = trace_block_checksum(&block);
     memcpy(file + used, &block, sizeof block);
     used += sizeof block + block.packed_bytes;
     block = (struct trace_block_header){.magic = TRACE_BLOCK_MAGIC};
-    block.checksum = trace_block_checksum(&block, NULL);
+    block.checksum = trace_block_checksum(&block);
     memcpy(file + used, &block, sizeof block);
     expect_error(file, used + sizeof block, expected);
 }
@@ -282,7 +284,7 @@ static void broken_rules(void **state)
                   "(event 0): an operation is unknown");
     expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\x0f", "\0", "", "")},
                   "an operation is unknown");
-    expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\x41", "\0", "\1", "")},
+    expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\x81\2", "\0", "\1", "")},
                   "not encoded as an event");
     expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\1", "\0", "", "")},
                   "not encoded as an event");

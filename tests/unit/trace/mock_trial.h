@@ -14,14 +14,47 @@ struct mock_result {
     uint64_t ops;
     uint64_t live_bytes_peak;
     uint64_t wall_ns;
+    uint32_t figures_known; /* bits of enum figure */
+    uint64_t figures[FIGURE_COUNT];
+};
+
+/* Of the replay workload, in its own order; the trace itself is `input`. */
+struct mock_params {
+    uint64_t mode, speed, touch;
+};
+
+/* An allocator call, as the watcher sees it. */
+struct mock_call {
+    enum op op;
+    uint32_t worker;
+    size_t size; /* 0 for a free */
+};
+
+struct mock_run {
+    const struct trace_input *input;
+    struct mock_params params;
+    uint64_t passes;
+    bool timed;
+    uint64_t seed; /* above 0: the threads dawdle at random */
+    bool shares_cpus;
+    uint64_t stall_ns; /* paced and timed: how long the first sampled call takes */
+
+    /* Timed runs: room for calls, in the order in which they were made; NULL: not wanted. */
+    struct mock_call *calls;
+    size_t calls_max, call_count;
+    uint64_t samples, late_ns_max; /* of sampled_since() */
 };
 
 /*
- * Runs `passes` passes of a decoded trace, twice: as warm-up and as measured part would. `seed`
- * above 0 makes the threads dawdle at random. The result is the second part's. 0, or what setup
- * said.
+ * Runs the passes of a decoded trace twice: as warm-up and as measured part would. The result is
+ * the second part's. 0, or what setup said.
  */
-int mock_replay(const struct trace_input *input, uint64_t passes, bool timed, uint64_t seed,
-                struct mock_result *result);
+int mock_replay(struct mock_run *run, struct mock_result *result);
+
+/* The fidelity figures of players that have passed their marks, one for each of the program's. */
+struct program_header;
+struct player;
+void mock_fidelity(const struct program_header *program, struct player *players,
+                   struct mock_result *result);
 
 #endif

@@ -5,6 +5,7 @@
 
 int main(int argc, char **argv)
 {
+    const struct trace_load_options options = {.memory_bytes = SIZE_MAX};
     char error[512];
     struct trace_input input;
     struct mock_result result;
@@ -12,16 +13,18 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: play_trace FILE [PASSES]\n");
         return 2;
     }
-    uint64_t passes = argc > 2 ? strtoull(argv[2], NULL, 10) : 5;
-    if (trace_load(argv[1], &input, error, sizeof error) != 0) {
+    if (trace_load(argv[1], &options, &input, error, sizeof error) != 0) {
         fprintf(stderr, "%s\n", error);
         return 2;
     }
-    if (mock_replay(&input, passes, false, 0, &result) != 0)
+    struct mock_run run = {.input = &input,
+                           .params = {.speed = 100},
+                           .passes = argc > 2 ? strtoull(argv[2], NULL, 10) : 5};
+    if (mock_replay(&run, &result) != 0)
         return 1;
     printf("%.2f ns an event, %llu calls, %u threads\n",
            (double)result.wall_ns / (double)result.ops, (unsigned long long)result.ops,
-           input.threads);
+           input.players);
     trace_input_release(&input);
     return 0;
 }

@@ -1,7 +1,8 @@
 /*
- * Runs a replay program without any allocator, thread by thread in turns, and checks what the
+ * Runs a replay program without any allocator, player by player in turns, and checks what the
  * replayer takes on trust: every slot in range, made before it is ended and ended once, sizes at
- * the end those of the beginning, nothing left over, and that it comes to its end.
+ * the end those of the beginning, shared slots with one maker and one taker, nothing left over, the
+ * marks that were announced, and that it comes to its end.
  */
 #ifndef HEAPMARK_TESTS_SIMULATE_H
 #define HEAPMARK_TESTS_SIMULATE_H

@@ -208,6 +208,19 @@ static int closes_all(void)
     return pairs() + pairs();
 }
 
+/* Goes where no path leads back, and forks there. */
+static int changes_root(void)
+{
+    if (chroot("/proc/self") != 0 || chdir("/") != 0)
+        return 1;
+    pid_t child = fork();
+    pairs();
+    if (child == 0)
+        _exit(0);
+    int status;
+    return waitpid(child, &status, 0) == child ? status : 1;
+}
+
 static void handler(int signal)
 {
     (void)signal;
@@ -221,6 +234,17 @@ static int signals(void)
     for (int i = 0; i < 1000; i++) {
         free(grab((size_t)i % 500));
         raise(SIGUSR1);
+    }
+    return 0;
+}
+
+/* Five bursts of calls, with a tenth of a second between them. */
+static int pauses(void)
+{
+    for (int burst = 0; burst < 5; burst++) {
+        for (int i = 0; i < 203; i++)
+            free(grab((size_t)i));
+        usleep(100000);
     }
     return 0;
 }
@@ -248,8 +272,9 @@ static const struct {
     {"threads", threads}, {"short_lived", short_lived}, {"late_free", late_free},
     {"forks", forks},     {"vforks", vforks},           {"execs", execs},
     {"killed", killed},   {"crashes", crashes},         {"exits_at_once", exits_at_once},
-    {"fails", fails},     {"closes_all", closes_all},   {"signals", signals},
-    {"endless", endless}, {"millions", millions},
+    {"fails", fails},     {"closes_all", closes_all},   {"changes_root", changes_root},
+    {"signals", signals}, {"endless", endless},         {"millions", millions},
+    {"pauses", pauses},
 };
 
 int main(int argc, char **argv)

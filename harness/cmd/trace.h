@@ -1,0 +1,37 @@
+/*
+ * The sub-commands of `heapmark trace`. Each takes the words after its name, argv[0] being
+ * "heapmark trace NAME", and returns an exit code.
+ */
+#ifndef HEAPMARK_CMD_TRACE_H
+#define HEAPMARK_CMD_TRACE_H
+
+#include "cmd/trace_symbols.h"
+#include "workloads/trace/info.h"
+
+int trace_command_info(int argc, char **argv);
+int trace_command_verify(int argc, char **argv);
+int trace_command_recover(int argc, char **argv);
+int trace_command_cut(int argc, char **argv);
+int trace_command_export(int argc, char **argv);
+int trace_command_import(int argc, char **argv);
+
+/* All that `info` prints. */
+struct trace_report {
+    const struct trace_info *info;
+    const struct trace_details *details;
+    struct symbols *symbols; /* NULL: return addresses stay what they are */
+};
+
+/* For people, on standard output. */
+void trace_print_text(const struct trace_report *report);
+
+/* One of the tables of `info --format=csv`: see trace_table_names. */
+void trace_print_table(const char *name, const struct trace_report *report);
+
+extern const char *const trace_table_names[];
+enum { TRACE_TABLES = 9 };
+
+/* "malloc", "thread starts": what an operation is called on the screen. */
+extern const char *const trace_op_names[TRACE_OP_COUNT];
+
+#endif

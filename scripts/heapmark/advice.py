@@ -1,0 +1,111 @@
+"""The answer to "which allocator for my program?", in words, for runs that replay its trace.
+
+The winner is the fastest allocator, if it is faster than the baseline outside the noise; else the
+leanest, if it is leaner and not slower; else the advice is to stay with the baseline.
+"""
+
+import shlex
+from pathlib import PurePath
+
+from heapmark import answer, terminal
+from heapmark.cells import short_label
+from heapmark.comparison import SLOWER, TIE, verdict
+
+HEADLINES = {"time": "fastest", "memory": "leanest", "p99": "best tail (p99 of malloc)"}
+FIDELITY = {
+    "replay_live_drift_ppm": "live bytes off by",
+    "replay_order_drift_ppm": "order across threads off in",
+    "replay_wait_ppm": "time spent waiting",
+}
+
+
+def lines(comparison):
+    """Lines for the terminal; none unless every workload of the run replays a trace."""
+    cells = comparison.measured_cells
+    programs = list(dict.fromkeys(PurePath(cell.param("trace")).stem for cell in cells))
+    if not all(programs) or len(comparison.labels) < 2:
+        return []
+    title = f"which allocator for {answer.listed(programs)}?"
+    if comparison.run.blocks == 1:
+        return [terminal.paint(title, "bold")] + terminal.paragraph(
+            "  one block gives no interval, and so no answer; take the run with --reps=8", 4
+        )
+    bests = {one.metric: one for one in answer.answers(comparison)}
+    said = [best_line(comparison, one) for one in bests.values()]
+    said += no_difference(comparison)
+    program = programs[0] if len(programs) == 1 else "PROGRAM"
+    said += recommendation(comparison, winner(comparison, bests), program)
+    said.append(fidelity(comparison))
+    wrapped = [line for text in said if text for line in terminal.paragraph("  " + text, 4)]
+    return [terminal.paint(title, "bold")] + wrapped
+
+
+def best_line(comparison, one):
+    baseline = short_label(comparison.baseline)
+    text = f"{HEADLINES[one.metric]}: {short_label(one.label)}"
+    if one.label != comparison.baseline:
+        text += f", {one.estimate.value:.3g} times {baseline}"
+        if one.estimate.has_interval:
+            text += f" ({one.estimate.low:.3g} to {one.estimate.high:.3g})"
+    if one.alike:
+        text += f"; inside the noise of it: {answer.listed(one.alike)}"
+    return text
+
+
+def no_difference(comparison):
+    """Who is neither faster nor slower than the baseline."""
+    ties = [one.label for one in comparison.ranking() if one.verdict == TIE]
+    if not ties:
+        return []
+    return [f"neither faster nor slower than {short_label(comparison.baseline)}, inside the noise: "
+            + answer.listed(ties)]  # fmt: skip
+
+
+def winner(comparison, bests):
+    """The label to recommend, or None for the baseline."""
+    for metric in ("time", "memory"):
+        one = bests.get(metric)
+        if one and comparison.baseline not in (one.label, *one.alike):
+            if metric == "time" or not is_slower(comparison, one.label):
+                return one.label
+    return None
+
+
+def is_slower(comparison, label):
+    noise = comparison.noise_of(comparison.overall_cells("time"))
+    return verdict(comparison.overall("time", label), noise) == SLOWER
+
+
+def recommendation(comparison, label, program):
+    baseline = short_label(comparison.baseline)
+    if label is None:
+        return [f"stay with {baseline}: no other is faster, or leaner at its speed, outside the "
+                "noise"]  # fmt: skip
+    entry = next(one for one in comparison.run.env["allocators"] if one["label"] == label)
+    said = [f"to use {short_label(label)}: {command(entry, program)}"]
+    if entry.get("risks"):
+        said.append(f"its risks: {entry['risks']}")
+    return said
+
+
+def command(entry, program):
+    """The shell's words that start a program under an allocator of env.json."""
+    words = [str(entry.get("environment") or "")]
+    if entry.get("path"):
+        words.append(f"LD_PRELOAD={shlex.quote(entry['path'])}")
+    return " ".join(word for word in (*words, shlex.quote(program)) if word)
+
+
+def fidelity(comparison):
+    """How true the replays were, where the run says it: the worst of all trials."""
+    ok = comparison.run.ok
+    worst = {
+        said: float(ok[column].max()) / 1e4
+        for column, said in FIDELITY.items()
+        if column in ok and ok[column].notna().any()
+    }
+    if not worst:
+        return ""
+    return "fidelity, the worst of all replays: " + ", ".join(
+        f"{said} {share:.2g} %" for said, share in worst.items()
+    )

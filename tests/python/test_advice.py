@@ -1,0 +1,68 @@
+"""The answer in words: who is recommended, with which command, and when to stay with the baseline."""
+
+import pytest
+import synthetic
+from heapmark import advice, load
+from heapmark.comparison import Comparison
+
+CELLS = [("replay", "trace=/home/me/my app.hmt", 1, 20.0, 40_000_000)]
+SAME = (1.0, 1.0, 0)
+
+
+def said(tmp_path, truth, cells=CELLS, blocks=12, change=lambda rows, env: None):
+    rows = synthetic.rows(cells, truth, blocks, noise=0.01, spread=0)
+    env = synthetic.environment("made", truth, blocks, True)
+    change(rows, env)
+    path = synthetic.write(tmp_path / "made", rows, env)
+    return " ".join(" ".join(advice.lines(Comparison(load.load_run(str(path))))).split())
+
+
+def test_the_fastest_is_recommended_with_its_command_and_risks(tmp_path):
+    def change(_, env):
+        for entry in env["allocators"]:
+            if entry["label"] == "fast:k=1":
+                entry.update(environment="FAST=k:1", path="/opt/a b/fast.so", risks="bites")
+
+    text = said(tmp_path, {"system": SAME, "fast:k=1": (0.8, 1.2, 0), "same": SAME}, change=change)
+    assert text.startswith("which allocator for my app?")
+    assert "fastest: fast:k=1, 0.8" in text
+    assert "FAST=k:1 LD_PRELOAD='/opt/a b/fast.so' 'my app'" in text
+    assert "its risks: bites" in text
+    assert "inside the noise: same" in text
+
+
+def test_leaner_at_the_same_speed(tmp_path):
+    text = said(tmp_path, {"system": SAME, "lean": (1.0, 0.6, 0)})
+    assert "to use lean:" in text and "risks" not in text
+
+
+@pytest.mark.parametrize("other", [SAME, (1.3, 0.6, 0), (1.3, 1.3, 0)])
+def test_stay_where_nothing_is_better(tmp_path, other):
+    """A leaner one that is slower is no better."""
+    text = said(tmp_path, {"system": SAME, "other": other})
+    assert "stay with system" in text and "LD_PRELOAD" not in text
+
+
+def test_one_block_is_no_answer(tmp_path):
+    text = said(tmp_path, {"system": SAME, "fast": (0.5, 1.0, 0)}, blocks=1)
+    assert "no answer; take the run with --reps=8" in text and "fastest" not in text
+
+
+def test_only_for_recorded_programs(tmp_path):
+    assert said(tmp_path, {"system": SAME, "fast": (0.5, 1.0, 0)}, cells=synthetic.CELLS[:1]) == ""
+    mixed = [*CELLS, *synthetic.CELLS[:1]]
+    assert said(tmp_path / "m", {"system": SAME, "fast": (0.5, 1.0, 0)}, cells=mixed) == ""
+
+
+def test_fidelity_is_said_where_it_was_measured(tmp_path):
+    def change(rows, _):
+        for at, row in enumerate(rows):
+            row["replay_wait_ppm"] = 1000 * at
+
+    text = said(tmp_path, {"system": SAME, "fast": (0.5, 1.0, 0)}, change=change)
+    assert "time spent waiting 3.5 %" in text, text
+
+
+def test_a_command_for_knobs_of_the_system_allocator():
+    entry = {"environment": "GLIBC_TUNABLES=glibc.malloc.arena_max=1", "path": ""}
+    assert advice.command(entry, "app") == "GLIBC_TUNABLES=glibc.malloc.arena_max=1 app"

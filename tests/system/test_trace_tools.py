@@ -1,0 +1,358 @@
+"""The trace tools on what other tools really wrote, and on real traces."""
+
+import csv
+import io
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+BUILD = Path(os.environ["HEAPMARK_BUILD"])
+SOURCE = Path(os.environ["HEAPMARK_SOURCE"])
+SAMPLES = SOURCE / "tests/unit/trace/samples"
+TRACES = SOURCE / "workloads/traces"
+
+
+def trace(*words, expect=0, text=None, cwd=None):
+    done = subprocess.run([BUILD / "heapmark", "trace", *map(str, words)], input=text, text=True,
+                          capture_output=True, timeout=120, cwd=cwd)  # fmt: skip
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+def table(path, name):
+    done = trace("info", "--format=csv", f"--table={name}", path)
+    return list(csv.DictReader(io.StringIO(done.stdout, newline="")))
+
+
+def summary(path):
+    return {row["property"]: row["value"] for row in table(path, "summary")}
+
+
+def events(path):
+    """(op, size, object, ended object) of each event."""
+    done = trace("export", "--format=csv", path)
+    rows = csv.DictReader(io.StringIO(done.stdout, newline=""))
+    return [(row["op"], row["size_bytes"], row["object"], row["ended_object"]) for row in rows]
+
+
+def imported(tmp_path, sample):
+    out = tmp_path / f"{sample}.hmt"
+    said = trace("import", "-o", out, SAMPLES / f"{sample}.txt").stdout
+    assert "is good" in trace("verify", out).stdout
+    return out, said
+
+
+# ---- imports, each against a reading of its own --------------------------------------------------
+
+
+class Model:
+    """What calls with addresses come to."""
+
+    def __init__(self):
+        self.live, self.events, self.made = {}, [], 0
+        self.unknown = self.lost = self.null = 0
+
+    def make(self, address, size, op="malloc"):
+        if address in self.live:
+            self.lost += 1
+            self.free(address)
+        self.made += 1
+        self.live[address] = str(self.made)
+        self.events.append((op, str(size), str(self.made), ""))
+
+    def free(self, address):
+        if address == 0:
+            self.null += 1
+        elif address in self.live:
+            self.events.append(("free", "", "", self.live.pop(address)))
+        else:
+            self.unknown += 1
+
+    def resize(self, old, new, size):
+        if size == 0 and new == 0:
+            return self.free(old)
+        if old not in self.live:
+            return self.make(new, size)
+        ended = self.live.pop(old)
+        assert new not in self.live
+        self.made += 1
+        self.live[new] = str(self.made)
+        self.events.append(("realloc", str(size), str(self.made), ended))
+
+    def check(self, path):
+        assert events(path) == self.events
+        facts = summary(path)
+        assert int(facts["unknown_frees"]) == self.unknown
+        assert int(facts["lost_frees"]) == self.lost
+        assert int(facts["null_frees"]) == self.null
+        assert int(facts["live_objects_end"]) == len(self.live)
+
+
+def lines(sample):
+    return (SAMPLES / f"{sample}.txt").read_text().splitlines()
+
+
+def test_mtrace(tmp_path):
+    path, said = imported(tmp_path, "mtrace")
+    model, old = Model(), None
+    for line in lines("mtrace"):
+        found = re.search(r"\] ([-+<>]) (\(nil\)|0x[0-9a-f]+)(?: (0x[0-9a-f]+))?$", line)
+        if not found or found[2] == "(nil)":
+            continue
+        sign, address, size = found[1], int(found[2], 16), int(found[3] or "0", 16)
+        if sign == "+":
+            model.make(address, size)
+        elif sign == "-":
+            model.free(address)
+        elif sign == "<":
+            old = address
+        else:
+            model.resize(old, address, size)
+    model.check(path)
+    assert "could not be used" not in said
+    text = trace("info", path).stdout
+    assert "imported from     what glibc's mtrace() writes" in text
+    assert "no times are known" in text and "no threads are known" in text
+    assert "lifetimes, in events" in text and summary(path)["failed_calls"] == "1"
+
+
+def test_ltrace(tmp_path):
+    path, said = imported(tmp_path, "ltrace")
+    model = Model()
+    for line in lines("ltrace"):
+        found = re.search(r"->(realloc|free)\((\w+)(?:, (\d+))?\) +=(?: (\w+))?", line)
+        if found and found[1] == "free":
+            model.free(int(found[2], 0))
+        elif found:
+            model.resize(int(found[2], 0), int(found[4], 0), int(found[3]))
+    assert len(model.events) > 500
+    model.check(path)
+    assert "no times" not in trace("info", path).stdout
+
+
+def test_ltrace_of_two_threads(tmp_path):
+    """Calls that another thread's line cuts in two are put together again."""
+    path, said = imported(tmp_path, "ltrace-threads")
+    facts = summary(path)
+    assert facts["threads"] == "3" and "could not be used" not in said
+    assert facts["unknown_frees"] == facts["lost_frees"] == facts["live_objects_end"] == "0"
+    ops = {row["op"]: int(row["events"]) for row in table(path, "ops")}
+    assert ops["realloc"] + ops["malloc"] == 2 * 20 * 2 and ops["free"] == 2 * 20 + 2
+    assert facts["foreign_ends"] == "2"  # the last blocks, by the main thread
+
+
+def test_heaptrack(tmp_path):
+    path, said = imported(tmp_path, "heaptrack")
+    kinds, made, freed, live = [], 0, 0, []
+    for line in lines("heaptrack"):
+        letter, *rest = line.split(" ")
+        if letter == "a":
+            kinds.append(int(rest[0], 16))
+            live.append(0)
+        elif letter == "+":
+            made += 1
+            live[int(rest[0], 16)] += 1
+        elif letter == "-":
+            freed += 1
+            live[int(rest[0], 16)] -= 1
+    sizes = [int(size) for op, size, *_ in events(path) if op == "malloc"]
+    assert len(sizes) == made and int(summary(path)["live_objects_end"]) == made - freed
+    assert int(summary(path)["live_bytes_end"]) == sum(n * size for n, size in zip(live, kinds))
+    assert "which of several equal objects" in trace("info", path).stdout
+    assert "command           lua5.4" in trace("info", path).stdout
+
+
+def test_heaptrack_raw(tmp_path):
+    path, said = imported(tmp_path, "heaptrack-raw")
+    model = Model()
+    for line in lines("heaptrack-raw"):
+        letter, *rest = line.split(" ")
+        if letter == "+":
+            model.make(int(rest[2], 16), int(rest[0], 16))
+        elif letter == "-":
+            model.free(int(rest[0], 16))
+    model.check(path)
+    assert "which of several equal objects" not in trace("info", path).stdout
+
+
+def test_kmem(tmp_path):
+    path, said = imported(tmp_path, "kmem")
+    model = Model()
+    for line in lines("kmem"):
+        found = re.search(r": (kmalloc|kfree|kmem_cache_alloc|kmem_cache_free): .*ptr=(\w+)", line)
+        if found and "alloc" in found[1]:
+            op = "calloc" if "__GFP_ZERO" in line else "malloc"
+            model.make(int(found[2], 16), int(re.search(r"bytes_req=(\d+)", line)[1]), op)
+        elif found:
+            model.free(int(found[2], 16))
+    model.check(path)
+    assert "threads are CPUs" in trace("info", path).stdout
+    assert float(summary(path)["duration_ns"]) > 1000
+
+
+def test_damage_is_counted_and_reported(tmp_path):
+    text = (SAMPLES / "mtrace.txt").read_text().replace("+ 0x", "+ zz", 1)[:-20]
+    said = trace("import", "-o", tmp_path / "d.hmt", "-", text=text).stdout
+    assert "2 lines could not be used; the first is line 2: its address is no hexadecimal" in said
+    assert summary(tmp_path / "d.hmt")["skipped_lines"] == "2"
+    assert "2 lines of the source could not be used" in trace("info", tmp_path / "d.hmt").stdout
+
+
+def test_refused_and_nothing_left(tmp_path):
+    def refused(*words, text=None):
+        return trace(*words, expect=2, text=text, cwd=tmp_path).stderr
+
+    assert "line 1 ('hello') is not how" in refused("import", "-o", "x.hmt", "-", text="hello\n")
+    assert "heaptrack's data" in refused("import", "--format=heaptrack", "-o", "x.hmt", "-",
+                                         text="hello\n" * 3)  # fmt: skip
+    assert "did you mean 'ltrace'" in refused("import", "--format=ltrase", "-o", "x.hmt", "-")
+    assert "say with -o" in refused("import", "-")
+    assert "cannot open 'y'" in refused("import", "-o", "x.hmt", "y")
+    assert "cannot write '/nonexistent/x'" in refused("import", "-o", "/nonexistent/x", "-", text="")
+    assert "not a regular file" in refused("import", "-o", "/dev/null", "-", text="")
+    assert "leave --from and --to out" in refused("cut", "--steady", "--to=1s", "-o", "x", "y")
+    assert "say which part" in refused("cut", "-o", "x.hmt", "y.hmt")
+    assert "--to is not after --from" in refused("cut", "--from=2s", "--to=1s", "-o", "x", "y")
+    assert "a time was expected" in refused("cut", "--from=soon", "-o", "x", "y")
+    assert "cannot open 'y'" in refused("cut", "--from=1s", "-o", "x.hmt", "y")
+    assert "there is no table 'live_bytes'" in refused("info", "--format=csv",
+                                                       "--table=live_bytes", "y")  # fmt: skip
+    assert os.listdir(tmp_path) == []
+
+
+# ---- export, cut, info, verify -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["lua", "redis"])
+def test_text_round_trip(tmp_path, name):
+    original = TRACES / f"{name}.hmt"
+    text = trace("export", original).stdout
+    trace("import", "-o", tmp_path / "again.hmt", "-", text=text)
+    assert trace("export", tmp_path / "again.hmt").stdout == text
+    first, again = summary(original), summary(tmp_path / "again.hmt")
+    assert {**first, "file_bytes": 0} == {**again, "file_bytes": 0}
+    for what in ("histograms", "threads", "live"):
+        assert table(original, what) == table(tmp_path / "again.hmt", what)
+
+
+def test_cuts_fit_the_trace(tmp_path):
+    """Cuts one after the other have all events between them, and begin where the one before ended."""
+    whole, ends, total = TRACES / "redis.hmt", "0", 0
+    lasts = float(summary(whole)["duration_ns"]) / 1e9
+    times = ["0s", f"{lasts / 4:.3f}s", f"{lasts / 2:.3f}s", "1h"]
+    for i, (first, last) in enumerate(zip(times, times[1:])):
+        part = tmp_path / f"{i}.hmt"
+        said = trace("cut", f"--from={first}", f"--to={last}", "-o", part, whole).stdout
+        assert "is good" in trace("verify", part).stdout
+        facts = summary(part)
+        front = int(facts["front_events"])
+        total += int(facts["events"]) - front
+        if i > 0:
+            assert f"in front, {front} events" in said
+            assert f"its first {front} events" in trace("info", part).stdout
+            assert front == int(ends)
+        ends = facts["live_objects_end"]
+    assert total == int(summary(whole)["events"])
+    assert ends == summary(whole)["live_objects_end"]
+
+
+def test_cut_by_thread(tmp_path):
+    """All that a thread allocated is there; what others did only as far as it has to do with it."""
+    part, whole = tmp_path / "p.hmt", TRACES / "redis.hmt"
+    threads = table(whole, "threads")
+    chosen = max(range(1, len(threads)), key=lambda i: int(threads[i]["allocations"]))
+    trace("cut", f"--thread={chosen}", "-o", part, whole)
+    assert "is good" in trace("verify", part).stdout
+    assert threads[chosen]["allocations"] in [row["allocations"] for row in table(part, "threads")]
+    assert int(summary(part)["events"]) < int(summary(whole)["events"])
+
+
+def test_cut_steady(tmp_path):
+    """Growth, then a stretch in which each free is followed by an allocation, then nothing else."""
+    made = [f"{i} 0 malloc {i + 1} 100" for i in range(2000)]
+    level = [f"= 0 {op} {i % 2000 + 1}{size}" for i in range(5000)
+             for op, size in (("free", ""), ("malloc", " 100"))]  # fmt: skip
+    text = "\n".join(["heapmark trace text 1", *made, *level, "end 12000", ""])
+    whole, part = tmp_path / "w.hmt", tmp_path / "p.hmt"
+    trace("import", "-o", whole, "-", text=text)
+    said = trace("cut", "--steady", "-o", part, whole).stdout
+    assert float(re.search(r"stay within ([\d.]+) %", said)[1]) <= 10
+    assert 10000 <= int(re.search(r": (\d+) of 12000 events", said)[1]) < 10400
+    assert 1600 < int(summary(part)["front_events"]) <= 2000
+
+
+def test_tables_agree(tmp_path):
+    path = TRACES / "redis.hmt"
+    facts = summary(path)
+    objects = int(facts["objects"])
+    assert sum(int(row["objects"]) for row in table(path, "sizes")) == objects
+    ended = sum(int(row["objects"]) for row in table(path, "lifetimes"))
+    kept = sum(int(row["objects"]) for row in table(path, "leaks"))
+    assert ended + kept == objects and kept == int(facts["live_objects_end"])
+    assert sum(int(row["events"]) for row in table(path, "ops")) == int(facts["events"])
+    assert sum(int(row["events"]) for row in table(path, "threads")) == int(facts["events"])
+    live = table(path, "live")
+    assert 256 < len(live) <= 512
+    assert sum(int(row["events"]) for row in live) == int(facts["events"])
+    assert max(int(row["live_bytes_max"]) for row in live) == int(facts["live_bytes_peak"])
+    foreign = sum(int(row["foreign_ends"]) for row in table(path, "threads"))
+    assert foreign == int(facts["foreign_ends"])
+    assert trace("info", "--csv", path).stdout == (
+        trace("info", "--format=csv", "--table=histograms", path).stdout
+    )
+
+
+def test_info_draws_in_characters(tmp_path):
+    environment = dict(os.environ, LC_ALL="C.UTF-8", COLUMNS="100")
+    command = [BUILD / "heapmark", "trace", "info", TRACES / "redis.hmt"]
+    fine = subprocess.run(command, env=environment, capture_output=True).stdout.decode()
+    assert "\u28ff" in fine and "\u2588" in fine
+    assert max(len(line) for line in fine.splitlines()[15:]) <= 100
+    plain = subprocess.run(command, env=dict(environment, LC_ALL="C"), capture_output=True).stdout
+    assert b"####" in plain and plain.isascii()
+
+
+def test_call_sites_have_names(tmp_path):
+    """The innermost functions of a program that we know."""
+    source = tmp_path / "sites.c"
+    source.write_text(
+        "#include <stdlib.h>\n"
+        "void *keep[300];\n"
+        "__attribute__((noinline)) void first(int i) { keep[i] = malloc(1000); }\n"
+        "__attribute__((noinline)) void second(int i) { keep[i] = malloc(10); }\n"
+        "int main(void) { for (int i = 0; i < 100; i++) { first(i); second(100 + i); }\n"
+        "  for (int i = 0; i < 100; i++) free(keep[i]); return 0; }\n"
+    )
+    subprocess.run(["gcc", "-O1", "-fno-builtin", "-fno-omit-frame-pointer", "-o", "sites",
+                    source], cwd=tmp_path, check=True)  # fmt: skip
+    os.utime(tmp_path / "sites", (1, 1))
+    subprocess.run([BUILD / "heapmark", "record", "--stacks=2", "-o", "s.hmt", "./sites"],
+                   cwd=tmp_path, check=True, capture_output=True)  # fmt: skip
+    assert sorted(p.name for p in tmp_path.glob("s.hmt*")) == ["s.hmt", "s.hmt.maps"]
+    rows = table(tmp_path / "s.hmt", "sites")
+    assert re.match(r"first\+0x[0-9a-f]+ \(sites\); main\+0x", rows[0]["functions"])
+    assert (rows[0]["objects"], rows[0]["never_freed_objects"]) == ("100", "0")
+    second = [row for row in rows if row["functions"].startswith("second+0x")]
+    assert (second[0]["objects"], second[0]["never_freed_bytes"]) == ("100", "1000")
+    assert "first+0x" in trace("info", tmp_path / "s.hmt").stdout
+    (tmp_path / "s.hmt.maps").unlink()
+    text = trace("info", tmp_path / "s.hmt").stdout
+    assert "first+0x" not in text and "no list of modules" in text
+
+
+def test_verify_names_every_damage(tmp_path):
+    """Whatever byte is another one, a trace is refused with a place in it."""
+    small = tmp_path / "small.hmt"
+    trace("import", "-o", small, SAMPLES / "mtrace.txt")
+    whole = small.read_bytes()
+    for at in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x10
+        small.write_bytes(damaged)
+        said = trace("verify", small, expect=2).stderr
+        assert re.search(r"at byte \d+|newer heapmark|not a heapmark trace|larger", said), said
+    small.write_bytes(whole + b"x")
+    assert "something follows the end" in trace("verify", small, expect=2).stderr

@@ -1,0 +1,147 @@
+#include "workloads/trace/block_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zstd.h>
+
+/*
+ * The level is the fastest that packs at all: while a program is recorded, packing takes time from
+ * it. Level 3 would save 3 to 20 % of the bytes in twice the time.
+ */
+enum { LEVEL = 1 };
+
+static int write_at(const struct block_file *f, const void *bytes, size_t count, uint64_t offset)
+{
+    while (count > 0) {
+        ssize_t done = pwrite(f->fd, bytes, count, (off_t)offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -errno;
+        bytes = (const char *)bytes + done;
+        count -= (size_t)done;
+        offset += (uint64_t)done;
+    }
+    return 0;
+}
+
+static int write_end(const struct block_file *f, uint64_t offset)
+{
+    struct trace_block_header end = {.magic = TRACE_BLOCK_MAGIC};
+    end.checksum = trace_block_checksum(&end);
+    return write_at(f, &end, sizeof end, offset);
+}
+
+int block_file_rewrite_header(struct block_file *f, struct trace_file_header *header,
+                              const char *command)
+{
+    memcpy(header->magic, TRACE_MAGIC, sizeof header->magic);
+    header->version = TRACE_VERSION;
+    header->header_bytes = (uint32_t)(sizeof *header + header->command_bytes + sizeof(uint64_t));
+    uint64_t sum = trace_fnv(TRACE_FNV_BASIS, header, sizeof *header);
+    sum = trace_fnv(sum, command, header->command_bytes);
+    int error = write_at(f, header, sizeof *header, 0);
+    if (error == 0)
+        error = write_at(f, command, header->command_bytes, sizeof *header);
+    return error != 0 ? error
+                      : write_at(f, &sum, sizeof sum, sizeof *header + header->command_bytes);
+}
+
+int block_file_reopen(struct block_file *f, int fd, uint64_t offset)
+{
+    *f = (struct block_file){.fd = fd, .offset = offset, .zstd = ZSTD_createCCtx()};
+    if (f->zstd == NULL)
+        return -ENOMEM;
+    ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_compressionLevel, LEVEL);
+    return 0;
+}
+
+int block_file_open(struct block_file *f, int fd, const struct trace_file_header *header,
+                    const char *command)
+{
+    struct trace_file_header first = *header;
+    int error = block_file_reopen(f, fd, 0);
+    if (error == 0)
+        error = block_file_rewrite_header(f, &first, command);
+    f->offset = first.header_bytes;
+    if (error == 0)
+        error = write_end(f, f->offset);
+    if (error != 0)
+        block_file_release(f);
+    return error;
+}
+
+void block_file_release(struct block_file *f)
+{
+    ZSTD_freeCCtx(f->zstd);
+    free(f->content);
+    free(f->packed);
+    *f = (struct block_file){.fd = -1};
+}
+
+static int reserve(unsigned char **bytes, size_t *capacity, size_t wanted)
+{
+    if (wanted <= *capacity)
+        return 0;
+    unsigned char *larger = realloc(*bytes, wanted + wanted / 2);
+    if (larger == NULL)
+        return -ENOMEM;
+    *bytes = larger;
+    *capacity = wanted + wanted / 2;
+    return 0;
+}
+
+int block_file_put(struct block_file *f, const void *bytes, size_t count)
+{
+    if (reserve(&f->content, &f->content_capacity, f->content_bytes + count) != 0)
+        return -ENOMEM;
+    if (count > 0)
+        memcpy(f->content + f->content_bytes, bytes, count);
+    f->content_bytes += count;
+    return 0;
+}
+
+/* On a full disk the bytes of the end block that was here are still ours. */
+static int write_block(struct block_file *f, const struct trace_block_header *header)
+{
+    uint64_t frame = f->offset + sizeof *header, end = frame + header->packed_bytes;
+    int error = write_at(f, header, sizeof *header, f->offset);
+    if (error == 0)
+        error = write_at(f, f->packed, header->packed_bytes, frame);
+    if (error == 0)
+        error = write_end(f, end);
+    if (error == 0) {
+        f->offset = end;
+        return 0;
+    }
+    int restored = write_end(f, f->offset);
+    if (restored == 0 && ftruncate(f->fd, (off_t)(f->offset + sizeof *header)) != 0)
+        restored = -errno;
+    return restored != 0 ? restored : error;
+}
+
+int block_file_write(struct block_file *f, struct trace_block_header *header, uint64_t offset_max)
+{
+    size_t content_bytes = f->content_bytes;
+    f->content_bytes = 0;
+    if (reserve(&f->packed, &f->packed_capacity, ZSTD_compressBound(content_bytes)) != 0)
+        return -ENOMEM;
+    size_t packed =
+        ZSTD_compress2(f->zstd, f->packed, f->packed_capacity, f->content, content_bytes);
+    if (ZSTD_isError(packed))
+        return -ENOMEM;
+    header->magic = TRACE_BLOCK_MAGIC;
+    header->packed_bytes = (uint32_t)packed;
+    header->frame_sum = trace_frame_sum(f->packed, packed);
+    header->checksum = trace_block_checksum(header);
+    if (offset_max != 0 && f->offset + sizeof *header + packed > offset_max)
+        return -EFBIG;
+    return write_block(f, header);
+}
+
+uint64_t block_file_bytes(const struct block_file *f)
+{
+    return f->offset + sizeof(struct trace_block_header);
+}

@@ -1,0 +1,631 @@
+#include "workloads/trace/drain.h"
+
+#include "workloads/trace/block_file.h"
+#include "workloads/trace/event.h"
+#include "workloads/trace/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    ENTRIES_ENOUGH = TRACE_BLOCK_EVENTS_MAX / 2, /* for a block; a round adds at most as many */
+    ENTRIES_MIN = 16,                            /* of a stream in a round */
+};
+
+#define SLACK_NS     2000u     /* far more than a processor can read its clock early */
+#define TICKS_HZ_MIN 40000000u /* the trace's clock is at least this fine: 25 ns */
+
+/* A process on its way into its trace. */
+struct source {
+    struct raw_process *process;
+    struct stream *streams; /* by thread */
+    uint32_t stream_count, stream_capacity;
+    uint32_t entries; /* in the block that is being made */
+    struct stream_clock clock;
+    uint64_t end_tick; /* up to which the block reaches */
+    struct block_file file;
+    bool open, failed, finished;
+};
+
+struct drain {
+    struct raw_header *header;
+    struct drain_hooks hooks;
+    struct source **sources; /* by process */
+    uint32_t source_count;
+    uint64_t written; /* bytes of finished traces */
+    uint64_t limit;   /* where the segments end that can be looked at */
+};
+
+/* ---- the clock ------------------------------------------------------------------------------- */
+
+uint64_t raw_ticks_hz(const struct raw_header *header)
+{
+    if (!header->is_tsc || header->end_ns <= header->start_ns)
+        return 1000000000u;
+    double seconds = (double)(header->end_ns - header->start_ns) / 1e9;
+    return (uint64_t)((double)(header->end_ticks - header->start_ticks) / seconds);
+}
+
+static void choose_time_shift(struct raw_header *header)
+{
+    if (header->time_shift != 0)
+        return;
+    for (uint64_t hz = raw_ticks_hz(header); hz / 2 >= TICKS_HZ_MIN; hz /= 2)
+        header->time_shift++;
+}
+
+static uint64_t slack_ticks(const struct drain *d)
+{
+    return raw_ticks_hz(d->header) / 1000000 * SLACK_NS / 1000;
+}
+
+/* ---- finding segments ------------------------------------------------------------------------ */
+
+static struct source *get_source(struct drain *d, uint32_t index)
+{
+    if (index >= d->source_count) {
+        uint32_t count = index + 16;
+        struct source **sources = realloc(d->sources, count * sizeof *sources);
+        if (sources == NULL)
+            return NULL;
+        memset(sources + d->source_count, 0, (count - d->source_count) * sizeof *sources);
+        d->sources = sources;
+        d->source_count = count;
+    }
+    if (d->sources[index] == NULL) {
+        struct raw_process *process = raw_process(d->header, index);
+        struct source *source = d->sources[index] = calloc(1, sizeof *source);
+        if (source != NULL)
+            *source = (struct source){.process = process,
+                                      .finished = process->finished != 0,
+                                      .end_tick = process->end_tick,
+                                      .clock = {.time_first = process->end_tick}};
+    }
+    return d->sources[index];
+}
+
+static struct stream *get_stream(struct source *source, const struct raw_segment *segment)
+{
+    uint32_t thread = segment->thread;
+    if (thread >= source->stream_capacity) {
+        uint32_t capacity = thread < 8 ? 8 : thread + thread / 2;
+        struct stream *streams = realloc(source->streams, capacity * sizeof *streams);
+        if (streams == NULL)
+            return NULL;
+        memset(streams + source->stream_capacity, 0,
+               (capacity - source->stream_capacity) * sizeof *streams);
+        source->streams = streams;
+        source->stream_capacity = capacity;
+    }
+    if (thread >= source->stream_count)
+        source->stream_count = thread + 1;
+    struct stream *stream = &source->streams[thread];
+    if (stream->self == 0)
+        *stream = (struct stream){.thread = thread,
+                                  .parent = segment->parent,
+                                  .self = segment->self,
+                                  .first_time = UINT64_MAX};
+    return stream;
+}
+
+static int add_segment(struct drain *d, struct raw_segment *segment)
+{
+    if (segment->process >= RAW_PROCESSES_MAX)
+        return 0;
+    struct source *source = get_source(d, segment->process);
+    if (source == NULL)
+        return -ENOMEM;
+    if (segment->thread >= TRACE_THREADS_MAX)
+        atomic_fetch_or(&source->process->flags, RAW_TOO_LONG);
+    if (source->finished || segment->thread >= TRACE_THREADS_MAX)
+        return 0;
+    struct stream *stream = get_stream(source, segment);
+    if (stream == NULL)
+        return -ENOMEM;
+    segment->seen = 1;
+    return stream_add(stream, segment);
+}
+
+/*
+ * How far the segments reach. While programs run, those that have no pages yet must not be looked
+ * at: on a full disk that would be a SIGBUS.
+ */
+static uint64_t used_bytes(struct drain *d, bool final)
+{
+    const struct raw_header *header = d->header;
+    uint64_t ready = header->ready, next = header->next;
+    if (final)
+        d->limit = header->cut != 0 && header->cut < next ? header->cut : next;
+    else if (ready + RAW_FIRST_SEGMENT == next && header->cut == 0)
+        d->limit = next;
+    return d->limit < header->file_bytes ? d->limit : header->file_bytes;
+}
+
+static bool is_segment(const struct raw_segment *segment, uint32_t state)
+{
+    return (state == RAW_SEGMENT_FREE || state == RAW_SEGMENT_USED || state == RAW_SEGMENT_FULL ||
+            state == RAW_SEGMENT_GONE) &&
+           (segment->bytes == RAW_SEGMENT_BYTES_SMALL || segment->bytes == RAW_SEGMENT_BYTES_LARGE);
+}
+
+/* All segments, one after the other; `again` also those that a drain before this one had seen. */
+static int find_segments(struct drain *d, bool again, bool final)
+{
+    uint64_t bytes = used_bytes(d, final);
+    for (uint64_t offset = RAW_FIRST_SEGMENT; offset + RAW_PAGE_BYTES <= bytes;) {
+        struct raw_segment *segment = (struct raw_segment *)((char *)d->header + offset);
+        uint32_t state = atomic_load_explicit(&segment->state, memory_order_acquire);
+        bool known = is_segment(segment, state);
+        bool in_use = state == RAW_SEGMENT_USED || state == RAW_SEGMENT_FULL;
+        if (known && in_use && (again || segment->seen == 0)) {
+            int error = add_segment(d, segment);
+            if (error != 0)
+                return error;
+        }
+        offset += known ? segment->bytes : RAW_PAGE_BYTES;
+    }
+    return 0;
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+static void put_varint(unsigned char bytes[10], size_t *used, uint64_t value)
+{
+    *used = 0;
+    for (; value >= 128; value >>= 7)
+        bytes[(*used)++] = (unsigned char)(value | 128);
+    bytes[(*used)++] = (unsigned char)value;
+}
+
+static int put_number(struct source *source, uint64_t value)
+{
+    unsigned char bytes[10];
+    size_t used;
+    put_varint(bytes, &used, value);
+    return block_file_put(&source->file, bytes, used);
+}
+
+/* Whose events follow: the thread, the one that started it when it comes first, how many, and
+ * their bytes in each of the other columns. */
+static int put_runs(struct source *source)
+{
+    int error = 0;
+    for (uint32_t i = 0; i < source->stream_count && error == 0; i++) {
+        struct stream *stream = &source->streams[i];
+        if (stream->entries == 0)
+            continue;
+        bool first = !stream->announced;
+        error = put_number(source, (uint64_t)stream->thread << 1 | first);
+        if (first && error == 0)
+            error = put_number(source, (uint32_t)(stream->parent + 1));
+        if (error == 0)
+            error = put_number(source, stream->entries);
+        for (int column = 0; column < TRACE_COLUMNS && error == 0; column++)
+            if (column != COLUMN_RUN)
+                error = put_number(source, stream->columns[column].used);
+    }
+    return error;
+}
+
+static int put_columns(struct source *source, struct trace_block_header *header)
+{
+    int error = 0;
+    for (int column = 0; column < TRACE_COLUMNS && error == 0; column++) {
+        size_t before = source->file.content_bytes;
+        if (column == COLUMN_RUN)
+            error = put_runs(source);
+        for (uint32_t i = 0; i < source->stream_count && error == 0; i++)
+            error = block_file_put(&source->file, source->streams[i].columns[column].bytes,
+                                   source->streams[i].columns[column].used);
+        header->column_bytes[column] = (uint32_t)(source->file.content_bytes - before);
+    }
+    return error;
+}
+
+static void give_segment(const struct drain *d, struct source *source, struct raw_segment *segment)
+{
+    source->process->null_frees += segment->null_frees;
+    source->process->failed_calls += segment->failed_calls;
+    if (segment->state != RAW_SEGMENT_GONE)
+        raw_give(d->header, segment);
+}
+
+/*
+ * The block is written: what was read is not needed any more. A joined thread's last segment comes
+ * back too, with all that it holds.
+ */
+static void give_back(const struct drain *d, struct source *source)
+{
+    for (uint32_t i = 0; i < source->stream_count; i++) {
+        struct stream *s = &source->streams[i];
+        uint32_t kept = 0;
+        for (uint32_t p = 0; p < s->count; p++) {
+            struct piece piece = s->pieces[p];
+            if (p < s->first || (s->joined && p == s->first && p + 1 == s->count)) {
+                give_segment(d, source, piece.segment);
+                s->next_sequence += p >= s->first;
+                continue;
+            }
+            piece.segment->consumed = piece.at;
+            s->pieces[kept++] = piece;
+        }
+        s->first = 0;
+        s->count = kept;
+    }
+}
+
+static int ensure_open(struct drain *d, struct source *source)
+{
+    struct raw_process *process = source->process;
+    if (source->open)
+        return 0;
+    uint32_t index = (uint32_t)(process - raw_process(d->header, 0));
+    bool again = process->written != 0;
+    int fd = d->hooks.file(d->hooks.context, index, again);
+    if (fd < 0)
+        return fd;
+    struct trace_file_header header = {.flags = TRACE_RECORDED | TRACE_TRUNCATED,
+                                       .threads = 1,
+                                       .ticks_hz = 1,
+                                       .command_bytes = d->header->command_bytes};
+    int error = again ? block_file_reopen(&source->file, fd, process->written)
+                      : block_file_open(&source->file, fd, &header, d->header->command);
+    source->open = error == 0;
+    if (error != 0)
+        close(fd);
+    return error;
+}
+
+static uint64_t offset_max(const struct drain *d, const struct source *source)
+{
+    if (d->header->size_max == 0)
+        return 0;
+    uint64_t others = d->written + sizeof(struct trace_block_header);
+    for (uint32_t i = 0; i < d->source_count; i++)
+        if (d->sources[i] != NULL && d->sources[i] != source && !d->sources[i]->finished)
+            others += d->sources[i]->process->written;
+    return others < d->header->size_max ? d->header->size_max - others : 1;
+}
+
+static void begin_block(struct source *source)
+{
+    source->entries = 0;
+    source->clock.time_first = source->end_tick;
+    for (uint32_t i = 0; i < source->stream_count; i++)
+        stream_begin_block(&source->streams[i]);
+}
+
+/*
+ * Nobody writes there any more. The first page stays: it says how long the segment is, and to look
+ * at a page that is not there takes space as well.
+ */
+static void discard(struct raw_segment *segment)
+{
+    segment->state = RAW_SEGMENT_GONE;
+    if (segment->bytes > RAW_PAGE_BYTES)
+        madvise((char *)segment + RAW_PAGE_BYTES, segment->bytes - RAW_PAGE_BYTES, MADV_REMOVE);
+}
+
+/*
+ * The disk is full, and mostly of what the raw file holds: recording ends here, and what has been
+ * read makes room for the trace, which needs a fifth of it.
+ */
+static void make_room(struct drain *d, const struct source *source)
+{
+    struct raw_header *header = d->header;
+    struct raw_segment *segment;
+    header->level = RAW_OFF;
+    atomic_fetch_or(&source->process->flags, RAW_NO_SPACE);
+    while ((segment = raw_take(header, RAW_SEGMENT_BYTES_LARGE, header->file_bytes)) != NULL)
+        discard(segment);
+    for (uint32_t i = 0; i < source->stream_count; i++)
+        for (uint32_t p = 0; p < source->streams[i].first; p++)
+            discard(source->streams[i].pieces[p].segment);
+}
+
+/* What a failed write says for the trace: it ends before this block. */
+static void fail(struct drain *d, struct source *source, int error)
+{
+    source->failed = true;
+    atomic_fetch_or(&source->process->flags, error == -EFBIG ? RAW_SIZE_LIMIT : RAW_NO_SPACE);
+    d->header->level = RAW_OFF;
+}
+
+/* 0, -ENOMEM, -EFBIG, or -errno of the file, which is then as it was. */
+static int try_block(struct drain *d, struct source *source)
+{
+    struct trace_block_header header = {.events = source->entries,
+                                        .time_first = source->clock.time_first,
+                                        .time_end = source->end_tick};
+    int error = ensure_open(d, source);
+    if (error == 0)
+        error = put_columns(source, &header);
+    if (error == 0)
+        error = block_file_write(&source->file, &header, offset_max(d, source));
+    if (error != 0)
+        return error;
+    for (uint32_t i = 0; i < source->stream_count; i++)
+        source->streams[i].announced |= source->streams[i].entries > 0;
+    source->process->entries += source->entries;
+    source->process->end_tick = source->end_tick;
+    source->process->written = source->file.offset;
+    return 0;
+}
+
+/* 0 or -ENOMEM: a full disk ends the recording, and is no error of the drain's. */
+static int write_block(struct drain *d, struct source *source)
+{
+    int error = source->failed ? 0 : try_block(d, source);
+    if (error == -ENOSPC || error == -EDQUOT) {
+        make_room(d, source);
+        error = try_block(d, source);
+    }
+    if (error == -ENOMEM)
+        return error;
+    if (error != 0)
+        fail(d, source, error);
+    give_back(d, source);
+    begin_block(source);
+    return 0;
+}
+
+/* ---- rounds ---------------------------------------------------------------------------------- */
+
+/*
+ * The thread that had this pthread_t then: values come again when threads end, perhaps several
+ * times in a round. Those that have one in common are numbered as they followed one another.
+ */
+static uint32_t find_joined(void *context, uint64_t self, uint64_t time)
+{
+    struct source *source = context;
+    for (uint32_t i = source->stream_count; i-- > 0;) {
+        struct stream *stream = &source->streams[i];
+        if (stream->self != self || stream->joined || stream->first_time > time)
+            continue;
+        stream->joined = true;
+        return i;
+    }
+    return RAW_NOBODY;
+}
+
+/*
+ * Where the round ends: at `end`, or earlier when there is more than a block should hold. Streams
+ * that are seen for the first time are looked at on the way.
+ */
+static uint64_t bound(struct source *source, uint64_t end, uint64_t *begin)
+{
+    uint32_t active = 0;
+    uint64_t time;
+    *begin = UINT64_MAX;
+    for (uint32_t i = 0; i < source->stream_count; i++) {
+        struct stream *stream = &source->streams[i];
+        if (stream->first == stream->count || !stream_peek(stream, &time))
+            continue;
+        if (stream->first_time == UINT64_MAX)
+            stream->first_time = time;
+        if (time < *begin)
+            *begin = time;
+        active++;
+    }
+    uint32_t each = active > 0 ? ENTRIES_ENOUGH / active : ENTRIES_ENOUGH;
+    for (uint32_t i = 0; i < source->stream_count && active > 0; i++) {
+        if (source->streams[i].first == source->streams[i].count)
+            continue;
+        time = stream_time_ahead(&source->streams[i], each > ENTRIES_MIN ? each : ENTRIES_MIN);
+        if (time != UINT64_MAX && time + 1 < end)
+            end = time + 1;
+    }
+    return end;
+}
+
+static void begin_source(struct drain *d, struct source *source, uint64_t begin)
+{
+    struct raw_process *process = source->process;
+    choose_time_shift(d->header);
+    if (!process->began) {
+        process->base_ticks = begin;
+        process->began = 1;
+    }
+    source->clock.base_ticks = process->base_ticks;
+    source->clock.time_shift = d->header->time_shift;
+}
+
+static uint64_t tick(const struct source *source, uint64_t time)
+{
+    return time < source->clock.base_ticks
+               ? 0
+               : (time - source->clock.base_ticks) >> source->clock.time_shift;
+}
+
+/*
+ * One round over one process. Adds what it has read to *read. *more: there is more before `end` than
+ * this round could take.
+ */
+static int read_source(struct drain *d, struct source *source, uint64_t end, bool *more,
+                       uint64_t *read)
+{
+    uint64_t begin, limit = bound(source, end, &begin);
+    *more = limit < end;
+    if (begin == UINT64_MAX)
+        return 0;
+    begin_source(d, source, begin);
+    for (uint32_t i = 0; i < source->stream_count; i++) {
+        struct stream *stream = &source->streams[i];
+        uint32_t before = stream->entries;
+        int error = stream->count == 0
+                        ? 0
+                        : stream_read(stream, &source->clock, limit, find_joined, source);
+        if (error != 0)
+            return error;
+        source->entries += stream->entries - before;
+        *read += stream->entries - before;
+        if (stream->entries > 0 && stream->time > source->end_tick)
+            source->end_tick = stream->time;
+    }
+    if (limit != UINT64_MAX && tick(source, limit) > source->end_tick)
+        source->end_tick = tick(source, limit);
+    return source->entries >= ENTRIES_ENOUGH || (*more && source->entries > 0)
+               ? write_block(d, source)
+               : 0;
+}
+
+int64_t drain_round(struct drain *d)
+{
+    uint64_t end = raw_now(d->header->is_tsc != 0) - slack_ticks(d);
+    uint64_t read = 0;
+    int error = find_segments(d, false, false);
+    for (uint32_t i = 0; i < d->source_count && error == 0; i++) {
+        struct source *source = d->sources[i];
+        bool more = source != NULL && !source->finished;
+        while (more && error == 0)
+            error = read_source(d, source, end, &more, &read);
+    }
+    return error != 0 ? error : (int64_t)read;
+}
+
+/* ---- the end of a process -------------------------------------------------------------------- */
+
+static uint32_t trace_flags(const struct drain *d, const struct source *source, int status)
+{
+    uint32_t raw = source->process->flags, flags = TRACE_RECORDED;
+    if (raw & RAW_FORKED)
+        flags |= TRACE_FORKED;
+    if (raw & RAW_REPLACED)
+        flags |= TRACE_REPLACED;
+    if (raw & (RAW_NO_SPACE | RAW_TOO_LONG | RAW_SIZE_LIMIT | RAW_LEFT))
+        flags |= TRACE_TRUNCATED;
+    if (status == -1)
+        flags |= TRACE_STATUS_UNKNOWN;
+    else if (WIFSIGNALED(status))
+        flags |= TRACE_CRASHED;
+    if (d->header->ever_partial)
+        flags |= TRACE_PARTIAL;
+    if (d->header->options & RAW_CPUS)
+        flags |= TRACE_CPUS;
+    return flags;
+}
+
+static uint64_t start_ns(const struct drain *d, const struct source *source)
+{
+    const struct raw_header *header = d->header;
+    if (source->clock.base_ticks < header->start_ticks)
+        return 0;
+    double ticks = (double)(source->clock.base_ticks - header->start_ticks);
+    return (uint64_t)(ticks * 1e9 / (double)raw_ticks_hz(header));
+}
+
+static int finish_file(struct drain *d, struct source *source, int status)
+{
+    const struct raw_process *process = source->process;
+    uint32_t threads = process->threads;
+    struct trace_file_header header = {
+        .flags = trace_flags(d, source, status),
+        .threads = threads < TRACE_THREADS_MAX ? threads : TRACE_THREADS_MAX,
+        .ticks_hz = raw_ticks_hz(d->header) >> d->header->time_shift,
+        .recorded_at = d->header->started_at,
+        .failed_calls = process->failed_calls,
+        .null_frees = process->null_frees,
+        .exit_status = status == -1 ? 0 : status,
+        .command_bytes = d->header->command_bytes,
+        .sample = d->header->sample,
+        .stack_depth = d->header->stack_depth,
+        .pid = process->pid,
+        .parent_pid = process->parent_pid,
+        .start_ns = start_ns(d, source),
+        .slack_ticks = slack_ticks(d) >> d->header->time_shift,
+    };
+    return block_file_rewrite_header(&source->file, &header, d->header->command);
+}
+
+static void release_source(struct source *source)
+{
+    for (uint32_t i = 0; i < source->stream_count; i++)
+        stream_release(&source->streams[i]);
+    free(source->streams);
+    if (source->open) {
+        close(source->file.fd);
+        block_file_release(&source->file);
+    }
+    source->streams = NULL;
+    source->stream_count = source->stream_capacity = 0;
+    source->open = false;
+}
+
+/* Nobody writes into them any more. */
+static void give_all_back(const struct drain *d, struct source *source)
+{
+    for (uint32_t i = 0; i < source->stream_count; i++) {
+        struct stream *s = &source->streams[i];
+        for (uint32_t p = 0; p < s->count; p++)
+            give_segment(d, source, s->pieces[p].segment);
+        s->count = s->first = 0;
+    }
+}
+
+static int read_rest(struct drain *d, struct source *source)
+{
+    bool more = true;
+    uint64_t read = 0;
+    int error = find_segments(d, false, true);
+    for (uint32_t i = 0; i < source->stream_count; i++)
+        stream_end(&source->streams[i]);
+    while (more && error == 0)
+        error = read_source(d, source, UINT64_MAX, &more, &read);
+    if (error == 0 && source->entries > 0)
+        error = write_block(d, source);
+    return error;
+}
+
+int drain_finish(struct drain *d, uint32_t process, int status, uint64_t *bytes, uint64_t *events)
+{
+    struct source *source = get_source(d, process);
+    *bytes = *events = 0;
+    int error = source == NULL ? -ENOMEM : source->finished ? 0 : read_rest(d, source);
+    if (error != 0 || source->finished)
+        return error;
+    give_all_back(d, source);
+    if (source->process->entries > 0)
+        error = ensure_open(d, source);
+    if (source->process->entries > 0 && error == 0) {
+        error = finish_file(d, source, status);
+        *bytes = block_file_bytes(&source->file);
+        *events = source->process->entries;
+        d->written += *bytes;
+    }
+    release_source(source);
+    source->finished = true;
+    source->process->finished = 1;
+    return error;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+int drain_open(struct drain **out, struct raw_header *header, struct drain_hooks hooks)
+{
+    struct drain *d = calloc(1, sizeof *d);
+    if (d == NULL)
+        return -ENOMEM;
+    d->header = header;
+    d->hooks = hooks;
+    int error = find_segments(d, true, true);
+    if (error != 0)
+        drain_release(d);
+    else
+        *out = d;
+    return error;
+}
+
+void drain_release(struct drain *d)
+{
+    for (uint32_t i = 0; i < d->source_count; i++) {
+        if (d->sources[i] != NULL)
+            release_source(d->sources[i]);
+        free(d->sources[i]);
+    }
+    free(d->sources);
+    free(d);
+}

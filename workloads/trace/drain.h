@@ -1,0 +1,53 @@
+/*
+ * From the raw recording to traces, while the recorded programs run or afterwards.
+ *
+ * The drain looks into all segments in rounds. A round takes a time shortly before the present and
+ * reads, in every thread, the records before that time: whatever any of them follows from is among
+ * them or was in a round before (see raw.h). Some rounds make a block, with the events of each
+ * thread by themselves: to put them in one order and to turn addresses into objects costs several
+ * times as much as the recording itself, and is left to the reader.
+ *
+ * All that the drain must remember lies in the raw file. When it dies, another one goes on, and
+ * only what stood in no block yet is read again. Not thread-safe.
+ */
+#ifndef HEAPMARK_TRACE_DRAIN_H
+#define HEAPMARK_TRACE_DRAIN_H
+
+#include "workloads/trace/raw.h"
+
+#include <sys/types.h>
+
+struct drain;
+
+struct drain_hooks {
+    /*
+     * The file for the trace of a process, which the drain closes; `again` when it was made before.
+     * -errno when there is none.
+     */
+    int (*file)(void *context, uint32_t process, bool again);
+    void *context;
+};
+
+/* Takes the raw file, mapped whole at `header`. 0 or -ENOMEM. */
+int drain_open(struct drain **out, struct raw_header *header, struct drain_hooks hooks);
+
+/*
+ * Reads what is there. Returns the number of events read, so that the caller knows how soon to
+ * come again; or -errno when memory is short.
+ */
+int64_t drain_round(struct drain *drain);
+
+/*
+ * The process is over: reads its rest, finishes its file and forgets it. `status` as waitpid() gave
+ * it, -1 when it is not known. *bytes is the trace's size, *events what it holds; 0 events: nothing
+ * was recorded, and there may be no file. 0, or -errno of its file.
+ */
+int drain_finish(struct drain *drain, uint32_t process, int status, uint64_t *bytes,
+                 uint64_t *events);
+
+void drain_release(struct drain *drain);
+
+/* The rate of the recording's clock, from the two readings in the header. */
+uint64_t raw_ticks_hz(const struct raw_header *header);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * Recorded traces read back: the threads' entries of each block merged by time into events, and
+ * their addresses turned into slots. Memory grows with the live objects and two blocks.
+ *
+ * Times need one repair. The time-stamp counter is read without a fence, because a fence costs as
+ * much as the reading: a processor may read it some dozen nanoseconds before the call that it
+ * belongs to is quite done. So a free may seem to come before the malloc of its object in another
+ * thread, or a malloc seem to return an address that another thread has not freed yet. Such an
+ * entry comes a little later, once. Not thread-safe.
+ */
+#ifndef HEAPMARK_TRACE_GATHER_H
+#define HEAPMARK_TRACE_GATHER_H
+
+#include "workloads/trace/event.h"
+#include "workloads/trace/format.h"
+
+struct gather;
+
+enum gather_next { GATHER_ERROR = -1, GATHER_BLOCK = 0, GATHER_EVENT = 1 };
+
+struct gather_counts {
+    uint64_t unknown_frees, lost_frees; /* see struct trace_file_header */
+};
+
+/* `rules` are applied to each event, and stay the caller's. 0 or -ENOMEM. */
+int gather_open(struct gather **out, struct trace_rules *rules, uint32_t threads,
+                uint64_t slack_ticks);
+
+/* True while the block before the last one is needed still: then gather_next() comes first. */
+bool gather_is_full(const struct gather *gather);
+
+/*
+ * Takes a block's content, which it frees with free(), also on failure. NULL when it is well
+ * formed, else the reason.
+ */
+const char *gather_add(struct gather *gather, const struct trace_block_header *block,
+                       unsigned char *content);
+
+/*
+ * The next event. GATHER_BLOCK: another block is wanted first, and when there is none, `last` must
+ * be given. On GATHER_ERROR *reason tells what is wrong.
+ */
+enum gather_next gather_next(struct gather *gather, bool last, struct trace_event *event,
+                             const char **reason);
+
+struct gather_counts gather_counts(const struct gather *gather);
+
+void gather_release(struct gather *gather);
+
+#endif

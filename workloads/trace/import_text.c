@@ -1,0 +1,309 @@
+/*
+ * The text form of a trace, which `trace export` writes and people can; docs/trace-tools.md tells
+ * it in full. One line an event:
+ *
+ *   TIME THREAD malloc ID SIZE
+ *
+ * Every line must be right: what people write by hand has mistakes, and they want to know of them.
+ */
+#include "workloads/trace/addresses.h"
+#include "workloads/trace/import_source.h"
+#include "workloads/trace/scan.h"
+#include "workloads/trace/text.h"
+
+#include <errno.h>
+
+struct text {
+    struct addresses live; /* ID -> slot */
+    uint64_t stack[TRACE_STACK_MAX];
+    bool begun, ended, has_source;
+};
+
+/* Numbers that follow one another stand apart in the table, which takes neighbours together. */
+static uint64_t key_of(uint64_t id)
+{
+    return id << 8 | id >> 56;
+}
+
+static bool begins(const char *line)
+{
+    return strncmp(line, "heapmark trace text ", 20) == 0;
+}
+
+/* ---- facts ----------------------------------------------------------------------------------- */
+
+static enum line_verdict take_fact(struct import *import, const char *at)
+{
+    struct trace_file_header *facts = import_facts(import);
+    for (int i = 0; i < TEXT_FACTS; i++) {
+        const char *p = at;
+        uint64_t value;
+        if (!scan_text(&p, text_facts[i].name) || !scan_text(&p, " "))
+            continue;
+        bool negative = scan_text(&p, "-");
+        if (!scan_number(&p, &value) || !scan_end(&p) || (negative && value > INT64_MAX) ||
+            !text_fact_set(&text_facts[i], facts, negative ? -value : value))
+            return import_skip(import, "the fact's value is no number, or too large");
+        struct text *text = import_state(import);
+        text->has_source |= strcmp(text_facts[i].name, "source") == 0;
+        return facts->ticks_hz > 0 ? LINE_OTHER : import_skip(import, "ticks_hz is 0");
+    }
+    return import_skip(import, "no such fact: a name of docs/trace-tools.md was expected");
+}
+
+/* "%20" is a blank; a "%" alone is an empty argument. In place: it only gets shorter. */
+static bool decode_argument(char **from, char **to)
+{
+    char *p = *from, *out = *to;
+    if (p[0] == '%' && (p[1] == ' ' || p[1] == '\0'))
+        p++;
+    for (; *p != ' ' && *p != '\0'; p++) {
+        int c = (unsigned char)*p;
+        if (c == '%') {
+            if (scan_digit(p[1]) > 15 || scan_digit(p[2]) > 15)
+                return false;
+            c = scan_digit(p[1]) * 16 + scan_digit(p[2]);
+            p += 2;
+            if (c == 0)
+                return false;
+        }
+        *out++ = (char)c;
+    }
+    *from = p;
+    *to = out;
+    return true;
+}
+
+static enum line_verdict take_command(struct import *import, char *at)
+{
+    char *from = at, *to = at;
+    if (import_rules(import) != NULL)
+        return import_skip(import, "the command stands in front of the events");
+    for (;;) {
+        if (!decode_argument(&from, &to))
+            return import_skip(import, "behind each % stand two hexadecimal digits, not 00");
+        bool more = *from == ' ';
+        *to++ = '\0';
+        if (!more)
+            break;
+        from++;
+    }
+    import_command(import, at, (size_t)(to - at));
+    return LINE_OTHER;
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* "=" is the time of the event before, "+5" five ticks later. */
+static bool scan_when(const struct import *import, const char **at, uint64_t *time)
+{
+    uint64_t now = import_rules(import) != NULL ? import_rules(import)->time : 0;
+    *time = now;
+    if (scan_text(at, "="))
+        return true;
+    if (!scan_text(at, "+"))
+        return scan_number(at, time);
+    return scan_number(at, time) && !__builtin_add_overflow(*time, now, time);
+}
+
+static bool scan_32(const char **at, uint32_t *value)
+{
+    const char *p = *at;
+    uint64_t wide;
+    if (!scan_number(&p, &wide) || wide > UINT32_MAX)
+        return false;
+    *at = p;
+    *value = (uint32_t)wide;
+    return true;
+}
+
+static enum trace_op scan_op(const char **at)
+{
+    for (int op = TRACE_MALLOC; op < TRACE_OP_COUNT; op++) {
+        const char *p = *at;
+        if (scan_text(&p, text_op((enum trace_op)op)) && *p == ' ') {
+            *at = p;
+            return (enum trace_op)op;
+        }
+    }
+    return (enum trace_op)0;
+}
+
+static bool scan_blank(const char **at)
+{
+    if (**at != ' ' && **at != '\t')
+        return false;
+    scan_blanks(at);
+    return true;
+}
+
+/* " 7" */
+static bool scan_argument(const char **at, uint64_t *value)
+{
+    return scan_blank(at) && scan_number(at, value);
+}
+
+static bool scan_alignment(const char **at, uint32_t *log2)
+{
+    uint64_t alignment;
+    if (!scan_argument(at, &alignment) || alignment == 0 || (alignment & (alignment - 1)) != 0)
+        return false;
+    *log2 = (uint32_t)__builtin_ctzll(alignment);
+    return true;
+}
+
+static bool scan_stack(struct text *text, const char **at, struct trace_event *event)
+{
+    if (!trace_allocates(event->op))
+        return false;
+    event->stack = text->stack;
+    do {
+        if (event->stack_depth == TRACE_STACK_MAX ||
+            !scan_number(at, &text->stack[event->stack_depth++]))
+            return false;
+    } while (scan_text(at, ","));
+    return true;
+}
+
+/* " moved", " cpu=1/0", " stack=0x1,0x2" */
+static bool scan_extra(struct text *text, const char **at, struct trace_event *event)
+{
+    while (!scan_end(at)) {
+        if (scan_text(at, "moved") && event->op == TRACE_REALLOC)
+            event->moved = true;
+        else if (scan_text(at, "cpu=") && scan_32(at, &event->cpu) && scan_text(at, "/") &&
+                 scan_32(at, &event->node))
+            event->on_new_cpu = true;
+        else if (event->stack_depth > 0 || !scan_text(at, "stack=") || !scan_stack(text, at, event))
+            return false;
+        if (**at != ' ' && **at != '\t' && **at != '\0')
+            return false;
+    }
+    return true;
+}
+
+static const char bad_extra[] =
+    "behind the event may stand moved (of a realloc), cpu=CPU/NODE and stack=ADDRESS,...";
+
+static const char *scan_rest(struct text *text, const char **at, struct trace_event *event,
+                             uint64_t *id, uint64_t *new_id)
+{
+    if (event->op == TRACE_SPAWN || event->op == TRACE_JOIN) {
+        if (!scan_blank(at) || !scan_32(at, &event->other))
+            return "the number of the other thread was expected";
+    } else if (!scan_argument(at, id)) {
+        return "the object's ID was expected, a number";
+    }
+    if (event->op == TRACE_REALLOC && !scan_argument(at, new_id))
+        return "the IDs of the old and of the new object were expected";
+    if (trace_allocates(event->op) && !scan_argument(at, &event->size))
+        return "a size in bytes was expected";
+    if (event->op == TRACE_ALIGNED && !scan_alignment(at, &event->alignment_log2))
+        return "an alignment was expected, a power of 2";
+    return scan_extra(text, at, event) ? NULL : bad_extra;
+}
+
+/* Finds the object that ends and makes room for the one that begins. */
+static const char *resolve(struct text *text, struct trace_event *event, uint64_t id,
+                           uint64_t new_id)
+{
+    if (event->op == TRACE_SPAWN || event->op == TRACE_JOIN)
+        return NULL;
+    if (id == 0 || new_id == 0)
+        return "0 is no ID: objects count from 1";
+    if (trace_ends(event->op) && !addresses_take(&text->live, key_of(id), &event->slot))
+        return "no object of that ID lives: it was freed, or never allocated";
+    if (trace_allocates(event->op) && addresses_has(&text->live, key_of(new_id)))
+        return "an object of that ID lives already";
+    return NULL;
+}
+
+static enum line_verdict take_event(struct import *import, const char *at)
+{
+    struct text *text = import_state(import);
+    struct trace_event event = {0};
+    uint64_t id = 0, new_id = 0;
+    if (!scan_when(import, &at, &event.time) || !scan_blank(&at))
+        return import_skip(import, "a time was expected: a number of ticks, +TICKS or =");
+    if (!scan_32(&at, &event.thread) || !scan_blank(&at))
+        return import_skip(import, "the number of a thread was expected");
+    event.op = scan_op(&at);
+    if (event.op == 0)
+        return import_skip(import,
+                           "malloc, calloc, aligned, realloc, free, spawn or join was expected");
+    const char *reason = scan_rest(text, &at, &event, &id, &new_id);
+    if (event.op != TRACE_REALLOC)
+        new_id = id;
+    if (reason == NULL)
+        reason = resolve(text, &event, id, new_id);
+    if (reason != NULL)
+        return import_skip(import, reason);
+    enum line_verdict verdict = import_event(import, &event);
+    if (verdict == LINE_TAKEN && trace_allocates(event.op) &&
+        addresses_add(&text->live, key_of(new_id), event.slot) != 0)
+        return import_fail(import, -ENOMEM);
+    return verdict;
+}
+
+static enum line_verdict take_end(struct import *import, const char *at)
+{
+    struct text *text = import_state(import);
+    uint64_t events, found = import_rules(import) != NULL ? import_rules(import)->events : 0;
+    text->ended = true;
+    if (scan_end(&at) || (scan_decimal(&at, &events) && scan_end(&at) && events == found))
+        return LINE_OTHER;
+    return import_skip(import, "the number of events is another one: lines are missing");
+}
+
+static enum line_verdict take(struct import *import, char *line)
+{
+    struct text *text = import_state(import);
+    const char *at = line;
+    if (!text->begun) {
+        text->begun = true;
+        return strcmp(line, TEXT_FIRST_LINE) == 0
+                   ? LINE_OTHER
+                   : import_skip(import, "the first line was expected to be '" TEXT_FIRST_LINE "'");
+    }
+    scan_blanks(&at);
+    if (*at == '\0' || *at == '#')
+        return LINE_OTHER;
+    if (text->ended)
+        return import_skip(import, "something follows the line 'end'");
+    if (scan_text(&at, "fact "))
+        return take_fact(import, at);
+    if (scan_text(&at, "command "))
+        return take_command(import, line + (at - line));
+    if (scan_text(&at, "end"))
+        return take_end(import, at);
+    return take_event(import, at);
+}
+
+static enum line_verdict finish(struct import *import)
+{
+    struct text *text = import_state(import);
+    struct trace_file_header *facts = import_facts(import);
+    if (!text->ended)
+        return import_skip(import, "the line 'end' is missing behind it: the file was cut off, or "
+                                   "its writer forgot it");
+    if (text->has_source && facts->source >= TRACE_SOURCE_COUNT)
+        facts->source = TRACE_SOURCE_TEXT;
+    return LINE_OTHER;
+}
+
+static void release(void *state)
+{
+    addresses_release(&((struct text *)state)->live);
+}
+
+const struct import_format import_text_format = {
+    .name = "text",
+    .description = "the text form of a trace",
+    .beginning = "'" TEXT_FIRST_LINE "'",
+    .strict = true,
+    .state_bytes = sizeof(struct text),
+    .begins = begins,
+    .take = take,
+    .finish = finish,
+    .release = release,
+};

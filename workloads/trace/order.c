@@ -1,0 +1,85 @@
+#include "workloads/trace/order.h"
+
+#include "workloads/trace/reader.h"
+#include "workloads/trace/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct ordering {
+    const char *path;
+    char *error;
+    size_t error_bytes;
+};
+
+static int fail(const struct ordering *o, int error, const char *what)
+{
+    snprintf(o->error, o->error_bytes, "cannot write '%s' again: %s", o->path, what);
+    return error;
+}
+
+static int copy_events(const struct ordering *o, struct trace_reader *reader,
+                       struct trace_writer *writer)
+{
+    struct trace_event event;
+    enum trace_next next;
+    while ((next = trace_reader_next(reader, &event)) == TRACE_EVENT) {
+        int error = trace_writer_add(writer, &event);
+        if (error == -EINVAL)
+            return fail(o, error, trace_writer_reason(writer));
+        if (error != 0)
+            return fail(o, error, strerrordesc_np(-error));
+    }
+    if (next == TRACE_END)
+        return 0;
+    snprintf(o->error, o->error_bytes, "%s", trace_reader_error(reader));
+    return -EINVAL;
+}
+
+static int copy(const struct ordering *o, struct trace_reader *reader, int fd)
+{
+    const struct trace_file_header *header = trace_reader_header(reader);
+    struct trace_writer *writer;
+    int error = trace_writer_open(&writer, fd, header->threads, trace_reader_command(reader),
+                                  header->command_bytes);
+    if (error != 0)
+        return fail(o, error, strerrordesc_np(-error));
+    error = copy_events(o, reader, writer);
+    struct trace_file_header facts = *header;
+    if (error == 0) {
+        error = trace_writer_finish(writer, &facts);
+        if (error != 0)
+            fail(o, error, strerrordesc_np(-error));
+    }
+    trace_writer_release(writer);
+    return error;
+}
+
+int trace_order(const char *path, char *error, size_t error_bytes)
+{
+    struct ordering o = {path, error, error_bytes};
+    struct trace_reader *reader;
+    struct stat file;
+    char temporary[PATH_MAX + 16];
+    int result = trace_reader_open(&reader, path, error, error_bytes);
+    if (result != 0)
+        return result;
+    snprintf(temporary, sizeof temporary, "%s.ordered-XXXXXX", path);
+    int fd = mkostemp(temporary, O_CLOEXEC);
+    result = fd < 0 ? fail(&o, -errno, strerrordesc_np(errno)) : copy(&o, reader, fd);
+    trace_reader_close(reader);
+    if (result == 0 && (stat(path, &file) != 0 || fchmod(fd, file.st_mode & 0777) != 0 ||
+                        rename(temporary, path) != 0))
+        result = fail(&o, -errno, strerrordesc_np(errno));
+    if (fd >= 0 && result != 0)
+        unlink(temporary);
+    if (fd >= 0)
+        close(fd);
+    return result;
+}

@@ -1,0 +1,361 @@
+#include "workloads/trace/recording_files.h"
+
+#include "workloads/trace/format.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#define RAW_FILE_BYTES     (UINT64_C(1) << 38) /* sparse: room for 16 milliard events */
+#define RAW_FILE_BYTES_MIN (UINT64_C(1) << 26)
+
+static const char suffix[] = ".hmt", raw_suffix[] = ".raw";
+
+int recording_fail(struct recording *r, int error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(r->error, r->error_bytes, format, arguments);
+    va_end(arguments);
+    return error;
+}
+
+/* ---- the traces' files ----------------------------------------------------------------------- */
+
+static void part_path(const struct recording *r, uint32_t process, char path[PATH_MAX + 32])
+{
+    snprintf(path, PATH_MAX + 32, "%s.%" PRIu32 ".part", r->output, process);
+}
+
+static void maps_path(const struct recording *r, uint32_t process, char path[PATH_MAX + 32])
+{
+    snprintf(path, PATH_MAX + 32, "%s.%" PRIu32 "%s", r->raw_path, process, RAW_MAPS_SUFFIX);
+}
+
+static int open_part(void *context, uint32_t process, bool again)
+{
+    char path[PATH_MAX + 32];
+    part_path(context, process, path);
+    int fd = open(path, O_RDWR | O_CLOEXEC | (again ? 0 : O_CREAT | O_TRUNC), 0666);
+    return fd >= 0 ? fd : -errno;
+}
+
+/* Images that the same process ran before this one and that left a trace of this kind of name. */
+static unsigned count_earlier(const struct recording *r, uint32_t pid)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < r->trace_count; i++)
+        count += r->traces[i].pid == pid && strcmp(r->traces[i].path, r->output) != 0;
+    return count;
+}
+
+static bool is_first(const struct recording *r, uint32_t process)
+{
+    for (uint32_t i = 0; i < process; i++)
+        if (raw_process(r->raw, i)->pid == (uint32_t)r->first_pid)
+            return false;
+    return raw_process(r->raw, process)->pid == (uint32_t)r->first_pid;
+}
+
+static void trace_path(const struct recording *r, uint32_t process, char path[PATH_MAX])
+{
+    uint32_t pid = raw_process(r->raw, process)->pid;
+    unsigned earlier = count_earlier(r, pid);
+    size_t stem = strlen(r->output);
+    if (stem > strlen(suffix) && strcmp(r->output + stem - strlen(suffix), suffix) == 0)
+        stem -= strlen(suffix);
+    int room = PATH_MAX - 32; /* checked at the beginning */
+    if (is_first(r, process))
+        snprintf(path, PATH_MAX, "%s", r->output);
+    else if (earlier == 0)
+        snprintf(path, PATH_MAX, "%.*s.%" PRIu32 "%s", (int)stem < room ? (int)stem : room,
+                 r->output, pid, suffix);
+    else
+        snprintf(path, PATH_MAX, "%.*s.%" PRIu32 ".%u%s", (int)stem < room ? (int)stem : room,
+                 r->output, pid, earlier + 1, suffix);
+}
+
+/* The list of modules goes with the trace; an older one must not stay beside a new trace. */
+static void place_modules(const struct recording *r, uint32_t process, const char *trace)
+{
+    char from[PATH_MAX + 32], to[PATH_MAX + 32];
+    maps_path(r, process, from);
+    snprintf(to, sizeof to, "%s%s", trace, RAW_MAPS_SUFFIX);
+    if (rename(from, to) != 0)
+        unlink(to);
+}
+
+static struct recording_trace *new_trace(struct recording *r)
+{
+    struct recording_trace *traces = realloc(r->traces, (r->trace_count + 1) * sizeof *r->traces);
+    if (traces == NULL)
+        return NULL;
+    r->traces = traces;
+    return &traces[r->trace_count];
+}
+
+/* What the trace's header says of it. */
+static uint32_t read_flags(const char *path)
+{
+    struct trace_file_header header = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, &header, sizeof header) : -1;
+    if (fd >= 0)
+        close(fd);
+    return got == sizeof header ? header.flags : 0;
+}
+
+/* An existing trace stays whole until the new one is. */
+int recording_files_finish(struct recording *r, uint32_t process, int status)
+{
+    char part[PATH_MAX + 32];
+    uint64_t bytes, events;
+    struct recording_trace *trace = new_trace(r);
+    int error = trace == NULL ? -ENOMEM : drain_finish(r->drain, process, status, &bytes, &events);
+    part_path(r, process, part);
+    if (error != 0)
+        return recording_fail(r, error, "cannot write '%s': %s", r->output,
+                              strerrordesc_np(-error));
+    if (events == 0) {
+        unlink(part);
+        return 0;
+    }
+    *trace = (struct recording_trace){.pid = raw_process(r->raw, process)->pid,
+                                      .events = events,
+                                      .bytes = bytes};
+    trace_path(r, process, trace->path);
+    trace->flags = read_flags(part);
+    trace->at_limit = (raw_process(r->raw, process)->flags & RAW_SIZE_LIMIT) != 0;
+    if (rename(part, trace->path) != 0)
+        return recording_fail(r, -errno, "cannot write '%s': %s", trace->path,
+                              strerrordesc_np(errno));
+    place_modules(r, process, trace->path);
+    r->trace_count++;
+    return 0;
+}
+
+/* ---- the raw file ---------------------------------------------------------------------------- */
+
+/* A time-stamp counter that runs at one rate on all processors and never stops. */
+static bool tsc_is_invariant(void)
+{
+#if defined(__x86_64__)
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) && (edx & (1u << 8));
+#else
+    return false;
+#endif
+}
+
+/* As large as the file system and our own limits allow: the mapping is address space only. */
+static int stretch(struct recording *r)
+{
+    for (uint64_t bytes = RAW_FILE_BYTES; bytes >= RAW_FILE_BYTES_MIN; bytes /= 2) {
+        if (ftruncate(r->raw_fd, (off_t)bytes) != 0)
+            continue;
+        r->raw =
+            mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->raw_fd, 0);
+        if (r->raw == MAP_FAILED)
+            continue;
+        madvise(r->raw, bytes, MADV_DONTDUMP);
+        r->raw->file_bytes = bytes;
+        return 0;
+    }
+    int error = -errno;
+    r->raw = NULL;
+    return recording_fail(r, error,
+                          "cannot make a file of %" PRIu64 " MiB beside '%s': %s; choose "
+                          "another place with -o",
+                          RAW_FILE_BYTES_MIN >> 20, r->output, strerrordesc_np(-error));
+}
+
+static void put_command(struct raw_header *header, char *const arguments[])
+{
+    for (; *arguments != NULL; arguments++) {
+        size_t length = strlen(*arguments) + 1;
+        if (header->command_bytes + length > sizeof header->command)
+            break;
+        memcpy(header->command + header->command_bytes, *arguments, length);
+        header->command_bytes += (uint32_t)length;
+    }
+}
+
+/*
+ * The header and the table must exist before they are written through the mapping: the disk may be
+ * full. The table's later pages are made as processes come.
+ */
+static int fill_header(struct recording *r, char *const arguments[])
+{
+    const struct recording_options *options = &r->options;
+    struct raw_header header = {
+        .magic = RAW_MAGIC,
+        .version = RAW_VERSION,
+        .is_tsc = !options->plain_clock && tsc_is_invariant(),
+        .options = (options->cpus ? RAW_CPUS : 0) | (options->only_first ? 0 : RAW_FOLLOW),
+        .sample = options->sample > 1 ? options->sample : 1,
+        .stack_depth = options->stack_depth,
+        .size_max = options->size_max,
+        .started_at = time(NULL),
+        .next = RAW_FIRST_SEGMENT,
+    };
+    put_command(&header, arguments);
+    if (pwrite(r->raw_fd, &header, sizeof header, 0) != sizeof header ||
+        fallocate(r->raw_fd, 0, 0, RAW_FIRST_SEGMENT) != 0)
+        return recording_fail(r, -errno, "cannot write '%s': %s; choose another place with -o",
+                              r->output, strerrordesc_np(errno));
+    return stretch(r);
+}
+
+static int check_output(struct recording *r, const char *output)
+{
+    struct stat file;
+    if (stat(output, &file) == 0 && !S_ISREG(file.st_mode))
+        return recording_fail(r, -EINVAL, "cannot write '%s': it is not a regular file", output);
+    char here[PATH_MAX] = "";
+    if (output[0] != '/' && getcwd(here, sizeof here) == NULL)
+        return recording_fail(r, -errno, "cannot write '%s': %s", output, strerrordesc_np(errno));
+    /* the program gets the path, and may look at it from elsewhere */
+    int length = snprintf(r->output, sizeof r->output, "%s%s%s", here, here[0] ? "/" : "", output);
+    if (length >= PATH_MAX - 32)
+        return recording_fail(r, -ENAMETOOLONG, "cannot write '%s': the name is too long", output);
+    snprintf(r->raw_path, sizeof r->raw_path, "%.*s%s", PATH_MAX - 32, r->output, raw_suffix);
+    return 0;
+}
+
+/* The lock goes with the last process that has the file open, which is this one. */
+static int make_raw(struct recording *r)
+{
+    r->raw_fd = open(r->raw_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (r->raw_fd >= 0)
+        return flock(r->raw_fd, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;
+    int error = errno;
+    char raw_path[PATH_MAX];
+    snprintf(raw_path, sizeof raw_path, "%s", r->raw_path);
+    r->raw_path[0] = '\0'; /* not ours to remove */
+    if (error != EEXIST)
+        return recording_fail(r, -error, "cannot write '%s': %s; choose another place with -o",
+                              r->output, strerrordesc_np(error));
+    int fd = open(raw_path, O_RDWR | O_CLOEXEC);
+    bool busy = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0;
+    if (fd >= 0)
+        close(fd);
+    if (busy)
+        return recording_fail(r, -EBUSY,
+                              "cannot record to '%s': another 'heapmark record' is writing it; "
+                              "choose another name with -o",
+                              r->output);
+    return recording_fail(r, -EEXIST,
+                          "cannot record to '%s': a recording to it was cut off; finish it with "
+                          "'heapmark trace recover %s', or remove that file",
+                          r->output, raw_path);
+}
+
+static int open_drain(struct recording *r)
+{
+    int error = drain_open(&r->drain, r->raw, (struct drain_hooks){open_part, r});
+    return error == 0 ? 0 : recording_fail(r, error, "there is not enough memory to record");
+}
+
+static void begin(struct recording *r, char *error, size_t error_bytes)
+{
+    *r = (struct recording){.raw_fd = -1, .error = error, .error_bytes = error_bytes};
+    if (error_bytes > 0)
+        error[0] = '\0';
+}
+
+int recording_begin(struct recording *r, const char *output, char *const arguments[],
+                    const struct recording_options *options, char *error, size_t error_bytes)
+{
+    begin(r, error, error_bytes);
+    r->options = *options;
+    int result = check_output(r, output);
+    if (result == 0)
+        result = make_raw(r);
+    if (result == 0)
+        result = fill_header(r, arguments);
+    return result != 0 ? result : open_drain(r);
+}
+
+/* ---- one that was left behind ---------------------------------------------------------------- */
+
+static int open_left(struct recording *r, const char *raw_path)
+{
+    struct stat file;
+    size_t length = strlen(raw_path), tail = strlen(raw_suffix);
+    if (length <= tail || length >= PATH_MAX - 32 ||
+        strcmp(raw_path + length - tail, raw_suffix) != 0)
+        return recording_fail(r, -EINVAL,
+                              "'%s' is not what a recording leaves behind: its name ends in '%s'",
+                              raw_path, raw_suffix);
+    snprintf(r->raw_path, sizeof r->raw_path, "%s", raw_path);
+    snprintf(r->output, sizeof r->output, "%.*s", (int)(length - tail), raw_path);
+    r->raw_fd = open(raw_path, O_RDWR | O_CLOEXEC);
+    if (r->raw_fd < 0 || fstat(r->raw_fd, &file) != 0)
+        return recording_fail(r, -errno, "cannot open '%s': %s", raw_path, strerrordesc_np(errno));
+    if (flock(r->raw_fd, LOCK_EX | LOCK_NB) != 0)
+        return recording_fail(r, -EBUSY,
+                              "cannot recover '%s': 'heapmark record' is still writing it",
+                              raw_path);
+    if (file.st_size < (off_t)RAW_FIRST_SEGMENT)
+        return recording_fail(r, -EINVAL, "'%s' is cut off: it has no header", raw_path);
+    r->raw = mmap(NULL, (size_t)file.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                  r->raw_fd, 0);
+    if (r->raw == MAP_FAILED) {
+        r->raw = NULL;
+        return recording_fail(r, -errno, "cannot map '%s': %s", raw_path, strerrordesc_np(errno));
+    }
+    struct raw_header *header = r->raw;
+    if (memcmp(header->magic, RAW_MAGIC, sizeof header->magic) == 0 &&
+        header->version == RAW_VERSION && header->file_bytes == (uint64_t)file.st_size &&
+        header->command_bytes <= sizeof header->command && header->next >= RAW_FIRST_SEGMENT)
+        return 0;
+    munmap(header, (size_t)file.st_size);
+    r->raw = NULL;
+    return recording_fail(r, -EINVAL, "'%s' was not left by this version of 'heapmark record'",
+                          raw_path);
+}
+
+int recording_files_reopen(struct recording *r, const char *raw_path, char *error,
+                           size_t error_bytes)
+{
+    begin(r, error, error_bytes);
+    int result = open_left(r, raw_path);
+    return result != 0 ? result : open_drain(r);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void remove_files(const struct recording *r)
+{
+    char part[PATH_MAX + 32];
+    unlink(r->raw_path);
+    for (uint32_t i = 0; r->raw != NULL && i < r->raw->processes && i < RAW_PROCESSES_MAX; i++) {
+        part_path(r, i, part);
+        unlink(part);
+        maps_path(r, i, part);
+        unlink(part);
+    }
+}
+
+void recording_files_release(struct recording *r)
+{
+    if (r->drain != NULL)
+        drain_release(r->drain);
+    if (r->raw_path[0] != '\0')
+        remove_files(r);
+    if (r->raw != NULL)
+        munmap(r->raw, r->raw->file_bytes);
+    if (r->raw_fd >= 0)
+        close(r->raw_fd);
+    free(r->traces);
+}

@@ -1,0 +1,418 @@
+#include "workloads/trace/stream.h"
+
+#include "workloads/trace/event.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VARINT_MAX = 10 };
+
+/* ---- segments -------------------------------------------------------------------------------- */
+
+int stream_add(struct stream *s, struct raw_segment *segment)
+{
+    if (s->count == s->capacity) {
+        uint32_t capacity = s->capacity ? 2 * s->capacity : 4;
+        struct piece *pieces = realloc(s->pieces, capacity * sizeof *pieces);
+        if (pieces == NULL)
+            return -ENOMEM;
+        s->pieces = pieces;
+        s->capacity = capacity;
+    }
+    uint32_t at = s->count++;
+    for (; at > 0 && s->pieces[at - 1].segment->sequence > segment->sequence; at--)
+        s->pieces[at] = s->pieces[at - 1];
+    s->pieces[at] = (struct piece){.segment = segment};
+    return 0;
+}
+
+void stream_release(struct stream *s)
+{
+    free(s->pieces);
+    for (int i = 0; i < TRACE_COLUMNS; i++)
+        free(s->columns[i].bytes);
+}
+
+void stream_begin_block(struct stream *s)
+{
+    s->entries = 0;
+    s->address = 0;
+    for (int i = 0; i < TRACE_COLUMNS; i++)
+        s->columns[i].used = 0;
+}
+
+/* True when the piece is there and none before it is missing that may still come. */
+static bool follows(const struct stream *s, uint32_t piece)
+{
+    if (piece >= s->count)
+        return false;
+    return s->over || s->pieces[piece].segment->sequence == s->next_sequence + (piece - s->first);
+}
+
+/*
+ * The piece to read now, or NULL. A segment is not begun before the one that comes before it has
+ * been seen, which the thread filled first.
+ */
+static struct piece *current(const struct stream *s)
+{
+    return follows(s, s->first) ? &s->pieces[s->first] : NULL;
+}
+
+static void next_piece(struct stream *s)
+{
+    s->next_sequence = s->pieces[s->first++].segment->sequence + 1;
+}
+
+void stream_end(struct stream *s)
+{
+    s->over = true;
+    for (uint32_t p = s->first; p < s->count; p++)
+        atomic_store_explicit(&s->pieces[p].segment->state, RAW_SEGMENT_FULL, memory_order_release);
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+static inline bool is_there(uint64_t head, const struct raw_segment *segment)
+{
+    return (head >> 8 & 255) == segment->lap;
+}
+
+/*
+ * A thread that has gone on to its next segment does not finish a record in this one any more: a
+ * signal handler came between, which filled the rest or never returned.
+ */
+static bool will_never_come(const struct raw_record *record, const struct raw_segment *segment)
+{
+    return atomic_load_explicit(&segment->state, memory_order_acquire) == RAW_SEGMENT_FULL &&
+           !is_there(atomic_load_explicit(&record->head, memory_order_acquire), segment);
+}
+
+static inline bool has_time(unsigned op)
+{
+    return op < RAW_EPOCH || op >= RAW_ALIGNED;
+}
+
+enum peeked { PEEKED_NOTHING, PEEKED_TIME, PEEKED_END };
+
+static enum peeked peek_piece(const struct piece *piece, uint64_t epoch, uint64_t *time)
+{
+    uint32_t count = raw_record_count(piece->segment);
+    for (uint32_t i = piece->at; i < count; i++) {
+        struct raw_record *record = &raw_records(piece->segment)[i];
+        uint64_t head = atomic_load_explicit(&record->head, memory_order_acquire);
+        if (!is_there(head, piece->segment)) {
+            if (will_never_come(record, piece->segment))
+                continue;
+            return PEEKED_NOTHING;
+        }
+        uint64_t payload = atomic_load_explicit(&record->payload, memory_order_relaxed);
+        if ((head & 255) == RAW_EPOCH)
+            epoch = payload;
+        if (!has_time(head & 255))
+            continue;
+        *time = epoch << 32 | (uint32_t)payload;
+        return PEEKED_TIME;
+    }
+    return PEEKED_END;
+}
+
+/* The piece to read may have been read to its end before its thread went on to the next one. */
+bool stream_peek(const struct stream *s, uint64_t *time)
+{
+    enum peeked peeked = PEEKED_END;
+    for (uint32_t p = s->first; peeked == PEEKED_END && follows(s, p); p++)
+        peeked = peek_piece(&s->pieces[p], s->epoch, time);
+    return peeked == PEEKED_TIME;
+}
+
+uint64_t stream_time_ahead(const struct stream *s, uint32_t records)
+{
+    for (uint32_t p = s->first; follows(s, p); p++) {
+        struct raw_segment *segment = s->pieces[p].segment;
+        uint32_t count = raw_record_count(segment), at = s->pieces[p].at;
+        if (at + records >= count) {
+            records -= count - at;
+            continue;
+        }
+        uint64_t epoch = p == s->first ? s->epoch : 0;
+        for (uint32_t i = at; i < count; i++) {
+            struct raw_record *record = &raw_records(segment)[i];
+            uint64_t head = record->head, payload = record->payload;
+            if (!is_there(head, segment) && will_never_come(record, segment))
+                continue;
+            if (!is_there(head, segment))
+                return UINT64_MAX;
+            if ((head & 255) == RAW_EPOCH)
+                epoch = payload;
+            if (i >= at + records && has_time(head & 255))
+                return epoch << 32 | (uint32_t)payload;
+        }
+    }
+    return UINT64_MAX;
+}
+
+static int reserve(struct stream_column *column, size_t more)
+{
+    if (column->capacity - column->used >= more)
+        return 0;
+    size_t capacity = (column->used + more) * 3 / 2;
+    unsigned char *bytes = realloc(column->bytes, capacity);
+    if (bytes == NULL)
+        return -ENOMEM;
+    column->bytes = bytes;
+    column->capacity = capacity;
+    return 0;
+}
+
+/* Room for as many records, whatever they are. */
+static int reserve_all(struct stream *s, size_t records)
+{
+    static const size_t most[TRACE_COLUMNS] = {[COLUMN_OP] = 2,
+                                               [COLUMN_TIME] = VARINT_MAX,
+                                               [COLUMN_SIZE] = VARINT_MAX + 1,
+                                               [COLUMN_OBJECT] = VARINT_MAX + 1,
+                                               [COLUMN_EXTRA] = 0};
+    for (int i = 0; i < TRACE_COLUMNS; i++)
+        if (reserve(&s->columns[i], records * most[i]) != 0)
+            return -ENOMEM;
+    return 0;
+}
+
+static inline unsigned char *put(unsigned char *at, uint64_t value)
+{
+    while (value >= 128) {
+        *at++ = (unsigned char)(value | 128);
+        value >>= 7;
+    }
+    *at++ = (unsigned char)value;
+    return at;
+}
+
+static int put_extra(struct stream *s, uint64_t value)
+{
+    struct stream_column *column = &s->columns[COLUMN_EXTRA];
+    if (reserve(column, VARINT_MAX) != 0)
+        return -ENOMEM;
+    column->used = (size_t)(put(column->bytes + column->used, value) - column->bytes);
+    return 0;
+}
+
+static int put_stack(struct stream *s)
+{
+    int error = put_extra(s, s->stack_depth);
+    for (uint32_t i = 0; i < s->stack_depth && error == 0; i++)
+        error = put_extra(s, s->stack[i]);
+    s->stack_depth = 0;
+    return error;
+}
+
+/* CPU and stack, as they were announced: the flags for the op byte, or -ENOMEM. */
+static int describe(struct stream *s, bool allocates)
+{
+    int flags = 0, error = 0;
+    if (s->new_cpu) {
+        flags |= OP_CPU;
+        error = put_extra(s, (uint32_t)s->cpu);
+        if (error == 0)
+            error = put_extra(s, s->cpu >> 32);
+        s->new_cpu = false;
+    }
+    if (s->stack_depth > 0 && allocates && error == 0) {
+        flags |= OP_STACK;
+        error = put_stack(s);
+    }
+    return error != 0 ? error : flags;
+}
+
+static void push_return_address(struct stream *s, uint64_t address)
+{
+    if (address != 0 && s->stack_depth < TRACE_STACK_MAX)
+        s->stack[s->stack_depth++] = address;
+}
+
+/* The records that are no events. */
+static void note(struct stream *s, unsigned op, uint64_t address, uint64_t payload)
+{
+    switch (op) {
+    case RAW_EPOCH: s->epoch = payload; break;
+    case RAW_WIDE_SIZE: s->wide = payload; break;
+    case RAW_CPU:
+        s->cpu = payload;
+        s->new_cpu = true;
+        break;
+    case RAW_STACK:
+        push_return_address(s, address);
+        push_return_address(s, payload);
+        break;
+    default: break;
+    }
+}
+
+/* The trace's op for a raw one. */
+static unsigned op_of(unsigned raw, uint64_t address)
+{
+    switch (raw) {
+    case RAW_MALLOC: return TRACE_MALLOC;
+    case RAW_CALLOC: return TRACE_CALLOC;
+    case RAW_FREE: return TRACE_FREE;
+    case RAW_REALLOC_BEGIN: return RECORDED_REALLOC_BEGIN;
+    case RAW_REALLOC_END: return address != 0 ? TRACE_REALLOC : RECORDED_REALLOC_FAILED;
+    case RAW_JOIN: return TRACE_JOIN;
+    default: return TRACE_ALIGNED;
+    }
+}
+
+struct reading {
+    struct stream *stream;
+    const struct stream_clock *clock;
+    uint64_t end;
+    stream_find_joined *find_joined;
+    void *context;
+};
+
+static uint64_t tick(const struct reading *r, uint64_t time)
+{
+    if (time < r->clock->base_ticks)
+        return 0;
+    return (time - r->clock->base_ticks) >> r->clock->time_shift;
+}
+
+/* A late record's time may lie before the block: it is taken at its beginning. */
+static void put_time(const struct reading *r, uint64_t time)
+{
+    struct stream *s = r->stream;
+    struct stream_column *column = &s->columns[COLUMN_TIME];
+    uint64_t now = tick(r, time);
+    if (s->entries == 0)
+        s->time = r->clock->time_first;
+    if (now < s->time)
+        now = s->time;
+    column->used = (size_t)(put(column->bytes + column->used, now - s->time) - column->bytes);
+    s->time = now;
+}
+
+/* The difference to the address before in this thread, in units of 16 bytes; then the odd rest. */
+static unsigned put_address(struct stream *s, uint64_t address)
+{
+    struct stream_column *column = &s->columns[COLUMN_OBJECT];
+    unsigned char *at = column->bytes + column->used;
+    at = put(at, trace_zigzag((int64_t)(address >> 4) - (int64_t)(s->address >> 4)));
+    s->address = address;
+    if (address & 15)
+        *at++ = address & 15;
+    column->used = (size_t)(at - column->bytes);
+    return address & 15 ? OP_ODD_ADDRESS : 0;
+}
+
+static void put_number(struct stream *s, enum trace_column which, uint64_t value)
+{
+    struct stream_column *column = &s->columns[which];
+    column->used = (size_t)(put(column->bytes + column->used, value) - column->bytes);
+}
+
+static int put_join(const struct reading *r, uint64_t self, uint64_t time)
+{
+    uint32_t joined = r->find_joined(r->context, self, time);
+    if (joined == RAW_NOBODY || joined == r->stream->thread)
+        return 0;
+    put_time(r, time);
+    put_number(r->stream, COLUMN_OP, TRACE_JOIN);
+    put_number(r->stream, COLUMN_OBJECT, joined);
+    r->stream->entries++;
+    return 0;
+}
+
+static int put_event(const struct reading *r, unsigned raw, uint64_t address, uint64_t payload,
+                     uint64_t time)
+{
+    struct stream *s = r->stream;
+    unsigned op = op_of(raw, address);
+    bool allocates = op <= TRACE_REALLOC;
+    if (raw == RAW_JOIN)
+        return put_join(r, address, time);
+    put_time(r, time);
+    int flags = s->new_cpu || s->stack_depth > 0 ? describe(s, allocates) : 0;
+    if (flags < 0)
+        return flags;
+    if (op != RECORDED_REALLOC_FAILED)
+        flags |= (int)put_address(s, address);
+    if (allocates) {
+        uint64_t size = payload >> 32;
+        put_number(s, COLUMN_SIZE, size == RAW_WIDE ? s->wide : size);
+    }
+    if (op == TRACE_ALIGNED)
+        put_number(s, COLUMN_SIZE, raw - RAW_ALIGNED);
+    put_number(s, COLUMN_OP, op | (unsigned)flags);
+    s->entries++;
+    return 0;
+}
+
+/* After a drain that died: what stands in the trace already still tells the epoch and the like. */
+static void skip_consumed(struct stream *s, struct piece *piece)
+{
+    struct raw_segment *segment = piece->segment;
+    uint32_t count = raw_record_count(segment);
+    for (; piece->at < segment->consumed && piece->at < count; piece->at++) {
+        uint64_t head = raw_records(segment)[piece->at].head;
+        if (is_there(head, segment) && (head & 255) != RAW_STACK)
+            note(s, head & 255, head >> 16, raw_records(segment)[piece->at].payload);
+    }
+}
+
+/* The records of one segment, up to `end`. 1: there may be more behind it; 0: not now; -ENOMEM. */
+static int read_piece(const struct reading *r, struct piece *piece)
+{
+    struct stream *s = r->stream;
+    struct raw_segment *segment = piece->segment;
+    const uint64_t lap = segment->lap;
+    uint32_t count = raw_record_count(segment), at = piece->at;
+    int result = 1;
+    for (; at < count; at++) {
+        struct raw_record *record = &raw_records(segment)[at];
+        uint64_t head = atomic_load_explicit(&record->head, memory_order_acquire);
+        uint64_t payload = atomic_load_explicit(&record->payload, memory_order_relaxed);
+        unsigned op = head & 255;
+        if ((head >> 8 & 255) != lap) {
+            if (will_never_come(record, segment))
+                continue;
+            result = 0;
+            break;
+        }
+        if (!has_time(op)) {
+            note(s, op, head >> 16, payload);
+            continue;
+        }
+        uint64_t time = s->epoch << 32 | (uint32_t)payload;
+        if (time >= r->end) {
+            result = 0;
+            break;
+        }
+        int error = put_event(r, op, head >> 16, payload, time);
+        if (error != 0)
+            return error;
+    }
+    piece->at = at;
+    return result;
+}
+
+int stream_read(struct stream *s, const struct stream_clock *clock, uint64_t end,
+                stream_find_joined *find_joined, void *context)
+{
+    struct reading reading = {s, clock, end, find_joined, context};
+    struct piece *piece;
+    while ((piece = current(s)) != NULL) {
+        if (piece->at == 0 && piece->segment->consumed > 0)
+            skip_consumed(s, piece);
+        if (reserve_all(s, raw_record_count(piece->segment) - piece->at) != 0)
+            return -ENOMEM;
+        int more = read_piece(&reading, piece);
+        if (more <= 0)
+            return more;
+        /* its thread still looks at a full segment until it has taken the next one */
+        if (atomic_load_explicit(&piece->segment->state, memory_order_acquire) != RAW_SEGMENT_FULL)
+            return 0;
+        next_piece(s);
+    }
+    return 0;
+}

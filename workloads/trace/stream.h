@@ -1,0 +1,71 @@
+/*
+ * One thread of the raw recording on its way into a block: its segments, and the columns that its
+ * events have been put into. Not thread-safe.
+ */
+#ifndef HEAPMARK_TRACE_STREAM_H
+#define HEAPMARK_TRACE_STREAM_H
+
+#include "workloads/trace/format.h"
+#include "workloads/trace/raw.h"
+
+struct piece {
+    struct raw_segment *segment;
+    uint32_t at; /* records that have been read */
+};
+
+struct stream_column {
+    unsigned char *bytes;
+    size_t used, capacity;
+};
+
+struct stream {
+    uint32_t thread;
+    uint32_t parent; /* RAW_NOBODY: not known */
+    uint64_t self, first_time;
+    struct piece *pieces; /* by sequence; those before `first` have been read */
+    uint32_t first, count, capacity;
+    uint32_t next_sequence;
+    uint64_t epoch, wide, cpu;
+    bool new_cpu, announced; /* the trace has the stream's parent */
+    bool joined;             /* the thread is over: its last segment will not be filled */
+    bool over;               /* so is the process */
+    uint32_t stack_depth;
+    uint64_t stack[TRACE_STACK_MAX + 2];
+
+    /* Since the block began. */
+    uint32_t entries;
+    uint64_t time, address;
+    struct stream_column columns[TRACE_COLUMNS];
+};
+
+/* What is the same for all streams of a process while a block is made. */
+struct stream_clock {
+    uint64_t base_ticks, time_first;
+    unsigned time_shift;
+};
+
+/* The thread of a process for which pthread_join() had waited at a time; RAW_NOBODY: not known. */
+typedef uint32_t stream_find_joined(void *context, uint64_t self, uint64_t time);
+
+/* Adds a segment of the thread. 0 or -ENOMEM. */
+int stream_add(struct stream *stream, struct raw_segment *segment);
+
+/* True when there is a record to read, whose time is then *time. */
+bool stream_peek(const struct stream *stream, uint64_t *time);
+
+/* The time of the record some `records` further on, or UINT64_MAX when there are fewer. */
+uint64_t stream_time_ahead(const struct stream *stream, uint32_t records);
+
+/* The process is over: what is missing will not come, and is passed over from here on. */
+void stream_end(struct stream *stream);
+
+/* Reads the records before `end`, up to one that is not finished. 0 or -ENOMEM. */
+int stream_read(struct stream *stream, const struct stream_clock *clock, uint64_t end,
+                stream_find_joined *find_joined, void *context);
+
+/* A block begins. */
+void stream_begin_block(struct stream *stream);
+
+void stream_release(struct stream *stream);
+
+#endif
