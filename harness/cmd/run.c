@@ -157,6 +157,23 @@ static void lift_reps(const struct call *call, struct job *job)
         job->global.text[OPT_reps] = NULL;
 }
 
+/* The command line's settings without --baseline, or that alone: laid over the job last, since a
+ * section whose own baseline is 'none' keeps its allocators (job_override). */
+static int lay_over(const struct call *call, struct job *job, bool is_baseline)
+{
+    for (size_t i = 0; i < call->setting_count; i++) {
+        const struct setting *setting = &call->settings[i];
+        if ((setting->id == OPT_baseline) != is_baseline)
+            continue;
+        int result = setting->id == OPT_set
+                         ? job_override_param(job, setting->value)
+                         : job_override(job, &run_options[setting->id], setting->value);
+        if (result != 0)
+            return -EINVAL;
+    }
+    return 0;
+}
+
 static int build_job(const struct call *call, struct job *job)
 {
     if (call->resume != NULL)
@@ -164,14 +181,8 @@ static int build_job(const struct call *call, struct job *job)
     for (size_t i = 0; i < call->names.count; i++)
         if (job_add(job, call->names.items[i]) != 0)
             return -EINVAL;
-    for (size_t i = 0; i < call->setting_count; i++) {
-        const struct setting *setting = &call->settings[i];
-        int result = setting->id == OPT_set
-                         ? job_override_param(job, setting->value)
-                         : job_override(job, &run_options[setting->id], setting->value);
-        if (result != 0)
-            return -EINVAL;
-    }
+    if (lay_over(call, job, false) != 0 || lay_over(call, job, true) != 0)
+        return -EINVAL;
     lift_reps(call, job);
     return 0;
 }

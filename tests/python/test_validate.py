@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import validate_replay
 from heapmark import agreement
 from heapmark.agreement import NO_MATTER, OPPOSITE, SAME, UNDECIDED, Pair
 from heapmark.comparison import CANNOT_TELL, FASTER, SLOWER, TIE
@@ -100,6 +101,56 @@ def test_regret():
     # Who failed under the program cannot be followed; who failed in the replay may be the best.
     assert agreement.regret(own, {"d": 0.1, "a": 0.5, "c": 0.9}) == pytest.approx(9 / 8)
     assert agreement.regret({}, own) is None
+
+
+@pytest.fixture(scope="module")
+def launcher(tmp_path_factory):
+    return validate_replay.build_launcher(tmp_path_factory.mktemp("launcher"))
+
+
+@pytest.mark.parametrize(
+    "script, settings, detail",
+    [
+        ("echo gone >&2; exit 3", [], "exit status 3: gone"),
+        ("kill -SEGV $$", [], "signal 11"),
+        ("true", ["LD_PRELOAD=/no/such/library.so"], "could not be preloaded"),
+        ('test "$KNOB" = on', ["KNOB=on"], ""),
+    ],
+)
+def test_a_run_that_fails_says_how(launcher, script, settings, detail):
+    sample = validate_replay.run_once(launcher, ["/bin/sh", "-c", script], settings, 0, "some")
+    assert sample.detail == detail
+    assert (sample.wall_ns is None) == bool(detail)
+
+
+def test_memory_of_a_run_is_not_this_process_s(launcher):
+    """The kernel lets a program inherit its parent's peak; numpy alone would make that 50 MB."""
+    sample = validate_replay.run_once(launcher, ["/bin/true"], [], 0, "some")
+    assert 100_000 < sample.rss_bytes_peak < 10_000_000
+    assert 0 < sample.wall_ns < 60e9
+
+
+def test_one_failure_takes_a_label_out_of_all_blocks():
+    samples = [
+        validate_replay.Sample(block, label, "signal 6" if (block, label) == (1, "b") else "",
+                               wall_ns=100 * (block + 1))
+        for block in range(3) for label in "ab"
+    ]  # fmt: skip
+    logs = validate_replay.logarithms(samples, lambda sample: sample.wall_ns)
+    assert list(logs) == ["a"]
+    assert np.exp(logs["a"]) == pytest.approx([100, 200, 300])
+
+
+def test_tables_go_between_the_markers(tmp_path):
+    page = tmp_path / "page.md"
+    begin, end = validate_replay.MARKERS
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    validate_replay.replace_between_markers(page, "new\n")
+    assert page.read_text() == f"before\n{begin}\nnew\n{end}\nafter\n"
+    page.write_text("no markers\n")
+    with pytest.raises(validate_replay.Failure, match="once each"):
+        validate_replay.replace_between_markers(page, "new\n")
+    assert page.read_text() == "no markers\n"
 
 
 def run(*arguments, **environment):

@@ -267,3 +267,9 @@ def test_the_peak_of_the_parent_is_not_inherited(tmp_path):
     heapmark("run", "pair", "--allocators=system", "--reps=1", "--work=1000", "--out=run", cwd=tmp_path)
     row, = rows(tmp_path / "run")
     assert int(row["rss_bytes_peak"]) < 50 << 20
+
+
+@pytest.mark.parametrize("words", [["--allocators=system", "--baseline=none"], ["--baseline=none", "--allocators=system"]])
+def test_the_order_of_options_does_not_matter(tmp_path, words):
+    planned = heapmark("run", "pair", *words, "--reps=1", "--dry-run", cwd=tmp_path)
+    assert planned.returncode == 0 and "1 trials in 1 blocks" in planned.stdout, planned.stdout

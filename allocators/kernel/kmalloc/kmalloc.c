@@ -156,9 +156,9 @@ static __attribute__((noinline)) void kfree_slow(void *object)
 
 void kfree(const void *object)
 {
-    size_t frame = virt_to_frame(object);
+    size_t cell;
 
-    if (likely(frame < slub_fast_frames) && percpu_put_fast(cell_of_frame(frame), (void *)object))
+    if (likely(fast_cell(object, &cell)) && percpu_put_fast(cell, (void *)object))
         return;
     kfree_slow((void *)object);
 }

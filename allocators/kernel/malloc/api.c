@@ -53,9 +53,9 @@ void free_slow(void *memory)
 
 void *slub_malloc(size_t bytes)
 {
-    void *memory = malloc_fast(bytes);
+    void *memory;
 
-    return likely(memory != NULL) ? memory : malloc_slow(bytes);
+    return malloc_fast(bytes, &memory) ? memory : malloc_slow(bytes);
 }
 
 void slub_free(void *memory)
@@ -71,8 +71,7 @@ void *slub_calloc(size_t count, size_t bytes)
 
     if (unlikely(__builtin_mul_overflow(count, bytes, &total)))
         return out_of_memory();
-    memory = malloc_fast(total);
-    return likely(memory != NULL) ? memset(memory, 0, total) : allocate(total, true);
+    return malloc_fast(total, &memory) ? memset(memory, 0, total) : allocate(total, true);
 }
 
 /* Bytes that can be used at `memory`. */

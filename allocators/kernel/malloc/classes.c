@@ -50,11 +50,11 @@ static void name_class(char *name, size_t bytes)
  */
 static void open_class(const struct kmem_cache *s, unsigned class)
 {
-    size_t last = class_bytes(class) / STEP, first = class ? class_bytes(class - 1) / STEP + 1 : 0;
+    size_t end = class_bytes(class) / STEP, first = class ? class_bytes(class - 1) / STEP : 0;
 
     if (s->path != PATH_SHEAF || kmem_config.stats)
         return;
-    for (size_t i = first; i <= last; i++)
+    for (size_t i = first; i < end; i++)
         __atomic_store_n(&percpu_area.size_cells[i], (uint16_t)PERCPU_SHEAF_CELL(s->index),
                          __ATOMIC_RELEASE);
 }

@@ -11,7 +11,7 @@
 #define MALLOC_CACHE_MAX ((size_t)32 << 10)
 #define MALLOC_PAGES_MAX ((size_t)2 << 20)
 
-_Static_assert(MALLOC_CACHE_MAX / 16 + 1 == PERCPU_SIZES, "the table of sizes covers all classes");
+_Static_assert(MALLOC_CACHE_MAX / 16 == PERCPU_SIZES, "the table of sizes covers all classes");
 
 /* The cache for `size` up to MALLOC_CACHE_MAX, made if need be; NULL: out of memory. */
 struct kmem_cache *malloc_cache(size_t size);
@@ -19,21 +19,22 @@ struct kmem_cache *malloc_cache(size_t size);
 /* The bytes of an object for a request of `size` up to MALLOC_CACHE_MAX. */
 size_t malloc_class_size(size_t size);
 
-/* From the main sheaf, or NULL. */
-static inline __attribute__((always_inline)) void *malloc_fast(size_t size)
+/* From the main sheaf; false: it is empty, or the size is 0 or too large. */
+static inline __attribute__((always_inline)) bool malloc_fast(size_t size, void **memory)
 {
-    if (unlikely(size > MALLOC_CACHE_MAX))
-        return NULL;
-    return percpu_take_fast(
-        __atomic_load_n(&percpu_area.size_cells[(size + 15) / 16], __ATOMIC_RELAXED));
+    size_t step = (size - 1) / 16;
+    char *none = percpu_none();
+
+    return likely(step < __atomic_load_n(&percpu_area.sizes, __ATOMIC_RELAXED)) &&
+           likely(percpu_take_fast(none, percpu_cell_of_step(none, step), memory));
 }
 
 /* To the main sheaf; false: not taken, NULL included. */
 static inline __attribute__((always_inline)) bool free_fast(void *memory)
 {
-    size_t frame = virt_to_frame(memory);
+    size_t cell;
 
-    return likely(frame < slub_fast_frames) && percpu_put_fast(cell_of_frame(frame), memory);
+    return likely(fast_cell(memory, &cell)) && likely(percpu_put_fast(cell, memory));
 }
 
 /* The rest of malloc and free: errno, refills, large requests, wrong pointers. */

@@ -5,9 +5,9 @@
 
 EXPORT void *malloc(size_t bytes)
 {
-    void *memory = malloc_fast(bytes);
+    void *memory;
 
-    return likely(memory != NULL) ? memory : malloc_slow(bytes);
+    return malloc_fast(bytes, &memory) ? memory : malloc_slow(bytes);
 }
 
 EXPORT void free(void *memory)

@@ -11,15 +11,12 @@
 int percpu_mode;
 void *percpu_no_sheaf[2];
 void (*percpu_drain_block)(struct cpu_block *b);
-
-/* Cell 0 serves before the start: the tables of sizes and frames are all 0 then. */
-struct percpu_area percpu_area = {.none[0] = {PERCPU_NO_TOP, PERCPU_NO_TOP, 0, 0, 0}};
+struct percpu_area percpu_area __attribute__((aligned(4096)));
 
 /* Of one node. */
 static unsigned indices;
 static struct {
-    uint64_t magic;
-    uint32_t mask;
+    uint32_t magic, mask;
     bool open;
 } opened[PERCPU_CELLS];
 static unsigned opened_end; /* one more than the highest open index */
@@ -46,6 +43,8 @@ static bool barrier_registered(void)
 void percpu_start(enum percpu_mode want, unsigned indices_of_node)
 {
     indices = indices_of_node;
+    percpu_area.rseq = __rseq_offset;
+    percpu_area.none[0] = (struct cpu_sheaf){.top = PERCPU_NO_TOP, .end = PERCPU_NO_TOP};
     if (want != PERCPU_THREAD && __rseq_size > 0 && rseq_cpu() >= 0 && barrier_registered()) {
         percpu_mode = PERCPU_RSEQ;
         return;
@@ -71,7 +70,7 @@ static void open_cell(struct cpu_block *b, unsigned index)
         };
 }
 
-void percpu_open(unsigned index, uint64_t magic, uint32_t mask)
+void percpu_open(unsigned index, uint32_t magic, uint32_t mask)
 {
     lock_take(&blocks_lock);
     opened[index].magic = magic;
@@ -111,7 +110,7 @@ static struct cpu_block *new_block(int cpu)
 
 static void publish(struct cpu_block *b)
 {
-    ptrdiff_t offset = (char *)b - (char *)&percpu_area;
+    ptrdiff_t offset = (char *)b - (char *)PERCPU_NONE;
 
     __atomic_store_n(&percpu_area.free[b->cpu], offset, __ATOMIC_RELEASE);
     __atomic_store_n(&percpu_area.alloc[b->cpu], offset + (ptrdiff_t)b->bias, __ATOMIC_RELEASE);
@@ -245,7 +244,7 @@ void *percpu_take(unsigned index)
     void *object;
 
     if (percpu_mode != PERCPU_THREAD)
-        return percpu_take_fast(PERCPU_SHEAF_CELL(index));
+        return percpu_take_fast(PERCPU_NONE, PERCPU_SHEAF_CELL(index), &object) ? object : NULL;
     b = slot_enter();
     if (!b)
         return NULL;
@@ -269,7 +268,7 @@ bool percpu_put(unsigned index, int node, void *object)
     if (!b)
         return false;
     s = &b->sheaf[percpu_index(node, index)];
-    if (((uintptr_t)object & s->mask) * s->magic < s->magic && s->top != s->end &&
+    if (((uint32_t)(uintptr_t)object & s->mask) * s->magic < s->magic && s->top != s->end &&
         s->top[-1] != object) {
         *s->top++ = object;
         done = true;
@@ -287,7 +286,7 @@ bool percpu_swap(size_t cell, struct cpu_pair pair, struct cpu_pair *old)
         rseq_pair new, was;
 
         __builtin_memcpy(&new, &pair, sizeof new);
-        if (!rseq_swap(__rseq_offset, PERCPU_ALLOC, &percpu_area, cell, new, &was))
+        if (!rseq_swap(percpu_area.rseq, PERCPU_ALLOC, PERCPU_NONE, cell, new, &was))
             return false;
         __builtin_memcpy(old, &was, sizeof was);
         return true;
@@ -308,7 +307,7 @@ bool percpu_exchange(size_t cell, void *word, void **old)
     void **at;
 
     if (percpu_mode != PERCPU_THREAD)
-        return rseq_exchange(__rseq_offset, PERCPU_ALLOC, &percpu_area, cell, word, old);
+        return rseq_exchange(percpu_area.rseq, PERCPU_ALLOC, PERCPU_NONE, cell, word, old);
     b = slot_enter();
     if (!b)
         return false;
@@ -344,7 +343,7 @@ void *percpu_list_take(size_t cell, size_t offset, uintptr_t key)
     void **head, *object;
 
     if (percpu_mode != PERCPU_THREAD)
-        return rseq_list_pop(__rseq_offset, PERCPU_ALLOC, &percpu_area, cell, offset, key);
+        return rseq_list_pop(percpu_area.rseq, PERCPU_ALLOC, PERCPU_NONE, cell, offset, key);
     b = slot_enter();
     if (!b)
         return NULL;
@@ -366,7 +365,7 @@ bool percpu_list_put(size_t cell, void *owner, void *object, size_t offset, uint
     bool done = false;
 
     if (percpu_mode != PERCPU_THREAD)
-        return rseq_list_push(__rseq_offset, PERCPU_ALLOC, &percpu_area, cell, owner, object,
+        return rseq_list_push(percpu_area.rseq, PERCPU_ALLOC, PERCPU_NONE, cell, owner, object,
                               offset, key);
     b = slot_enter();
     if (!b)

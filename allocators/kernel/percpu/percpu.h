@@ -11,7 +11,7 @@
  * between: take out (exchange, swap), work on what is now private, put back, and look at what the
  * putting back gave you.
  *
- * A thread finds its block through a table: area + table[cpu]. Entry 0 leads to `percpu_area` itself,
+ * A thread finds its block through a table: none + table[cpu]. Entry 0 leads to `percpu_area.none`,
  * whose cells hold no object and accept none: that is what a CPU has before its first use, what a
  * thread without rseq gets (cpu_id -1, -2), and what everybody gets while somebody else works on the
  * blocks (percpu_stop()). The fast path needs no other test than "was there an object".
@@ -33,18 +33,18 @@
 #define PERCPU_CELLS 2048 /* of all nodes; a cell's offset fits 16 bits */
 #define PERCPU_CELL  32   /* bytes */
 #define PERCPU_CPUS  8192 /* the most a kernel can be built for */
-#define PERCPU_SIZES 2049 /* requests up to 32 KiB, in steps of 16 bytes */
+#define PERCPU_SIZES 2048 /* requests up to 32 KiB, in steps of 16 bytes */
 
 struct slab;
 struct sheaf;
 
 /* Cells of struct cpu_block.sheaf. `top` == `end`: full; `top`[-1] == NULL: empty. */
 struct cpu_sheaf {
-    void **top; /* behind the last object */
-    void **end;
-    uint64_t magic; /* of the object size, see rseq_push(); 0: nothing may be put here */
+    uint32_t magic; /* of the object size, see rseq_push(); 0: nothing may be put here */
     uint32_t mask;  /* bytes of a slab - 1 */
-    uint32_t unused;
+    uint64_t unused;
+    void **top __attribute__((aligned(16))); /* behind the last object */
+    void **end;
 };
 
 /* Cells of struct cpu_block.slow. */
@@ -73,20 +73,62 @@ struct cpu_block {
 
 enum percpu_mode { PERCPU_NOT_STARTED, PERCPU_RSEQ, PERCPU_THREAD };
 
+/*
+ * What malloc and free read besides a cell. A load waits for a store shortly before it to an address
+ * with the same low 12 bits, whatever page either is in. These two functions store at offset 16 of
+ * a cell (top) and 8 of the C library's rseq area; both are 32 bytes large and aligned. So nothing
+ * here that is read for every call lies at such an offset in its 32 bytes, or else it lies where a page
+ * of cells has those of index 2 to 8, which belong to caches without sheaves.
+ */
 struct percpu_area {
-    struct cpu_sheaf none[PERCPU_CELLS]; /* first: an entry of 0 leads here */
-    ptrdiff_t unregistered_alloc[2];     /* index -2 and -1 of the table behind */
+    char unused[0xc0];
+    uintptr_t pool; /* address of frame 0 */
+    uint64_t unused_8[2];
+    size_t pool_bytes; /* in which free may use frame_cells: all, or 0 */
+    /* For each frame the cell of the slab's cache and node, 0: not a slab's. */
+    uint16_t *frame_cells;
+    uint64_t unused_40;
+    size_t sizes;   /* entries of size_cells that malloc may use: all, or 0 */
+    ptrdiff_t rseq; /* __rseq_offset */
+    struct cpu_sheaf none[PERCPU_CELLS] __attribute__((aligned(4096))); /* entry 0 leads here */
+    char unused_alloc[0x30];
+    ptrdiff_t unregistered_alloc[2]; /* index -2 and -1 of the table behind */
     ptrdiff_t alloc[PERCPU_CPUS];
+    char unused_free[0x80];
     ptrdiff_t unregistered_free[2];
     ptrdiff_t free[PERCPU_CPUS];
-    uint16_t size_cells[PERCPU_SIZES]; /* malloc's: the cell for (size + 15) / 16; 0: none */
+    char unused_sizes[0xf80];
+    uint16_t size_cells[PERCPU_SIZES]; /* malloc's: the cell for (size - 1) / 16; 0: none */
 };
+
+/* Where in their pages: see above. */
+_Static_assert(offsetof(struct percpu_area, pool) % 4096 == 0xc0 &&
+                   offsetof(struct percpu_area, alloc) % 4096 == 0x40 &&
+                   offsetof(struct percpu_area, free) % 4096 == 0xd0 &&
+                   offsetof(struct percpu_area, size_cells) % 4096 == 0x50,
+               "what is read often lies apart from what is stored often");
 
 extern struct percpu_area percpu_area;
 
+/* What size_cells has for `step`. */
+static inline size_t percpu_cell_of_step(const char *none, size_t step)
+{
+    const uint16_t *sizes = (const uint16_t *)(none + offsetof(struct percpu_area, size_cells) -
+                                               offsetof(struct percpu_area, none));
+
+    return __atomic_load_n(&sizes[step], __ATOMIC_RELAXED);
+}
+
+/* The cell of a slab's frame. */
+static inline size_t cell_of_frame(size_t frame)
+{
+    return __atomic_load_n(&percpu_area.frame_cells[frame], __ATOMIC_RELAXED);
+}
+
 /* The tables, as rseq_x86_64.h wants them. */
-#define PERCPU_ALLOC offsetof(struct percpu_area, alloc)
-#define PERCPU_FREE  offsetof(struct percpu_area, free)
+#define PERCPU_NONE  ((char *)percpu_area.none)
+#define PERCPU_ALLOC (offsetof(struct percpu_area, alloc) - offsetof(struct percpu_area, none))
+#define PERCPU_FREE  (offsetof(struct percpu_area, free) - offsetof(struct percpu_area, none))
 
 extern int percpu_mode;
 
@@ -99,17 +141,34 @@ extern const ptrdiff_t __rseq_offset;
 extern const unsigned __rseq_size;
 
 #define PERCPU_SHEAF_CELL(index) ((size_t)(index)*PERCPU_CELL)
+#define PERCPU_PAIR_CELL(index)  (PERCPU_SHEAF_CELL(index) + offsetof(struct cpu_sheaf, top))
 #define PERCPU_SLOW_CELL(index)  (offsetof(struct cpu_block, slow) + (size_t)(index)*PERCPU_CELL)
 
-/* The two fast paths. `cell` is a PERCPU_SHEAF_CELL of a cache; for put, of node and cache. */
-static inline __attribute__((always_inline)) void *percpu_take_fast(size_t cell)
+/*
+ * Where the empty cells lie, in a register: the tables are then reached with it and a displacement,
+ * where the compiler would make several addresses of one.
+ */
+static inline __attribute__((always_inline)) char *percpu_none(void)
 {
-    return rseq_pop(__rseq_offset, PERCPU_ALLOC, &percpu_area, cell);
+    char *none = (char *)percpu_area.none;
+
+    __asm__("" : "+r"(none));
+    return none;
+}
+
+/*
+ * The two fast paths, after percpu_start(). `cell` is a PERCPU_SHEAF_CELL of a cache; for put, of node
+ * and cache.
+ */
+static inline __attribute__((always_inline)) bool percpu_take_fast(char *none, size_t cell,
+                                                                   void **object)
+{
+    return rseq_pop(percpu_area.rseq, PERCPU_ALLOC, none, cell, object);
 }
 
 static inline __attribute__((always_inline)) bool percpu_put_fast(size_t cell, void *object)
 {
-    return rseq_push(__rseq_offset, PERCPU_FREE, &percpu_area, cell, object);
+    return rseq_push(percpu_area.rseq, PERCPU_FREE, percpu_none(), cell, object);
 }
 
 /*
@@ -123,7 +182,7 @@ void percpu_start(enum percpu_mode want, unsigned indices);
  * Opens cell `index` in all blocks, present and future: `magic` and `mask` as in struct cpu_sheaf, 0
  * when objects shall never be put on a sheaf. The index must not be in use.
  */
-void percpu_open(unsigned index, uint64_t magic, uint32_t mask);
+void percpu_open(unsigned index, uint32_t magic, uint32_t mask);
 void percpu_close(unsigned index);
 
 /*

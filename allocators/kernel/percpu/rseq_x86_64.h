@@ -11,8 +11,8 @@
  * Every section begins alike: it announces itself (the C library's rseq area at fs:offset holds the
  * pointer to the descriptor), reads cpu_id, and adds what the table at area + `table` (a constant) holds
  * for that CPU to `area`: the block. cpu_id is -1 or -2 in a thread without rseq; the table has entries for these, too. An entry
- * of 0 leads to the area's own first block, where nothing can be taken and nothing put (see percpu.h):
- * no test of its own for "not started", "no rseq", "stopped". Registers that a restart needs are
+ * of 0 leads to the area itself, cells from which nothing can be taken and to which nothing can be put (see
+ * percpu.h): no test of its own for "no rseq" and "stopped". Registers that a restart needs are
  * never written.
  */
 #ifndef KMEM_RSEQ_X86_64_H
@@ -25,21 +25,25 @@
 
 #define RSEQ_SIGNATURE "0x53053053"
 
-/* Descriptor, announcement, and the address of the CPU's block in the register `block`. */
-#define RSEQ_BEGIN(block)                                  \
-    ".pushsection .data.rel.ro.rseq_cs, \"aw\"\n\t"        \
-    ".balign 32\n"                                         \
-    "77:\n\t"                                              \
-    ".long 0, 0\n\t"                                       \
-    ".quad 71f, 72f - 71f, 74f\n\t"                        \
-    ".popsection\n"                                        \
-    "70:\n\t"                                              \
-    "leaq 77b(%%rip), " block "\n\t"                       \
-    "movq " block ", %%fs:8(%[rseq])\n"                    \
-    "71:\n\t"                                              \
-    "movslq %%fs:4(%[rseq]), " block "\n\t"                \
-    "movq %c[table](%[area], " block ", 8), " block "\n\t" \
-    "addq %[area], " block "\n\t"
+/*
+ * Descriptor, announcement, and the address of the cell in the register `at`. The cell is then reached
+ * through that register alone: a load through one plain register may get what was stored before
+ * through one without waiting for the cache, one with an index may not.
+ */
+#define RSEQ_BEGIN(at)                               \
+    ".pushsection .data.rel.ro.rseq_cs, \"aw\"\n\t"  \
+    ".balign 32\n"                                   \
+    "77:\n\t"                                        \
+    ".long 0, 0\n\t"                                 \
+    ".quad 71f, 72f - 71f, 74f\n\t"                  \
+    ".popsection\n"                                  \
+    "70:\n\t"                                        \
+    "leaq 77b(%%rip), " at "\n\t"                    \
+    "movq " at ", %%fs:8(%[rseq])\n"                 \
+    "71:\n\t"                                        \
+    "movslq %%fs:4(%[rseq]), " at "\n\t"             \
+    "movq %c[table](%[area], " at ", 8), " at "\n\t" \
+    "addq %[none], " at "\n\t"
 
 /* After the commit. The handler lies apart from the code that runs. */
 #define RSEQ_END                                           \
@@ -51,7 +55,8 @@
     "jmp 70b\n\t"                                          \
     ".popsection\n"
 
-#define RSEQ_INPUTS [rseq] "r"(rseq), [table] "i"(table), [area] "r"(area), [cell] "r"(cell)
+#define RSEQ_INPUTS \
+    [rseq] "r"(rseq), [table] "i"(table), [area] "r"(area), [none] "r"((char *)(area) + (cell))
 
 /*
  * No section is an asm goto with outputs: GCC before 12.4 and 13.3 may set what differs between the two
@@ -59,23 +64,30 @@
  * the registers are named.
  */
 
-/* The object on top of the array in `cell`, taken; NULL: the array is empty. */
-static inline __attribute__((always_inline)) void *rseq_pop(ptrdiff_t rseq, const size_t table,
-                                                            void *area, size_t cell)
+/* The two fast ones know the fields of struct cpu_sheaf: magic, mask, at 16 top and end. */
+
+/*
+ * Takes the object on top of the array in `cell`; false: the array is empty. The flags of the test
+ * for that are the answer, so nothing after it may change them.
+ */
+static inline __attribute__((always_inline)) bool rseq_pop(ptrdiff_t rseq, const size_t table,
+                                                           void *area, size_t cell, void **object)
 {
     uintptr_t block;
-    void *object, **top;
+    void **top;
+    bool got;
 
-    __asm__ volatile(RSEQ_BEGIN("%[block]") "movq (%[block], %[cell]), %[top]\n\t"
+    __asm__ volatile(RSEQ_BEGIN("%[block]") "movq 16(%[block]), %[top]\n\t"
                                             "movq -8(%[top]), %[object]\n\t"
                                             "testq %[object], %[object]\n\t"
                                             "je 72f\n\t"
-                                            "subq $8, %[top]\n\t"
-                                            "movq %[top], (%[block], %[cell])\n" RSEQ_END
-                     : [block] "=&r"(block), [object] "=&a"(object), [top] "=&r"(top)
+                                            "leaq -8(%[top]), %[top]\n\t"
+                                            "movq %[top], 16(%[block])\n" RSEQ_END
+                     : "=@ccnz"(got), [block] "=&r"(block), [object] "=&a"(*object),
+                       [top] "=&r"(top)
                      : RSEQ_INPUTS
-                     : "memory", "cc");
-    return object;
+                     : "memory");
+    return got;
 }
 
 /*
@@ -87,18 +99,18 @@ static inline __attribute__((always_inline)) bool rseq_push(ptrdiff_t rseq, cons
                                                             void *area, size_t cell, void *object)
 {
     __asm__ goto(RSEQ_BEGIN("%%r8") "movl %k[object], %%r9d\n\t"
-                                    "andl 24(%%r8, %[cell]), %%r9d\n\t"
-                                    "imulq 16(%%r8, %[cell]), %%r9\n\t"
-                                    "cmpq 16(%%r8, %[cell]), %%r9\n\t"
+                                    "andl 4(%%r8), %%r9d\n\t"
+                                    "imull (%%r8), %%r9d\n\t"
+                                    "cmpl (%%r8), %%r9d\n\t"
                                     "jae %l[refused]\n\t"
-                                    "movq (%%r8, %[cell]), %%r9\n\t"
-                                    "cmpq 8(%%r8, %[cell]), %%r9\n\t"
+                                    "movq 16(%%r8), %%r9\n\t"
+                                    "cmpq 24(%%r8), %%r9\n\t"
                                     "je %l[refused]\n\t"
                                     "cmpq -8(%%r9), %[object]\n\t"
                                     "je %l[refused]\n\t"
                                     "movq %[object], (%%r9)\n\t"
                                     "addq $8, %%r9\n\t"
-                                    "movq %%r9, (%%r8, %[cell])\n" RSEQ_END
+                                    "movq %%r9, 16(%%r8)\n" RSEQ_END
                  :
                  : RSEQ_INPUTS, [object] "r"(object)
                  : "r8", "r9", "memory", "cc"
@@ -122,11 +134,11 @@ static inline __attribute__((always_inline)) bool rseq_swap(ptrdiff_t rseq, cons
 
     __asm__ volatile(RSEQ_BEGIN("%[block]") "pxor %[was], %[was]\n\t"
                                             "xorl %[done], %[done]\n\t"
-                                            "cmpq %[area], %[block]\n\t"
+                                            "cmpq %[none], %[block]\n\t"
                                             "je 72f\n\t"
-                                            "movdqa (%[block], %[cell]), %[was]\n\t"
+                                            "movdqa (%[block]), %[was]\n\t"
                                             "movl $1, %[done]\n\t"
-                                            "movdqa %[pair], (%[block], %[cell])\n" RSEQ_END
+                                            "movdqa %[pair], (%[block])\n" RSEQ_END
                      : [block] "=&r"(block), [done] "=&r"(done), [was] "=&x"(was)
                      : RSEQ_INPUTS, [pair] "x"(pair)
                      : "memory", "cc");
@@ -144,11 +156,11 @@ static inline __attribute__((always_inline)) bool rseq_exchange(ptrdiff_t rseq, 
     void *was;
 
     __asm__ volatile(RSEQ_BEGIN("%[block]") "xorl %[done], %[done]\n\t"
-                                            "cmpq %[area], %[block]\n\t"
+                                            "cmpq %[none], %[block]\n\t"
                                             "je 72f\n\t"
-                                            "movq (%[block], %[cell]), %[was]\n\t"
+                                            "movq (%[block]), %[was]\n\t"
                                             "movl $1, %[done]\n\t"
-                                            "movq %[word], (%[block], %[cell])\n" RSEQ_END
+                                            "movq %[word], (%[block])\n" RSEQ_END
                      : [block] "=&r"(block), [done] "=&r"(done), [was] "=&r"(was)
                      : RSEQ_INPUTS, [word] "r"(word)
                      : "memory", "cc");
@@ -169,9 +181,9 @@ static inline __attribute__((always_inline)) void *rseq_list_pop(ptrdiff_t rseq,
     void *object;
 
     __asm__ volatile(RSEQ_BEGIN("%[block]") "xorl %k[object], %k[object]\n\t"
-                                            "cmpq %[area], %[block]\n\t"
+                                            "cmpq %[none], %[block]\n\t"
                                             "je 72f\n\t"
-                                            "movq (%[block], %[cell]), %[object]\n\t"
+                                            "movq (%[block]), %[object]\n\t"
                                             "testq %[object], %[object]\n\t"
                                             "je 72f\n\t"
                                             "leaq (%[object], %[offset]), %[at]\n\t"
@@ -179,7 +191,7 @@ static inline __attribute__((always_inline)) void *rseq_list_pop(ptrdiff_t rseq,
                                             "bswapq %[at]\n\t"
                                             "xorq %[at], %[next]\n\t"
                                             "xorq %[key], %[next]\n\t"
-                                            "movq %[next], (%[block], %[cell])\n" RSEQ_END
+                                            "movq %[next], (%[block])\n" RSEQ_END
                      : [block] "=&r"(block), [object] "=&r"(object), [next] "=&r"(next),
                        [at] "=&r"(at)
                      : RSEQ_INPUTS, [offset] "r"(offset), [key] "r"(key)
@@ -200,11 +212,11 @@ static inline __attribute__((always_inline)) bool rseq_list_push(ptrdiff_t rseq,
     unsigned done;
 
     __asm__ volatile(RSEQ_BEGIN("%[block]") "xorl %[done], %[done]\n\t"
-                                            "cmpq %[area], %[block]\n\t"
+                                            "cmpq %[none], %[block]\n\t"
                                             "je 72f\n\t"
-                                            "cmpq %[owner], 8(%[block], %[cell])\n\t"
+                                            "cmpq %[owner], 8(%[block])\n\t"
                                             "jne 72f\n\t"
-                                            "movq (%[block], %[cell]), %[head]\n\t"
+                                            "movq (%[block]), %[head]\n\t"
                                             "cmpq %[object], %[head]\n\t"
                                             "je 72f\n\t"
                                             "leaq (%[object], %[offset]), %[at]\n\t"
@@ -213,7 +225,7 @@ static inline __attribute__((always_inline)) bool rseq_list_push(ptrdiff_t rseq,
                                             "xorq %[head], %[at]\n\t"
                                             "movq %[at], (%[object], %[offset])\n\t"
                                             "movl $1, %[done]\n\t"
-                                            "movq %[object], (%[block], %[cell])\n" RSEQ_END
+                                            "movq %[object], (%[block])\n" RSEQ_END
                      : [block] "=&r"(block), [head] "=&r"(head), [at] "=&r"(at), [done] "=&r"(done)
                      : RSEQ_INPUTS, [owner] "r"(owner), [object] "r"(object), [offset] "r"(offset),
                        [key] "rm"(key)

@@ -52,11 +52,10 @@ void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object)
 
 static inline __attribute__((always_inline)) void *alloc(struct kmem_cache *s, gfp_t gfp)
 {
-    void *object = NULL;
+    void *object;
 
-    if (likely(!s->stats))
-        object = percpu_take_fast(PERCPU_SHEAF_CELL(s->index));
-    if (unlikely(!object)) {
+    if (unlikely(s->stats ||
+                 !percpu_take_fast(PERCPU_NONE, PERCPU_SHEAF_CELL(s->index), &object))) {
         object = slab_alloc_slow(s, gfp);
         if (!object)
             return NULL;
@@ -104,12 +103,12 @@ static struct slab *slab_of_object(const struct kmem_cache *s, const void *objec
 
 void kmem_cache_free(struct kmem_cache *s, void *object)
 {
-    size_t cell = PERCPU_SHEAF_CELL(s->index), frame = virt_to_frame(object);
+    size_t cell;
     struct slab *slab;
 
     if (unlikely(!object))
         return;
-    if (likely(frame < slub_fast_frames && cell_of_frame(frame) == cell) &&
+    if (likely(fast_cell(object, &cell) && cell == PERCPU_SHEAF_CELL(s->index)) &&
         percpu_put_fast(cell, object))
         return;
     slab = slab_of_object(s, object);

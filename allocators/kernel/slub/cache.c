@@ -16,7 +16,6 @@ struct lock slab_mutex;
 struct kmem_cache *slab_caches;
 struct kmem_cache *cache_of_index[PERCPU_CELLS];
 bool slub_started, slub_forked;
-size_t slub_fast_frames;
 
 /* The caches of caches themselves. */
 static struct kmem_cache *kmem_cache, *kmem_cache_node;
@@ -170,10 +169,12 @@ static uintptr_t random_key(const void *seed)
     return key;
 }
 
-/* The modulus test of rseq_push(): only for slabs below 4 GiB, which is all of them. */
-static uint64_t magic_of(unsigned size)
+/* Of the modulus test of rseq_push(): exact as long as size times bytes of a slab is below 4 GiB. */
+static uint32_t magic_of(const struct kmem_cache *s)
 {
-    return UINT64_MAX / size + 1;
+    if (s->path != PATH_SHEAF || (uint64_t)s->size * (PAGE_SIZE << s->order) > UINT32_MAX)
+        return 0;
+    return UINT32_MAX / s->size + 1;
 }
 
 /* ---- making a cache ---- */
@@ -242,11 +243,9 @@ static bool describe(struct kmem_cache *s, const char *name, unsigned size, unsi
 
 static void publish(struct kmem_cache *s)
 {
-    bool open = s->path == PATH_SHEAF;
-
     if (kmem_config.stats)
         s->stats = kmem_os.map(sizeof *s->stats);
-    percpu_open(s->index, open ? magic_of(s->size) : 0, (uint32_t)(PAGE_SIZE << s->order) - 1);
+    percpu_open(s->index, magic_of(s), (uint32_t)(PAGE_SIZE << s->order) - 1);
     s->next = slab_caches;
     slab_caches = s;
 }
@@ -482,8 +481,10 @@ static void start_pages(void)
 
     if (kmem_pages_start(&config) != 0)
         fault("cannot start: the system refuses to reserve the page frames", NULL);
-    slab_cells = kmem_os.map((page_globals.bytes >> PAGE_SHIFT) * sizeof *slab_cells);
-    if (!slab_cells)
+    percpu_area.pool = page_globals.base;
+    percpu_area.frame_cells =
+        kmem_os.map((page_globals.bytes >> PAGE_SHIFT) * sizeof *percpu_area.frame_cells);
+    if (!percpu_area.frame_cells)
         fault("cannot start: the system refuses memory for the table of frames", NULL);
 }
 
@@ -499,8 +500,10 @@ static void start_once(void)
                             (unsigned)(sizeof(struct kmem_cache) + node_count() * sizeof(void *)));
     kmem_cache_node = boot_cache(1, "kmem_cache_node", node_bytes());
     sheaves_start();
-    if (!kmem_config.stats)
-        slub_fast_frames = page_globals.bytes >> PAGE_SHIFT;
+    if (!kmem_config.stats) {
+        __atomic_store_n(&percpu_area.sizes, PERCPU_SIZES, __ATOMIC_RELEASE);
+        __atomic_store_n(&percpu_area.pool_bytes, page_globals.bytes, __ATOMIC_RELEASE);
+    }
     pthread_atfork(slub_before_fork, slub_after_fork_parent, slub_after_fork_child);
 }
 

@@ -57,7 +57,7 @@ static bool check_slab(struct checked *c, struct slab *slab, int node)
         return fail(c, "slab whose pages are not its own", slab);
     if (slab_nid(slab) != node)
         return fail(c, "slab on another node's list", slab);
-    if (slab_cells[frame] != PERCPU_SHEAF_CELL(percpu_index(node, c->s->index)))
+    if (cell_of_frame(frame) != PERCPU_SHEAF_CELL(percpu_index(node, c->s->index)))
         return fail(c, "table of frames does not name the slab's cache", slab);
     if (slab->fresh > slab->objects ||
         (slab->objects != c->s->objects && slab->objects != c->s->objects_min))

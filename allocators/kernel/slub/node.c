@@ -7,8 +7,6 @@
 #include "fault.h"
 #include "slub.h"
 
-uint16_t *slab_cells;
-
 /* The head is looked at without the lock, too. */
 static void set_first(struct slab_list *list, struct slab *slab)
 {
@@ -98,7 +96,7 @@ static void set_cells(struct slab *slab, uint16_t cell)
     size_t frames = (size_t)1 << page_order((struct page *)slab);
 
     for (size_t i = 0; i < frames; i++)
-        __atomic_store_n(&slab_cells[frame + i], cell, __ATOMIC_RELAXED);
+        __atomic_store_n(&percpu_area.frame_cells[frame + i], cell, __ATOMIC_RELAXED);
 }
 
 /* On no list yet, nothing in use. */
@@ -193,21 +191,45 @@ static void slab_push(struct kmem_cache *s, struct slab *slab, void *object)
 
 /* ---- many objects ---- */
 
-unsigned node_take(struct kmem_cache *s, int node, unsigned count, void **p)
+enum { OWNERS = 64 };
+enum whose { OWN, ANY };
+
+static unsigned this_owner(void)
+{
+    return percpu_number() & (OWNERS - 1);
+}
+
+/*
+ * A slab whose objects were all taken fresh, by one CPU so far, is left to that CPU: what two CPUs
+ * write side by side costs both of them more than a slab each does, and that not only within a line,
+ * as each CPU fetches lines ahead. Once an object came back, everybody is welcome.
+ */
+static struct slab *first_for(struct kmem_cache_node *n, enum whose whose, unsigned owner)
+{
+    struct slab *slab = n->partial.first;
+
+    while (slab && whose == OWN && !slab->freelist && slab->fresh && slab->owner != owner)
+        slab = slab->next;
+    return slab;
+}
+
+static unsigned node_take(struct kmem_cache *s, int node, enum whose whose, unsigned count,
+                          void **p)
 {
     struct kmem_cache_node *n = s->node[node];
-    unsigned got = 0;
+    unsigned got = 0, owner = this_owner();
+    struct slab *slab;
 
     if (!__atomic_load_n(&n->partial.first, __ATOMIC_RELAXED))
         return 0;
     lock_take(&n->list_lock);
-    while (got < count && n->partial.first) {
-        struct slab *slab = n->partial.first;
+    while (got < count && (slab = first_for(n, whose, owner)) != NULL) {
         unsigned before = got;
 
         while (got < count && !slab_exhausted(slab))
             p[got++] = slab_pop(s, slab);
         slab->inuse += got - before;
+        slab->owner = owner;
         if (slab_exhausted(slab)) {
             remove_partial(n, slab);
             list_add(&n->full, slab, true);
@@ -245,6 +267,7 @@ static unsigned take_from_new(struct kmem_cache *s, gfp_t gfp, int node, unsigne
     while (got < count && !slab_exhausted(slab))
         p[got++] = slab_pop(s, slab);
     slab->inuse = got;
+    slab->owner = this_owner();
     n = node_of(s, slab);
     lock_take(&n->list_lock);
     if (slab_exhausted(slab))
@@ -257,14 +280,16 @@ static unsigned take_from_new(struct kmem_cache *s, gfp_t gfp, int node, unsigne
 
 unsigned slabs_take(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, void **p)
 {
-    unsigned got = node_take(s, node, count, p);
+    unsigned got = node_take(s, node, OWN, count, p);
 
     if (got == 0 && !(gfp & __GFP_THISNODE))
         for (unsigned nth = 1; nth < node_count() && got == 0; nth++)
             if (may_rob(s, node_by_distance(node, nth)))
-                got = node_take(s, node_by_distance(node, nth), count, p);
+                got = node_take(s, node_by_distance(node, nth), ANY, count, p);
     if (got == 0)
         got = take_from_new(s, gfp, node, count, p);
+    if (got == 0)
+        got = node_take(s, node, ANY, count, p);
     reverse(got, p);
     return got;
 }

@@ -8,7 +8,7 @@
 #include "fault.h"
 #include "slub.h"
 
-#define MAIN_CELL(s)  PERCPU_SHEAF_CELL((s)->index)
+#define MAIN_CELL(s)  PERCPU_PAIR_CELL((s)->index)
 #define SPARE_CELL(s) (PERCPU_SLOW_CELL((s)->index) + offsetof(struct kmem_cache_cpu, spare))
 
 unsigned nr_barns = 1;
@@ -16,12 +16,12 @@ unsigned nr_barns = 1;
 /* What sheaves are made of: caches without sheaves. */
 static struct kmem_cache *sheaf_caches[SHEAF_CLASSES];
 
-/* Free objects in a main sheaf, at most, if they are large: bytes. */
 enum {
-    SHEAF_OBJECT_BYTES = 32 << 10,
+    SHEAF_OBJECT_BYTES = 128 << 10, /* in a main sheaf, at most, if objects are large */
+    SHEAF_OBJECT_MAX = 16 << 10,    /* bytes of an object; larger ones have no sheaves */
     SHEAF_FIRST_CLASS = 1,
-    SHEAF_GROWS_AFTER = 3,
-    BARN_SHEAVES = 256, /* full ones, whatever the knob says */
+    SHEAF_GROWS_AFTER = 2, /* exchanges, and one more for each of its smallest sizes */
+    BARN_SHEAVES = 256,    /* full ones, whatever the knob says */
 };
 
 static unsigned class_capacity(unsigned class)
@@ -40,8 +40,9 @@ static unsigned sheaf_class_of(const struct sheaf *sheaf)
 
 void sheaves_start(void)
 {
-    static const char *const names[SHEAF_CLASSES] = {"sheaf-64",  "sheaf-128",  "sheaf-256",
-                                                     "sheaf-512", "sheaf-1024", "sheaf-2048"};
+    static const char *const names[SHEAF_CLASSES] = {"sheaf-64",   "sheaf-128",  "sheaf-256",
+                                                     "sheaf-512",  "sheaf-1024", "sheaf-2048",
+                                                     "sheaf-4096", "sheaf-8192"};
 
     for (unsigned i = 0; i < SHEAF_CLASSES; i++)
         sheaf_caches[i] = create_cache(names[i], SHEAF_BYTES_MIN << i, 64,
@@ -54,7 +55,7 @@ void sheaves_configure(struct kmem_cache *s, slab_flags_t flags)
     size_t bytes;
 
     s->path = flags & SLAB_NO_SHEAVES ? PATH_DIRECT : PATH_CPU;
-    if (s->path == PATH_DIRECT || !kmem_config.sheaves || s->size > SHEAF_OBJECT_BYTES / 2)
+    if (s->path == PATH_DIRECT || !kmem_config.sheaves || s->size > SHEAF_OBJECT_MAX)
         return;
     s->path = PATH_SHEAF;
     while (class > 0 && (size_t)class_capacity(class) * s->size > SHEAF_OBJECT_BYTES)
@@ -132,8 +133,8 @@ static struct sheaf *pop(struct sheaf **list, unsigned *count)
     struct sheaf *sheaf = *list;
 
     if (sheaf) {
-        __atomic_store_n(list, sheaf->next, __ATOMIC_RELAXED); /* looked at without the lock, too */
-        --*count;
+        *list = sheaf->next;
+        __atomic_store_n(count, *count - 1, __ATOMIC_RELAXED); /* looked at without the lock, too */
     }
     return sheaf;
 }
@@ -141,8 +142,8 @@ static struct sheaf *pop(struct sheaf **list, unsigned *count)
 static void push(struct sheaf **list, unsigned *count, struct sheaf *sheaf)
 {
     sheaf->next = *list;
-    __atomic_store_n(list, sheaf, __ATOMIC_RELAXED);
-    ++*count;
+    *list = sheaf;
+    __atomic_store_n(count, *count + 1, __ATOMIC_RELAXED);
 }
 
 /* Larger sheaves from now on, if this size had its share of traffic. Threads may count in vain. */
@@ -153,7 +154,7 @@ static void grow_sheaves(struct kmem_cache *s)
     if (class >= s->sheaf_class_max)
         return;
     traffic = __atomic_load_n(&s->sheaf_traffic, __ATOMIC_RELAXED) + 1;
-    if (traffic >= SHEAF_GROWS_AFTER) {
+    if (traffic >= SHEAF_GROWS_AFTER + (1u << class)) {
         traffic = 0;
         __atomic_store_n(&s->sheaf_class, class + 1, __ATOMIC_RELAXED);
     }
@@ -166,13 +167,37 @@ static bool outgrown(const struct kmem_cache *s, const struct sheaf *sheaf)
     return sheaf->capacity < class_capacity(sheaf_class(s));
 }
 
+enum taker { OWN_CPU, OTHER_CPU, LAST_RESORT };
+
+/* Whether to look: the barn has a full sheaf for such a taker. Refusing wears off. */
+static bool barn_serves(struct node_barn *barn, enum taker taker)
+{
+    unsigned full = __atomic_load_n(&barn->nr_full, __ATOMIC_RELAXED), wanted;
+
+    if (taker != OTHER_CPU || full == 0)
+        return full != 0;
+    wanted = __atomic_load_n(&barn->wanted, __ATOMIC_RELAXED);
+    if (full > wanted)
+        return true;
+    __atomic_store_n(&barn->wanted, wanted - 1, __ATOMIC_RELAXED);
+    return false;
+}
+
+static void count_wanted(struct kmem_cache *s, struct node_barn *barn)
+{
+    unsigned wanted = __atomic_load_n(&barn->wanted, __ATOMIC_RELAXED);
+
+    if (wanted < s->barn_max / 2)
+        __atomic_store_n(&barn->wanted, wanted + 1, __ATOMIC_RELAXED);
+}
+
 /* A full sheaf for an empty one, which may be NULL; NULL: there is none, and `empty` stays. */
-static struct sheaf *barn_get_full(struct kmem_cache *s, struct node_barn *barn,
+static struct sheaf *barn_get_full(struct kmem_cache *s, struct node_barn *barn, enum taker taker,
                                    struct sheaf **empty)
 {
     struct sheaf *full;
 
-    if (!__atomic_load_n(&barn->sheaves_full, __ATOMIC_RELAXED))
+    if (!barn_serves(barn, taker))
         return NULL;
     lock_take(&barn->lock);
     full = pop(&barn->sheaves_full, &barn->nr_full);
@@ -180,18 +205,22 @@ static struct sheaf *barn_get_full(struct kmem_cache *s, struct node_barn *barn,
         push(&barn->sheaves_empty, &barn->nr_empty, *empty);
         *empty = NULL;
     }
+    if (full && taker == OWN_CPU)
+        count_wanted(s, barn);
     lock_drop(&barn->lock);
     return full;
 }
 
 /* The same, from the CPU's own barn and then from the others of the node. */
-static struct sheaf *barns_get_full(struct kmem_cache *s, int node, struct sheaf **empty)
+static struct sheaf *barns_get_full(struct kmem_cache *s, int node, enum taker others,
+                                    struct sheaf **empty)
 {
     unsigned first = percpu_number();
     struct sheaf *full = NULL;
 
     for (unsigned i = 0; i < nr_barns && !full; i++)
-        full = barn_get_full(s, &s->node[node]->barn[(first + i) & (nr_barns - 1)], empty);
+        full = barn_get_full(s, &s->node[node]->barn[(first + i) & (nr_barns - 1)],
+                             i ? others : OWN_CPU, empty);
     stat(s, full ? BARN_GET : BARN_GET_FAIL);
     return full;
 }
@@ -250,9 +279,9 @@ static void flush_one(struct kmem_cache *s, struct node_barn *barn)
     lock_take(&barn->lock);
     full = barn->sheaves_full;
     empty = barn->sheaves_empty;
-    __atomic_store_n(&barn->sheaves_full, NULL, __ATOMIC_RELAXED);
-    __atomic_store_n(&barn->sheaves_empty, NULL, __ATOMIC_RELAXED);
-    barn->nr_full = barn->nr_empty = 0;
+    barn->sheaves_full = barn->sheaves_empty = NULL;
+    __atomic_store_n(&barn->nr_full, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&barn->nr_empty, 0, __ATOMIC_RELAXED);
     lock_drop(&barn->lock);
     for (; full; full = next) {
         next = full->next;
@@ -311,7 +340,10 @@ static void install(struct kmem_cache *s, struct sheaf *sheaf, const void *freed
     if (!was)
         return;
     check_top(was, freed);
-    keep(s, was);
+    if (was->size == 0 && outgrown(s, was))
+        free_sheaf(s, was);
+    else
+        keep(s, was);
 }
 
 /* A sheaf with objects in it from the slabs, in place of `empty`, which may be NULL. */
@@ -332,6 +364,24 @@ static struct sheaf *refill(struct kmem_cache *s, gfp_t gfp, struct sheaf *empty
     return NULL;
 }
 
+/*
+ * A sheaf with objects for `empty`, which may be NULL. What barns of other CPUs keep for themselves is
+ * taken when there is nothing else.
+ */
+static struct sheaf *exchange_empty(struct kmem_cache *s, gfp_t gfp, struct sheaf *empty)
+{
+    struct sheaf *full = barns_get_full(s, percpu_node(), OTHER_CPU, &empty);
+
+    if (full) {
+        if (empty)
+            free_sheaf(s, empty);
+        return full;
+    }
+    full = refill(s, gfp, empty);
+    empty = NULL; /* filled, or freed */
+    return full ? full : barns_get_full(s, percpu_node(), LAST_RESORT, &empty);
+}
+
 void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
 {
     struct sheaf *sheaf, *full;
@@ -342,13 +392,10 @@ void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
     sheaf = take_spare(s);
     if (sheaf && sheaf->size) {
         stat(s, SHEAF_SWAP);
+        grow_sheaves(s);
         full = sheaf;
     } else {
-        full = barns_get_full(s, percpu_node(), &sheaf);
-        if (!full)
-            full = refill(s, gfp, sheaf);
-        else if (sheaf)
-            free_sheaf(s, sheaf);
+        full = exchange_empty(s, gfp, sheaf);
     }
     if (!full)
         return slab_alloc_direct(s, gfp, percpu_node());
@@ -372,7 +419,7 @@ static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full)
                 return full;
             barn_put_empty(s, barn, full);
         }
-    } else if (__atomic_load_n(&barn->sheaves_empty, __ATOMIC_RELAXED)) {
+    } else if (__atomic_load_n(&barn->nr_empty, __ATOMIC_RELAXED)) {
         lock_take(&barn->lock);
         empty = pop(&barn->sheaves_empty, &barn->nr_empty);
         lock_drop(&barn->lock);

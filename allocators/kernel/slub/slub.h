@@ -6,14 +6,6 @@
 #include "stat.h"
 #include "types.h"
 
-/* One for each frame: the cell of the slab's cache and node, 0: not a slab's. What free() reads. */
-extern uint16_t *slab_cells;
-
-static inline size_t cell_of_frame(size_t frame)
-{
-    return __atomic_load_n(&slab_cells[frame], __ATOMIC_RELAXED);
-}
-
 /* Guards the list of caches and their creation. */
 extern struct lock slab_mutex;
 extern struct kmem_cache *slab_caches;
@@ -23,8 +15,16 @@ extern struct kmem_cache *cache_of_index[PERCPU_CELLS];
 void slub_start(void);
 extern bool slub_started;
 
-/* Frames in which free() may use its fast path: all, or none before the start and with stats=1. */
-extern size_t slub_fast_frames;
+/* The cell of the cache whose slab `object` lies in; false: in none, or the fast path is closed. */
+static inline __attribute__((always_inline)) bool fast_cell(const void *object, size_t *cell)
+{
+    size_t at = (uintptr_t)object - percpu_area.pool;
+
+    if (unlikely(at >= __atomic_load_n(&percpu_area.pool_bytes, __ATOMIC_RELAXED)))
+        return false;
+    *cell = cell_of_frame(at >> PAGE_SHIFT);
+    return true;
+}
 
 /* ---- slabs and node lists: node.c ---- */
 
@@ -87,9 +87,10 @@ static inline struct slab *slab_of(const void *object)
 void check_object(const struct kmem_cache *s, const struct slab *slab, const void *object,
                   const char *interior);
 
-/* Free objects from the slabs of `node`, up to `count`, lowest last in `p`; the number gotten. */
-unsigned node_take(struct kmem_cache *s, int node, unsigned count, void **p);
-/* The same, from a new slab if there is nothing; other nodes follow by distance as `gfp` says. */
+/*
+ * Up to `count` free objects from the slabs of `node`, lowest last in `p`; the number gotten. From a new
+ * slab if there is nothing; other nodes follow by distance as `gfp` says.
+ */
 unsigned slabs_take(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, void **p);
 /* Objects back to their slabs, any nodes. */
 void slabs_put(struct kmem_cache *s, unsigned count, void **p);

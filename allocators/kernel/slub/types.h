@@ -27,7 +27,7 @@
  * sheaves the node's lists are visited once for a sheafful of objects, and a CPU has no need for a
  * slab of its own.
  *
- * Ways of an object, sheaves on:   slab <-> sheaf (node_take, node_put) <-> barn <-> spare <-> main
+ * Ways of an object, sheaves on:   slab <-> sheaf (slabs_take, slabs_put) <-> barn <-> spare <-> main
  *                    sheaves=0:    slab <-> CPU free list
  *                    no CPU block: slab
  *
@@ -53,6 +53,7 @@ struct slab {
     unsigned frozen : 1;
     unsigned fresh; /* index of the first object that was never handed out */
     unsigned slabs; /* on a CPU partial list: slabs from here to its end */
+    unsigned owner; /* who takes its fresh objects, see node_take() */
 };
 
 _Static_assert(sizeof(struct slab) <= sizeof(struct page), "a slab's fields lie in its page's");
@@ -71,15 +72,18 @@ struct sheaf {
 };
 
 /* Bytes of a sheaf are 64 << its class. */
-enum { SHEAF_CLASSES = 6, SHEAF_BYTES_MIN = 64 };
+enum { SHEAF_CLASSES = 8, SHEAF_BYTES_MIN = 64 };
 
 /*
  * A CPU keeps to the barn of its number: objects whose lines are in its own cache come back to it, and
- * two CPUs do not share a line of small objects. Only when it is empty are the others looked into.
+ * two CPUs do not share a line of small objects. Only when it is empty are the others looked into, and
+ * as many sheaves as its own CPUs got out of it lately are left to them: threads that fill and empty
+ * their own in turn must not swap memory, while what only ever comes in is for everybody.
  */
 struct node_barn {
     struct lock lock;
     unsigned nr_full, nr_empty;
+    unsigned wanted; /* full sheaves that are left to the barn's own CPUs */
     struct sheaf *sheaves_full, *sheaves_empty;
 } __attribute__((aligned(64)));
 
