@@ -2,6 +2,7 @@
 """Does a replayed trace rank the allocators as the program itself does?
 
     scripts/validate_replay.py [--programs=LIST] [--blocks=N] [--out=DIR] [--document=FILE]
+    scripts/validate_replay.py --again=DIR [--document=FILE]
 
 Each program is recorded, its trace is replayed under every installed allocator, and the program
 itself is run under each of them, in randomised blocks that hold the baseline twice. Then all pairs
@@ -9,8 +10,8 @@ of allocators that the program tells apart are looked up in the replay. The tabl
 terminal, to DIR/validation.md, and with --document between the markers of that file; every run of a
 program to DIR/runs.csv, every pair to DIR/pairs.csv.
 
-Run it on a machine that does nothing else; with 12 blocks it takes some 6 minutes. $HEAPMARK is the
-program; without it build/heapmark is. Needs sqlite3, lua5.4, python3 and gcc.
+Run it on a machine that does nothing else; it takes some 4 minutes. $HEAPMARK is the
+program; without it build/heapmark is. Needs sqlite3, lua5.4, perl, python3 and gcc.
 """
 
 import argparse
@@ -19,14 +20,13 @@ import hashlib
 import math
 import os
 import random
-import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from datetime import date
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,8 @@ HERE = Path(__file__).resolve().parent.parent
 BASELINE = "system"
 SECOND_BASELINE = label_of(BASELINE, AA)
 MARKERS = "<!-- validation begin -->", "<!-- validation end -->"
+CLOCKS = "cpu_ns", "wall_ns"  # of the programs; the first one is what the tables are about
+RUN_COLUMNS = ("block", "label", "detail", "wall_ns", "user_ns", "sys_ns", "rss_bytes_peak")
 TIMEOUT_S = 60
 PAD_BYTES = 4096  # most by which the environment grows at random: the place of the stack matters
 
@@ -51,7 +53,8 @@ create table orders(id integer primary key, customer int, amount real, note text
 with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000)
   insert into customer select i, 'customer ' || i, 'city ' || (i * 7919 % 97) from n;
 with recursive n(i) as (select 1 union all select i + 1 from n where i < 60000)
-  insert into orders select i, i * 31 % 10000 + 1, i * 17 % 1000 / 10.0, 'order number ' || i from n;
+  insert into orders select i, i * 31 % 10000 + 1, i * 17 % 1000 / 10.0, 'order number ' || i
+  from n;
 create index by_customer on orders(customer);
 select city, count(*), sum(amount), max(note) from customer c join orders o on o.customer = c.id
   group by city order by 3 desc limit 5;
@@ -61,12 +64,23 @@ select count(distinct note), length(group_concat(substr(note, 1, 3))) from order
 
 LUA = """
 local live = {}
-for i = 1, 250000 do
-  live[i % 20000] = {name = "n" .. i, value = i, pair = {i}}
+for i = 1, 100000 do
+  live[i % 10000] = {name = "n" .. i, value = i, pair = {i}}
 end
 local lines = {}
-for i = 1, 60000 do lines[#lines + 1] = ("line %05d: %s"):format(i, ("x"):rep(i % 60)) end
+for i = 1, 40000 do lines[#lines + 1] = ("line %05d: %s"):format(i, ("x"):rep(i % 60)) end
 print(#table.concat(lines), live[77].name)
+"""
+
+PERL = """
+my %live;
+for my $i (1 .. 80000) {
+    $live{$i % 20000} = {name => "n$i", value => [$i, 2 * $i]};
+}
+my @lines = map { sprintf("line %05d: %s", $_, "x" x ($_ % 60)) } 1 .. 25000;
+my %words;
+$words{$_} .= "," for map { split /[ :]+/ } @lines;
+print length(join "", sort map { scalar reverse $_ } @lines), " ", scalar(keys %words), "\\n";
 """
 
 PYTHON = """
@@ -77,7 +91,6 @@ def work(n):
     for i in range(n * 10):
         words["k%d" % (i % 5000)] = words.get("k%d" % (i % 5000), 0) + float(i)
     return len(json.loads(json.dumps(data))), len(words)
-print(work(12000))
 print(work(12000))
 """
 
@@ -152,6 +165,7 @@ PROGRAMS = {
     for program in (
         Program("sqlite3", "sqlite3", "sqlite3", "session.sql", SQL, (":memory:", ".read {}")),
         Program("lua", "lua5.4", "lua5.4", "script.lua", LUA, ("{}",)),
+        Program("perl", "perl", "perl", "script.pl", PERL, ("{}",)),
         Program("python3", "/usr/bin/python3", "python3", "work.py", PYTHON, ("-S", "{}")),
     )
 }
@@ -162,6 +176,7 @@ ENVIRONMENT = {
     "LC_ALL": "C",
     "PYTHONMALLOC": "malloc",
     "PYTHONHASHSEED": "0",
+    "PERL_HASH_SEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
@@ -189,13 +204,8 @@ def call(words, what, **options):
 
 
 def record(options, command, trace):
-    """Records the program; the number of events of its trace."""
     words = [options.heapmark, "record", "-o", trace, "--only-first", "--", *command]
-    said = call(words, "recording", env=ENVIRONMENT).stderr
-    match = re.search(r": (\d+) events", said)
-    if not match:
-        raise Failure(f"heapmark record did not say how many events it wrote: {said.strip()}")
-    return int(match[1])
+    call(words, "recording", env=ENVIRONMENT)
 
 
 def replay(options, trace, out):
@@ -206,7 +216,10 @@ def replay(options, trace, out):
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
         raise Failure(f"replaying ended with {done.returncode}: {done.stderr.strip()}")
-    return Comparison(load_run(str(out)))
+    comparison = Comparison(load_run(str(out)))
+    if not comparison.measured_cells:
+        raise Failure(f"no replay of {trace.name} went well under '{BASELINE}'; see {out}")
+    return comparison
 
 
 # ---- running the program itself -----------------------------------------------------------------
@@ -224,6 +237,10 @@ class Sample:
     user_ns: int = None
     sys_ns: int = None
     rss_bytes_peak: int = None
+
+    @property
+    def cpu_ns(self):
+        return self.user_ns + self.sys_ns
 
 
 def build_launcher(directory):
@@ -298,14 +315,16 @@ def logarithms(samples, figure):
 
 
 class Validation:
-    """A program's own runs beside the replays of its trace."""
+    """A program's own runs, by one of their clocks, beside the replays of its trace."""
 
-    def __init__(self, name, samples, comparison, events):
-        self.name, self.samples, self.comparison, self.events = name, samples, comparison, events
-        self.logs = logarithms(samples, lambda sample: sample.wall_ns)
-        self.memory_logs = logarithms(samples, lambda sample: sample.rss_bytes_peak)
+    def __init__(self, name, samples, comparison, clock="cpu_ns"):
+        self.name, self.samples, self.comparison = name, samples, comparison
+        self.logs = logarithms(samples, attrgetter(clock))
+        self.memory_logs = logarithms(samples, attrgetter("rss_bytes_peak"))
         if BASELINE not in self.logs or SECOND_BASELINE not in self.logs:
-            raise Failure(f"{name} failed under the baseline: {self.failures()[BASELINE]}")
+            failed = self.failures()
+            said = failed.get(BASELINE) or failed[SECOND_BASELINE]
+            raise Failure(f"{name} failed under '{BASELINE}': {said}")
         second = self.logs[SECOND_BASELINE] - self.logs[BASELINE]
         self.noise = math.expm1(statistics.noise(second[:, np.newaxis]))
         self.labels = [label for label in self.logs if label != SECOND_BASELINE]
@@ -363,25 +382,40 @@ class Validation:
     def own_ms(self):
         return 1e3 * float(np.exp(np.nanmedian(self.logs[BASELINE]))) / 1e9
 
-    def replayed_ms(self):
-        """One pass of the trace on the baseline."""
+    def of_a_pass(self, column):
+        """Median of a column over the passes that it counts, on the baseline."""
         ok = self.comparison.run.ok
         ok = ok[ok["label"] == BASELINE]
-        return float((ok["wall_ns"] / ok["work"]).median()) / 1e6
+        return float((ok[column] / ok["work"]).median())
+
+    def cost(self):
+        """What following the replay costs, in words: a difference inside the noise is none."""
+        own, replayed = self.figures[0]
+        best, chosen = min(own, key=own.get), min(replayed, key=replayed.get)
+        found = {frozenset((pair.first, pair.second)): pair.outcome for pair in self.pairs}
+        if best == chosen:
+            return "none"
+        if found.get(frozenset((best, chosen)), NO_MATTER) == NO_MATTER:
+            return "none outside the noise"
+        return f"{100 * (agreement.regret(own, replayed) - 1):.1f} %"
 
 
-def validate(options, program, directory, launcher):
+def replays_of(out, name):
+    return out / f"replay-{name}"
+
+
+def measure(options, program, directory, launcher):
+    """Records, replays and runs a program; its name, [Sample] and Comparison."""
     command = command_of(program, directory)
-    trace, replays = directory / f"{program.name}.hmt", options.out / f"replay-{program.name}"
+    trace, replays = directory / f"{program.name}.hmt", replays_of(options.out, program.name)
     progress(f"{program.name}: recording")
-    events = record(options, command, trace)
-    progress(f"  {events} events; replaying {options.reps} blocks")
+    record(options, command, trace)
+    progress(f"  replaying {options.reps} blocks")
     comparison = replay(options, trace, replays)
     progress("  running the program itself")
     entries = [entry for entry in comparison.run.env["allocators"]
                if not is_floor("replay", entry["allocator"])]  # fmt: skip
-    samples = run_blocks(options, launcher, command, entries)
-    return Validation(program.name, samples, comparison, events)
+    return program.name, run_blocks(options, launcher, command, entries), comparison
 
 
 # ---- what is said -------------------------------------------------------------------------------
@@ -413,12 +447,13 @@ def program_lines(one):
                      f"{memory.value:.2f}" if memory else "failed"])  # fmt: skip
     noise, replay_noise = 100 * one.noise, 100 * one.comparison.overall_noise
     lines = [f"### {one.name}", ""]
-    lines += [f"The program takes {one.own_ms():.0f} ms under `{BASELINE}`, a pass of its "
-              f"{one.events:,} events {one.replayed_ms():.0f} ms. Noise of the baseline against "
+    lines += [f"The program takes {one.own_ms():.0f} ms of CPU time under `{BASELINE}`, "
+              f"a pass of its {one.of_a_pass('ops'):,.0f} calls "
+              f"{one.of_a_pass('wall_ns') / 1e6:.0f} ms. Noise of the baseline against "
               f"itself: program {noise:.1f} %, replay {replay_noise:.1f} %.", ""]  # fmt: skip
     lines += table(["allocator", "program, time", "replay, time", "program, memory",
                     "replay, memory"], rows)  # fmt: skip
-    failed = {label: what for label, what in one.failures().items()}
+    failed = one.failures()
     lines += [""] + [f"- failed: {label}: {what}" for label, what in failed.items()]
     wrong = [pair for pair in one.pairs if pair.outcome == OPPOSITE]
     lines += [f"- opposite: {pair.first} to {pair.second}: program {shown(pair.own)}, replay "
@@ -438,7 +473,7 @@ def summary_lines(validations):
                      f"{agreement.tau(own, replayed):.2f}",
                      f"{agreement.tau(own_memory, replayed_memory):.2f}",
                      f"{agreement.shrinkage(own, replayed):.2f}",
-                     f"{100 * (agreement.regret(own, replayed) - 1):.1f} %"])  # fmt: skip
+                     one.cost()])  # fmt: skip
     count = agreement.outcomes([pair for one in validations for pair in one.pairs])
     told, total = sum(count.values()) - count[NO_MATTER], sum(count.values())
     rows.append(["**all**", f"{told} of {total} pairs", count[SAME], count[OPPOSITE],
@@ -446,15 +481,21 @@ def summary_lines(validations):
     return table(header, rows)
 
 
-def document(options, validations):
-    machine = validations[0].comparison.run.env["machine"]
-    taken = (f"Taken {date.today().isoformat()} on {machine['cpus']} CPUs ({machine['cpu']}, "
-             f"{'virtual machine' if machine['virtual'] else 'no virtual machine'}), Linux "
-             f"{machine['kernel']}, {machine['libc']}: {options.blocks} blocks of each program, "
-             f"{options.reps} of each replay"
-             + (f" with `{options.replay}`" if options.replay else "") + ".")  # fmt: skip
-    lines = [taken, "", *summary_lines(validations), ""]
-    for one in validations:
+def document(measured):
+    """The whole text, of [(name, [Sample], Comparison)]."""
+    by_cpu, by_wall = ([Validation(*one, clock) for one in measured] for clock in CLOCKS)
+    run = by_cpu[0].comparison.run
+    machine = run.env["machine"]
+    blocks = 1 + max(sample.block for sample in by_cpu[0].samples)
+    kind = "virtual machine" if machine["virtual"] else "no virtual machine"
+    more = [word for word in run.env["run"]["command"] if word.startswith(("--set", "--latency"))]
+    taken = f"Taken {run.env['run']['started'][:10]} on {machine['cpus']} CPUs ({machine['cpu']}, "
+    taken += f"{kind}), {machine['kernel']}, {machine['libc']}: {blocks} blocks of each program, "
+    taken += f"{run.blocks} of each replay" + "".join(f", `{word}`" for word in more) + "."
+    lines = [taken, "", "By the program's CPU time:", "", *summary_lines(by_cpu), ""]
+    lines += ["By its wall time, in which the machine's other work counts, too:", ""]
+    lines += [*summary_lines(by_wall), ""]
+    for one in by_cpu:
         lines += program_lines(one)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -474,24 +515,35 @@ def write_csv(path, header, rows):
         writer.writerows([header, *rows])
 
 
-def write_runs(path, validations):
-    write_csv(
-        path,
-        ["program", "block", "allocator", "detail", "wall_ns", "user_ns", "sys_ns",
-         "rss_bytes_peak"],
-        [[one.name, s.block, s.label, s.detail, s.wall_ns, s.user_ns, s.sys_ns, s.rss_bytes_peak]
-         for one in validations for s in one.samples],
-    )  # fmt: skip
+def write_runs(path, measured):
+    rows = [[name, *(getattr(sample, column) for column in RUN_COLUMNS)]
+            for name, samples, _ in measured for sample in samples]  # fmt: skip
+    write_csv(path, ["program", *RUN_COLUMNS], rows)
 
 
-def write_pairs(path, validations):
-    write_csv(
-        path,
-        ["program", "first", "second", "program_ratio", "program_low", "program_high",
-         "replay_ratio", "replay_low", "replay_high", "outcome"],
-        [[one.name, p.first, p.second, p.own.value, p.own.low, p.own.high, p.replay.value,
-          p.replay.low, p.replay.high, p.outcome] for one in validations for p in one.pairs],
-    )  # fmt: skip
+def read_measured(out):
+    """What write_runs wrote, with the replays beside it: [(name, [Sample], Comparison)]."""
+    measured = {}
+    with open(out / "runs.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            figures = {key: int(row[key]) for key in RUN_COLUMNS[3:] if row[key]}
+            sample = Sample(int(row["block"]), row["label"], row["detail"], **figures)
+            measured.setdefault(row["program"], []).append(sample)
+    return [(name, samples, Comparison(load_run(str(replays_of(out, name)))))
+            for name, samples in measured.items()]  # fmt: skip
+
+
+def write_pairs(path, measured):
+    rows = [
+        [name, clock, p.first, p.second, p.own.value, p.own.low, p.own.high, p.replay.value,
+         p.replay.low, p.replay.high, p.outcome]
+        for name, samples, comparison in measured for clock in CLOCKS
+        for p in Validation(name, samples, comparison, clock).pairs
+    ]  # fmt: skip
+    header = ["program", "clock", "first", "second"]
+    header += ["program_ratio", "program_low", "program_high"]
+    header += ["replay_ratio", "replay_low", "replay_high"]
+    write_csv(path, [*header, "outcome"], rows)
 
 
 # ---- the command --------------------------------------------------------------------------------
@@ -503,11 +555,13 @@ def parse():
     )
     parser.add_argument("--programs", default=",".join(PROGRAMS), help=f"of {', '.join(PROGRAMS)}")
     parser.add_argument("--allocators", default="all", help="as of 'heapmark run'")
-    parser.add_argument("--blocks", type=int, default=12, help="of the programs' own runs")
-    parser.add_argument("--reps", type=int, default=8, help="blocks of the replays")
+    parser.add_argument("--blocks", type=int, default=10, help="of the programs' own runs")
+    parser.add_argument("--reps", type=int, default=6, help="blocks of the replays")
     parser.add_argument("--replay", default="", metavar="OPTIONS", help="more for 'heapmark run'")
     parser.add_argument("--seed", type=int, default=1, help="of the order within blocks")
     parser.add_argument("--out", type=Path, default=Path("results/validation"))
+    parser.add_argument("--again", type=Path, metavar="DIR",
+                        help="measure nothing: the tables of an earlier --out anew")  # fmt: skip
     parser.add_argument("--document", type=Path, help="file to put the tables into")
     options = parser.parse_args()
     options.programs = [program_of(parser, name) for name in options.programs.split(",")]
@@ -518,7 +572,9 @@ def parse():
         parser.error(f"'{options.heapmark}' is not built; build it, or set HEAPMARK")
     if not shutil.which("gcc"):
         parser.error("gcc is not installed: apt-get install gcc")
-    if options.out.exists():
+    if options.again and not (options.again / "runs.csv").is_file():
+        parser.error(f"'{options.again}' has no runs.csv; give the --out of an earlier run")
+    if not options.again and options.out.exists():
         parser.error(f"'{options.out}' exists; give another --out")
     return options
 
@@ -533,19 +589,25 @@ def program_of(parser, name):
     return program
 
 
+def measure_all(options):
+    options.out.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        launcher = build_launcher(directory)
+        measured = [measure(options, program, directory, launcher)
+                    for program in options.programs]  # fmt: skip
+    write_runs(options.out / "runs.csv", measured)
+    return measured
+
+
 def main():
     options = parse()
-    options.out.mkdir(parents=True)
     try:
-        with tempfile.TemporaryDirectory() as name:
-            directory = Path(name)
-            launcher = build_launcher(directory)
-            validations = [validate(options, program, directory, launcher)
-                           for program in options.programs]  # fmt: skip
-        text = document(options, validations)
-        (options.out / "validation.md").write_text(text, encoding="utf-8")
-        write_runs(options.out / "runs.csv", validations)
-        write_pairs(options.out / "pairs.csv", validations)
+        measured = read_measured(options.again) if options.again else measure_all(options)
+        text = document(measured)
+        out = options.again or options.out
+        (out / "validation.md").write_text(text, encoding="utf-8")
+        write_pairs(out / "pairs.csv", measured)
         if options.document:
             replace_between_markers(options.document, text)
     except Failure as failure:

@@ -11,6 +11,7 @@
 #include "util/paths.h"
 #include "util/pool.h"
 #include "util/say.h"
+#include "workloads/trace/reader.h"
 #include "workloads/registry.h"
 
 #include <errno.h>
@@ -199,12 +200,26 @@ static const char *job_summary(const char *path)
     return pool_strdup(line + 1 + strspn(line + 1, " "));
 }
 
+/* What was recorded; a trace that nobody put into order says less until it is read. */
 static const char *trace_summary(const char *path)
 {
+    struct trace_reader *reader;
     struct stat file;
-    return stat(path, &file) == 0 ? pool_printf("%lld KiB; 'heapmark trace info' says more",
-                                                (long long)(file.st_size + 1023) / 1024)
-                                  : "";
+    char error[PATH_MAX + 512];
+    if (stat(path, &file) != 0 || trace_reader_open(&reader, path, error, sizeof error) != 0)
+        return "";
+    const struct trace_file_header *header = trace_reader_header(reader);
+    const char *program = header->command_bytes > 0 ? trace_reader_command(reader) : "";
+    const char *slash = strrchr(program, '/');
+    const char *events =
+        header->events == 0
+            ? ""
+            : pool_printf(", %llu events of %u thread%s", (unsigned long long)header->events,
+                          header->threads, header->threads == 1 ? "" : "s");
+    const char *summary = pool_printf("%s%s, %lld KiB", slash != NULL ? slash + 1 : program, events,
+                                      (long long)(file.st_size + 1023) / 1024);
+    trace_reader_close(reader);
+    return summary;
 }
 
 static int list_files(enum format format, const char *directory, const char *suffix,

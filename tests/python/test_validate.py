@@ -141,6 +141,16 @@ def test_one_failure_takes_a_label_out_of_all_blocks():
     assert np.exp(logs["a"]) == pytest.approx([100, 200, 300])
 
 
+def test_runs_are_read_as_they_were_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(validate_replay, "load_run", Path)
+    monkeypatch.setattr(validate_replay, "Comparison", lambda path: path.name)
+    good = validate_replay.Sample(0, "a", "", "", 50, 30, 10, 4096)
+    failed = validate_replay.Sample(1, "b", "exit status 3: no, \"never\"")
+    validate_replay.write_runs(tmp_path / "runs.csv", [("lua", [good, failed], None)])
+    assert validate_replay.read_measured(tmp_path) == [("lua", [good, failed], "replay-lua")]
+    assert good.cpu_ns == 40
+
+
 def test_tables_go_between_the_markers(tmp_path):
     page = tmp_path / "page.md"
     begin, end = validate_replay.MARKERS
