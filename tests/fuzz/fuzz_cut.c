@@ -3,25 +3,18 @@
  * those of the whole, and `info` agrees with both. The first bytes say where to cut, the rest is a
  * list of events.
  */
+#include "fuzz.h"
+
 #include "workloads/trace/cut.h"
 #include "workloads/trace/info.h"
 #include "workloads/trace/reader.h"
-#include "workloads/trace/writer.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-
-enum { THREADS = 5, EVENT_BYTES = 4, HEAD_BYTES = 4 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+enum { THREADS = 5, HEAD_BYTES = 4 };
 
 /* A file in memory, by a path that can be opened. */
 static int open_memory(char path[64])
@@ -48,22 +41,6 @@ static struct trace_event event_of(const uint8_t *data, uint64_t time)
                                 .stack = stack,
                                 .stack_depth = trace_allocates(op) ? data[3] / 64 : 0,
                                 .time = time + data[3] % 8};
-}
-
-static uint64_t write_trace(int fd, const uint8_t *data, size_t bytes)
-{
-    struct trace_writer *writer;
-    uint64_t time = 0;
-    require(trace_writer_open(&writer, fd, THREADS, "", 0) == 0);
-    for (; bytes >= EVENT_BYTES; data += EVENT_BYTES, bytes -= EVENT_BYTES) {
-        struct trace_event event = event_of(data, time);
-        if (trace_writer_add(writer, &event) == 0)
-            time = event.time;
-    }
-    struct trace_file_header facts = {.ticks_hz = 1000000000};
-    require(trace_writer_finish(writer, &facts) == 0);
-    trace_writer_release(writer);
-    return facts.events;
 }
 
 static void check_info(const char *path, uint64_t events)
@@ -102,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (bytes < HEAD_BYTES)
         return 0;
     int fd = open_memory(path);
-    uint64_t events = write_trace(fd, data + HEAD_BYTES, bytes - HEAD_BYTES);
+    uint64_t events = write_events(fd, THREADS, data + HEAD_BYTES, bytes - HEAD_BYTES, event_of);
     struct cut_request request = {.from_ns = data[0],
                                   .to_ns = data[1] > 0 ? data[0] + data[1] : UINT64_MAX,
                                   .thread = data[2] % (THREADS + 1) - 1,

@@ -2,6 +2,8 @@
  * Fuzz target: whatever a file to import holds, it neither crashes nor hangs, a refusal says why,
  * and a trace that comes out is a good one. Built once for each format, see FUZZ_SOURCE.
  */
+#include "fuzz.h"
+
 #include "workloads/trace/export.h"
 #include "workloads/trace/import.h"
 #include "workloads/trace/reader.h"
@@ -11,14 +13,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* A stream to write text to, where it can be read again. */
 struct memory {

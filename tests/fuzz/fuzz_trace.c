@@ -5,24 +5,16 @@
  * Checksums would keep a fuzzer out, so the first byte says what the rest of the input is: a whole
  * file, the contents of a block in a file with good checksums, or a list of events for the writer.
  */
+#include "fuzz.h"
 #include "simulate.h"
 
 #include "workloads/trace/reader.h"
-#include "workloads/trace/writer.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <zstd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* Loads what is in the memory file; true when it is a good trace. */
 static bool load_as(int fd, const struct trace_load_options *options)
@@ -111,7 +103,7 @@ static void try_content(int fd, const uint8_t *data, size_t bytes)
 
 /* ---- a list of events ------------------------------------------------------------------------ */
 
-enum { THREADS = 6, EVENT_BYTES = 4 };
+enum { THREADS = 6 };
 
 static struct trace_event event_of(const uint8_t *data, uint64_t time)
 {
@@ -128,18 +120,8 @@ static struct trace_event event_of(const uint8_t *data, uint64_t time)
 /* Whatever the writer takes must load. */
 static void try_events(int fd, const uint8_t *data, size_t bytes)
 {
-    struct trace_writer *writer;
-    uint64_t time = 0;
-    require(trace_writer_open(&writer, fd, THREADS, "", 0) == 0);
-    for (; bytes >= EVENT_BYTES; data += EVENT_BYTES, bytes -= EVENT_BYTES) {
-        struct trace_event event = event_of(data, time);
-        if (trace_writer_add(writer, &event) == 0)
-            time = event.time;
-    }
-    struct trace_file_header facts = {.ticks_hz = 1};
-    require(trace_writer_finish(writer, &facts) == 0);
-    trace_writer_release(writer);
-    require(load(fd) == (facts.events > 0));
+    uint64_t events = write_events(fd, THREADS, data, bytes, event_of);
+    require(load(fd) == (events > 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
