@@ -103,8 +103,8 @@ bool cell_settle_turns(struct cell *cell)
 /* `slowness` thousandths of the baseline's time. */
 static uint64_t estimate_ns(const struct plan *plan, const struct planned *trial, uint64_t slowness)
 {
-    /* Spawning, set-up and reading memory; starting valgrind; 20 million instructions under it. */
-    const uint64_t overhead_ns = 25000000, valgrind_ns = 700000000, counted_ns = 800000000;
+    /* Spawning, set-up and reading memory; starting valgrind; 10 million instructions under it. */
+    const uint64_t overhead_ns = 25000000, valgrind_ns = 700000000, counted_ns = 400000000;
     const struct cell *cell = &plan->cells[trial->cell];
     if (plan->has_instructions)
         return valgrind_ns + counted_ns * slowness / 1000;

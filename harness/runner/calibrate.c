@@ -70,7 +70,7 @@ struct aim {
 
 static struct aim find_aim(const struct cell *cell, const struct calibration *c)
 {
-    const double instructions = 20e6, time_ns = (double)cell->trial_time_ns;
+    const double instructions = 10e6, time_ns = (double)cell->trial_time_ns;
     if (c->callgrind == NULL)
         return (struct aim){.target = time_ns, .enough = time_ns / 4, .step_max = 100};
     /* Nothing is extrapolated far: the first iterations of a body that fills its slots cost most. */
@@ -96,7 +96,7 @@ static int measure_iteration(const struct cell *cell, const struct calibration *
 /* Starting valgrind takes a second: the way to roughly enough work is found without it. */
 static int first_guess(const struct cell *cell, const struct calibration *c, double *work)
 {
-    enum { GUESS_NS = 8000000 }; /* in which some 20 million instructions are executed */
+    enum { GUESS_NS = 4000000 }; /* in which some 10 million instructions are executed */
     struct calibration timed = *c;
     struct cell guess = *cell;
     timed.callgrind = NULL;

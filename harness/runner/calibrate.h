@@ -22,7 +22,7 @@ struct calibration {
 /*
  * Sets cell->work by running ever longer trials on the baseline (or the cell's first contender). A
  * baseline that fails leaves 1 iteration: the trials themselves then show the failure. Under
- * callgrind a trial shall take 20 million instructions, which is the same work every time. 0, or
+ * callgrind a trial shall take 10 million instructions, which is the same work every time. 0, or
  * -EINTR, or -errno as from spawner_run().
  */
 int calibrate_cell(struct cell *cell, const struct calibration *calibration);

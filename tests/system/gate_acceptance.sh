@@ -1,7 +1,7 @@
 #!/bin/bash
 # What the gate promises, on this machine: an allocator against a copy of itself passes, against a
 # copy whose malloc and free were slowed by 10 % it fails, each within 120 s; and one run of
-# instruction counts finds 1 %. Needs a machine to itself for up to 4 minutes a repeat, and so is no
+# instruction counts finds 1 %. Needs a machine to itself for some 2 minutes a repeat, and so is no
 # part of the test suite:
 #   tests/system/gate_acceptance.sh BUILD [REPEATS] [RUNS-DIRECTORY]
 set -eu
