@@ -50,7 +50,7 @@ def test_a_resumed_run_goes_on_asking(tmp_path):
 
 
 def test_a_time_budget_ends_it(tmp_path):
-    result = heapmark("run", "pair", "--allocators=system,null", "--trial-time=50ms", "--latency=no", "--until=0.001%",
+    result = heapmark("run", "pair", "--allocators=system,jemalloc", "--trial-time=50ms", "--latency=no", "--until=0.001%",
                       "--time-budget=2s", "--out=run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "time budget" in result.stderr
