@@ -63,8 +63,8 @@ def box(centre, offset, size, scale):
 
 def cost(axes, centre, label, scale, taken):
     """(area covered or outside, distance): what a position costs, to be compared as a pair."""
-    covered = sum(overlap(label, other) for other in taken)
-    outside = label.width * label.height - overlap(label, axes.bbox)
+    covered = overlaps(label, taken).sum()
+    outside = label.width * label.height - overlaps(label, [axes.bbox]).sum()
     return round(covered + outside), round(gap(centre, label) / scale)
 
 
@@ -77,9 +77,12 @@ def gap(centre, label):
     return float(np.hypot(*(centre - nearest_point(centre, label))))
 
 
-def overlap(one, other):
-    shared = Bbox.intersection(one, other)
-    return shared.width * shared.height if shared is not None else 0.0
+def overlaps(label, others):
+    """The area that a box shares with each of the others."""
+    corners = np.array([other.extents for other in others])
+    low = np.maximum(corners[:, :2], label.min)
+    high = np.minimum(corners[:, 2:], label.max)
+    return np.clip(high - low, 0, None).prod(axis=1)
 
 
 def leader(axes, place, centre, label):

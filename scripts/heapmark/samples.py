@@ -23,9 +23,11 @@ class Histogram:
     def __init__(self, low, high, count):
         self.total = int(count.sum())
         # Empty buckets are not in the file: both edges of each are needed.
-        self.edges = np.column_stack([low, high]).ravel().astype(float)
-        below = np.concatenate([[0], np.cumsum(count)]) / self.total
-        self.below = np.column_stack([below[:-1], below[1:]]).ravel()
+        self.edges = np.empty(2 * len(count))
+        self.edges[0::2], self.edges[1::2] = low, high
+        self.below = np.zeros(2 * len(count))
+        self.below[1::2] = np.cumsum(count) / self.total
+        self.below[2::2] = self.below[1:-1:2]
 
     def quantiles(self, shares):
         """Latency in ns that each share of the calls does not exceed, evenly spread in a bucket."""

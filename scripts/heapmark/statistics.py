@@ -24,6 +24,7 @@ statistic reaches 95 %, so the interval is Student's t about the mean of the log
 import math
 import warnings
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -67,10 +68,20 @@ def interval(values):
     if np.ptp(values) == 0:
         return values[0], values[0]
     if count >= BLOCKS_FOR_ORDER_STATISTICS:
-        return tuple(stats.mstats.median_cihs(values, alpha=1 - CONFIDENCE))
+        return tuple(np.interp(interval_places(count), np.arange(count), np.sort(values)))
     if count >= BLOCKS_FOR_RANGE:
         return values.min(), values.max()
     return stats.t.interval(CONFIDENCE, count - 1, np.mean(values), stats.sem(values))
+
+
+@cache
+def interval_places(count):
+    """Where among `count` sorted values their median's interval ends, between two as a fraction.
+
+    Hettmansperger and Sheather's interval; it depends on the values by their order alone, so that
+    of 0, 1, 2, ... is its places. Found once a count: it takes a millisecond.
+    """
+    return stats.mstats.median_cihs(np.arange(count), alpha=1 - CONFIDENCE)
 
 
 def location(values):
@@ -147,14 +158,28 @@ def mean_location(matrix):
     return Estimate(centre, float(low), float(high), len(matrix))
 
 
-def mean_of_medians(matrices):
-    """What mean_location estimates, of many matrices at once (the last two axes)."""
-    median = np.nanmedian if np.isnan(matrices).any() else np.median
+def mean_of_medians(matrix, counts):
+    """What mean_location estimates, of many draws of a matrix's rows at once.
+
+    counts[..., row] says how often a draw holds a row. Half of a draw is passed on the way through
+    a column's ordered values, which are ordered once for all draws: a fifth of the time that the
+    medians of the drawn values take. Of a column without a value a draw takes the others' mean.
+    """
+    medians = [median_of_draws(column, counts) for column in matrix.T]
     with warnings.catch_warnings():
-        # A resample may hold none of the blocks in which a column has values ("All-NaN slice"): its
-        # mean is then taken over the other columns.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(median(matrices, axis=-2), axis=-1)
+        warnings.simplefilter("ignore", RuntimeWarning)  # a draw without any value is NaN
+        return np.nanmean(medians, axis=0)
+
+
+def median_of_draws(values, counts):
+    """The median of each draw of the values; NaN values are in none."""
+    order = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]
+    held = np.cumsum(counts[..., order], axis=-1, dtype=np.int32)
+    size = held[..., -1:]
+    lower = np.count_nonzero(held < (size + 1) // 2, axis=-1)
+    upper = np.count_nonzero(held < size // 2 + 1, axis=-1)
+    ordered = np.append(values[order], math.nan)  # where an empty draw's upper half begins
+    return (ordered[lower] + ordered[upper]) / 2
 
 
 def noise(matrix):
@@ -171,9 +196,10 @@ def noise(matrix):
     matrix = matrix[~np.isnan(matrix).all(axis=1)]
     if len(matrix) < 2:
         return math.nan
+    both = np.concatenate([matrix, -matrix])
     flips = stats.permutation_test(
         (np.ones(len(matrix)),),
-        lambda signs, axis: mean_of_medians(signs[..., np.newaxis] * matrix),
+        lambda signs, axis: mean_of_medians(both, np.concatenate([signs > 0, signs < 0], axis=-1)),
         permutation_type="samples",
         vectorized=True,
         n_resamples=RESAMPLES,
@@ -188,9 +214,17 @@ def resampled_interval(matrix):
         return centre, centre
     return stats.bootstrap(
         (np.arange(len(matrix)),),
-        lambda rows, axis: mean_of_medians(matrix[rows]),
+        lambda rows, axis: mean_of_medians(matrix, times_held(rows)),
         n_resamples=RESAMPLES,
         confidence_level=CONFIDENCE,
         method="percentile",
         random_state=RESAMPLE_SEED,
     ).confidence_interval
+
+
+def times_held(rows):
+    """How often each row is in draws of as many rows, which are the last axis."""
+    count = rows.shape[-1]
+    draws = rows.reshape(-1, count)
+    first = np.arange(len(draws))[:, np.newaxis] * count
+    return np.bincount((first + draws).ravel(), minlength=draws.size).reshape(rows.shape)

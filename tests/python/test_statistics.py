@@ -1,10 +1,12 @@
 """Estimates and intervals: on stored values, at the edges, and by simulation with a fixed seed."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
 from heapmark import statistics
+from scipy import stats
 
 # Time ratios of two identical programs in 8 blocks on a shared machine; one block met a neighbour.
 STORED = np.log([1.02, 0.97, 1.01, 2.31, 0.99, 1.04, 0.98, 1.00])
@@ -32,6 +34,27 @@ NOISES = pytest.mark.parametrize("noise", [normal, heavy, bimodal])
 
 def log_ratios(noise, rng, shape, truth=0.0):
     return truth + noise(rng, shape) - noise(rng, shape)
+
+
+@pytest.mark.parametrize("gaps", (0, 0.3))
+def test_medians_of_draws_are_those_of_the_drawn_values(gaps):
+    rng = np.random.default_rng(4)
+    for blocks in (5, 8, 9):
+        matrix = rng.normal(size=(blocks, 4))
+        matrix[rng.random(matrix.shape) < gaps] = math.nan
+        rows = rng.integers(0, blocks, (50, blocks))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a draw of gaps alone
+            plain = np.nanmean(np.nanmedian(matrix[rows], axis=1), axis=1)
+        drawn = statistics.mean_of_medians(matrix, statistics.times_held(rows))
+        np.testing.assert_allclose(drawn, plain)
+
+
+@pytest.mark.parametrize("count", (6, 7, 30))
+def test_an_interval_is_scipys_own(count):
+    values = np.random.default_rng(count).normal(size=count)
+    low, high = stats.mstats.median_cihs(values, alpha=0.05)
+    assert statistics.interval(values) == pytest.approx((low, high), rel=1e-12)
 
 
 def test_one_slow_block_does_not_move_the_estimate():

@@ -43,8 +43,7 @@ def panel(axes, comparison, cell, looks, op="malloc"):
     axes.set_xlim(ns[0], ns[-1])
     axes.set_ylim(0, 1.02)
     latency.ns_axis(axes.xaxis)
-    axes.set_xlabel("ns", size=9)
-    axes.set_ylabel("share of calls", size=9)
+    panels.name_axes(axes, "ns", "share of calls")
 
 
 def grid_of(found):

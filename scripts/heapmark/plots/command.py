@@ -31,6 +31,7 @@ def draw_run(options, formats):
         raise InputError("--out is for traces and histories; a run's plots go into its directory")
     workloads = options.workload.split(",") if options.workload else ()
     data = PlotData(load.load_run(options.run), workloads)
+    data.prepare()
     names, lacking = plots.drawable(data, names)
     for name, reason in lacking.items():
         print(f"heapmark: plot '{name}' is left out: {reason}", file=sys.stderr)

@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from heapmark import samples, side
+from heapmark import parallel, samples, side
 from heapmark.comparison import Comparison
 from heapmark.errors import InputError
 
@@ -26,12 +26,14 @@ class PlotData(Comparison):
 
     def prepare(self):
         """Read and compute what all plots share, so that processes made later need not."""
-        assert None not in (self.latency_cells, self.timeline_cells, self.rates)
-        if self.can_be_plotted:
-            self.ranking()
-            assert self.adjusted_p_values is not None
-            for label in self.labels:
-                self.overall("memory", label)
+        with parallel.started(samples.latencies, self.run) as latencies:
+            assert None not in (self.timeline_cells, self.rates)
+            if self.can_be_plotted:
+                self.ranking()
+                assert self.adjusted_p_values is not None
+                for label in self.labels:
+                    self.overall("memory", label)
+            self.latencies = latencies()
 
     @cached_property
     def latencies(self):

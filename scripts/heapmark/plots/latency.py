@@ -112,8 +112,7 @@ def panel(axes, comparison, cell, looks, op="malloc"):
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: NINES.get(round(value, 3), "")))
     ns_axis(axes.yaxis)
-    axes.set_xlabel("percentile", size=9)
-    axes.set_ylabel("ns", size=9)
+    panels.name_axes(axes, "percentile", "ns")
 
 
 def draw_noise(axes, comparison, cell, op):
@@ -131,6 +130,7 @@ def ns_axis(axis):
     low, high = axis.get_view_interval()
     steps = (1, 2, 5) if high / low < 300 else (1,)
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    axis.set_major_locator(FixedLocator([step * 10.0**n for n in decades for step in steps]))
+    ticks = [step * 10.0**n for n in decades for step in steps]
+    axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

@@ -93,7 +93,7 @@ def panel(axes, comparison, cell, looks):
     axes.set_xlim(0, end or 1)
     axes.set_ylim(bottom=0)
     axes.tick_params(labelbottom=False)
-    axes.set_ylabel("MiB", size=9)
+    panels.name_axes(axes, "", "MiB")
     finish_ratio(below)
 
 
@@ -122,11 +122,11 @@ def finish_ratio(axes):
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(min(0.95, max(low, 0.5)), min(max(high, 1.6), RATIO_MAX * 1.1))
-    few = max(high, 1.6) > 1.3 * RATIO_TICKS[-1]
-    axes.yaxis.set_major_locator(FixedLocator(RATIO_TICKS_FEW if few else RATIO_TICKS))
+    ticks = RATIO_TICKS_FEW if max(high, 1.6) > 1.3 * RATIO_TICKS[-1] else RATIO_TICKS
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(color=style.GRID, lw=0.7)
     axes.tick_params(labelsize=8.5)
-    axes.set_xlabel("million calls", size=9)
-    axes.set_ylabel("ratio", size=9)
+    panels.name_axes(axes, "million calls", "ratio")

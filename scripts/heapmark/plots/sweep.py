@@ -149,8 +149,7 @@ def lines(axes, comparison, sweep, looks):
         x = list(places.values())
         axes.fill_between(x, 1 / (1 + noise), 1 + noise, color=style.NOISE, lw=0, zorder=1)
     name_values(axes.xaxis, places)
-    axes.set_xlabel(sweep.keys[0], size=9)
-    axes.set_ylabel("time, relative", size=9)
+    panels.name_axes(axes, sweep.keys[0], "time, relative")
 
 
 def name_values(axis, places):

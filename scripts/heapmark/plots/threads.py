@@ -77,8 +77,7 @@ def panel(axes, comparison, group, looks):
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     mark_cpus(axes, comparison, counts)
-    axes.set_xlabel("threads", size=9)
-    axes.set_ylabel("million calls a second", size=9)
+    panels.name_axes(axes, "threads", "million calls a second")
 
 
 def draw_noise(axes, comparison, group, points):
