@@ -436,6 +436,7 @@ static int plan_and_run(struct run *run)
         run->session.callgrind = &run->callgrind;
         if ((run->callgrind.program = callgrind_program()) == NULL)
             return EXIT_USAGE;
+        run->callgrind.tool = callgrind_tool(run->callgrind.program);
     }
     plan_order(&run->plan);
     if (!run->call->is_dry)

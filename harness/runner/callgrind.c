@@ -28,6 +28,30 @@ const char *callgrind_program(void)
     return NULL;
 }
 
+#if defined(__x86_64__)
+#define VALGRIND_ARCHITECTURE "amd64"
+#elif defined(__aarch64__)
+#define VALGRIND_ARCHITECTURE "arm64"
+#endif
+
+const char *callgrind_tool(const char *program)
+{
+    char *real = realpath(program, NULL);
+    if (real == NULL)
+        return NULL;
+    const char *bin = pool_strdup(real);
+    free(real);
+    int length = (int)(strrchr(bin, '/') - bin);
+    static const char *const places[] = {"libexec", "lib"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const char *path = pool_printf("%.*s/../%s/valgrind/callgrind-%s-linux", length, bin,
+                                       places[i], VALGRIND_ARCHITECTURE);
+        if (access(path, X_OK) == 0)
+            return path;
+    }
+    return NULL;
+}
+
 /* malloc'2 is malloc called by itself: the same function. */
 static const char *plain_name(char *name)
 {

@@ -22,6 +22,12 @@ struct callgrind_profile {
 /* Where valgrind is, by $PATH; NULL after it was said which package brings it. */
 const char *callgrind_program(void);
 
+/*
+ * Callgrind itself, as valgrind's launcher would start it; NULL where it is at none of the places
+ * that belong to such a `program`. In the pool.
+ */
+const char *callgrind_tool(const char *program);
+
 /* Reads a whole profile. 0, or -EINVAL where the text is none (cut off, another format). */
 int callgrind_read(FILE *stream, struct callgrind_profile *profile);
 

@@ -39,31 +39,6 @@ static void fill_environment(const struct trial_request *request, struct strings
     strings_add(environment, pad);
 }
 
-/*
- * The command under callgrind. valgrind's own start is a shell script and a launcher, which must not
- * run on the allocator under test: `env` sets the environment inside, and valgrind follows its exec.
- */
-static struct strings callgrind_command(const struct trial_request *request, const char *program,
-                                        const struct strings *environment)
-{
-    struct strings words = {0};
-    strings_add(&words, "valgrind");
-    strings_add(&words, "--tool=callgrind");
-    strings_add(&words, "--quiet");
-    strings_add(&words, "--log-file=/dev/null"); /* the allocator's own last words are wanted */
-    strings_add(&words, "--trace-children=yes");
-    strings_add(&words, "--instr-atstart=no");
-    strings_add(&words, "--dump-line=no");
-    strings_add(&words, "--compress-strings=no");
-    strings_add(&words, "--compress-pos=no");
-    strings_add(&words, pool_printf("--callgrind-out-file=%s", request->callgrind->out));
-    strings_add(&words, "/usr/bin/env");
-    strings_add(&words, "-i");
-    strings_append(&words, *environment);
-    strings_add(&words, program);
-    return words;
-}
-
 /* If memory runs out, the kernel shall take the trial and not its parent. */
 static void volunteer_for_oom(void)
 {
@@ -82,6 +57,41 @@ struct launch {
     int shared_fd, input_fd, output_fd, signal_fd;
     pid_t parent;
 };
+
+/*
+ * The command under callgrind. valgrind's own start is a shell script and a launcher, which must not
+ * run on the allocator under test. The tool that they start is linked statically, and is started
+ * here in their place. Where it is not found, `env` sets the environment inside, and valgrind
+ * follows its exec: twice the time.
+ */
+static void put_under_callgrind(const struct callgrind_run *run, struct launch *launch,
+                                struct strings *words, struct strings *environment)
+{
+    static char search[] = "PATH=/usr/bin:/bin";
+    static char *const outside[] = {search, NULL};
+    strings_add(words, "valgrind");
+    strings_add(words, "--tool=callgrind");
+    strings_add(words, "--quiet");
+    strings_add(words, "--log-file=/dev/null"); /* the allocator's own last words are wanted */
+    strings_add(words, "--instr-atstart=no");
+    strings_add(words, "--dump-line=no");
+    strings_add(words, "--compress-strings=no");
+    strings_add(words, "--compress-pos=no");
+    strings_add(words, pool_printf("--callgrind-out-file=%s", run->out));
+    if (run->tool == NULL) {
+        strings_add(words, "--trace-children=yes");
+        strings_add(words, "/usr/bin/env");
+        strings_add(words, "-i");
+        strings_append(words, *environment);
+        launch->environment = outside;
+    } else { /* without it the tool believes that it was started by mistake */
+        strings_add(environment, pool_printf("VALGRIND_LAUNCHER=%s", run->program));
+        launch->environment = (char *const *)environment->items;
+    }
+    strings_add(words, launch->program);
+    launch->arguments = (char *const *)words->items;
+    launch->program = run->tool != NULL ? run->tool : run->program;
+}
 
 /* Puts an inherited descriptor under its fixed number. */
 static void place_fd(int fd, int number)
@@ -155,8 +165,8 @@ static int fork_trial(const struct launch *launch, struct child *child)
 int child_start(struct spawner *s, uint32_t seat, const struct trial_request *request,
                 struct child *child)
 {
-    static char name[] = "heapmark-trial", search[] = "PATH=/usr/bin:/bin";
-    static char *const plain[] = {name, NULL}, *const outside[] = {search, NULL};
+    static char name[] = "heapmark-trial";
+    static char *const plain[] = {name, NULL};
     struct strings environment = {0}, command = {0};
     int output[2], error = prepare_shared(&s->seats[seat], request);
     if (error != 0)
@@ -179,12 +189,8 @@ int child_start(struct spawner *s, uint32_t seat, const struct trial_request *re
                             .output_fd = output[1],
                             .signal_fd = child->signal_fd,
                             .parent = getpid()};
-    if (request->callgrind != NULL) {
-        command = callgrind_command(request, s->program, &environment);
-        launch.program = request->callgrind->program;
-        launch.arguments = (char *const *)command.items;
-        launch.environment = outside;
-    }
+    if (request->callgrind != NULL)
+        put_under_callgrind(request->callgrind, &launch, &command, &environment);
     error = fork_trial(&launch, child);
     close(output[1]);
     if (error != 0) {

@@ -11,6 +11,7 @@
 /* To run a trial under callgrind. */
 struct callgrind_run {
     const char *program; /* valgrind's path */
+    const char *tool;    /* callgrind's own, NULL: through valgrind's launcher */
     const char *out;     /* the file that it writes, again for every trial */
 };
 
