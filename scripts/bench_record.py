@@ -18,45 +18,13 @@ import sys
 import tempfile
 import time
 
+from programs import PROGRAMS
+
 WIDTH = 11  # of a column
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-SQL = """
-pragma cache_size = 2000;
-create table customer(id integer primary key, name text, city text);
-create table orders(id integer primary key, customer int, amount real, note text);
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000)
-  insert into customer select i, 'customer ' || i, 'city ' || (i * 7919 % 97) from n;
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 120000)
-  insert into orders select i, i * 31 % 20000 + 1, i * 17 % 1000 / 10.0, 'order number ' || i from n;
-create index by_customer on orders(customer);
-select city, count(*), sum(amount), max(note) from customer c join orders o on o.customer = c.id
-  group by city order by 3 desc limit 5;
-update orders set note = upper(note) || ' sent' where amount > 50;
-select count(distinct note), group_concat(substr(note, 1, 3)) from orders where id % 3 = 0;
-"""
-
-LUA = """
-local live = {}
-for i = 1, 300000 do
-  live[i % 5000] = {name = "n" .. i, value = i, pair = {i}}
-end
-local lines = {}
-for i = 1, 60000 do lines[#lines + 1] = ("line %05d: %s"):format(i, ("x"):rep(i % 60)) end
-print(#table.concat(lines))
-"""
-
-PYTHON = """
-import json
-def work(n):
-    data = [{"id": i, "name": "n%d" % i, "v": [i, i * 2, str(i)]} for i in range(n)]
-    words = {}
-    for i in range(n * 10):
-        words["k%d" % (i % 5000)] = words.get("k%d" % (i % 5000), 0) + float(i)
-    return len(json.loads(json.dumps(data))), len(words)
-for _ in range(3):
-    print(work(15000))
-"""
+# Of the programs in scripts/programs.
+SIZES = {"sqlite3": (20000, 120000), "lua": (300000, 5000, 60000), "python3": (15000, 3)}
 
 LOOP = r"""
 #include <pthread.h>
@@ -110,10 +78,8 @@ def write(path, text):
 
 def prepare(directory):
     """The programs by name: argument lists."""
-    programs = {}
-    script = write(os.path.join(directory, "session.sql"), SQL)
-    programs["sqlite3"] = ["sqlite3", ":memory:", f".read {script}"]
-    programs["lua5.4"] = ["lua5.4", write(os.path.join(directory, "script.lua"), LUA)]
+    programs = {os.path.basename(PROGRAMS[name].executable): PROGRAMS[name].command(*sizes)
+                for name, sizes in SIZES.items() if PROGRAMS[name].is_installed}
     source = os.path.join(HERE, "workloads", "trace", "recording.c")
     unit = os.path.join(directory, "unit.i")
     subprocess.run(["gcc", "-E", "-D_GNU_SOURCE", "-I", HERE, "-I", os.path.join(HERE, "harness"), source,
@@ -121,7 +87,6 @@ def prepare(directory):
     compiler = subprocess.run(["gcc", "-print-prog-name=cc1"], check=True, text=True, capture_output=True)
     programs["cc1"] = [compiler.stdout.strip(), "-quiet", "-fpreprocessed", "-O2", "-std=gnu17", unit, "-o",
                        "/dev/null"]
-    programs["python3"] = ["/usr/bin/python3", write(os.path.join(directory, "work.py"), PYTHON)]
     return {name: command for name, command in programs.items() if shutil.which(command[0])}
 
 

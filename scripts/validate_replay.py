@@ -16,191 +16,50 @@ program; without it build/heapmark is. Needs sqlite3, lua5.4, perl, python3 and 
 
 import argparse
 import csv
-import hashlib
 import math
 import os
-import random
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 from heapmark import agreement, statistics
 from heapmark.agreement import NO_MATTER, OPPOSITE, SAME, UNDECIDED
-from heapmark.cells import AA, is_floor, label_of
+from heapmark.cells import is_floor
 from heapmark.comparison import Comparison, verdict
 from heapmark.errors import EXIT_FAILED, nearest
 from heapmark.load import load_run
+from programs import PROGRAMS
+from programs.runs import (
+    BASELINE,
+    ENVIRONMENT,
+    SECOND_BASELINE,
+    Failure,
+    Sample,
+    build_launcher,
+    call,
+    progress,
+    run_blocks,
+)
 
 HERE = Path(__file__).resolve().parent.parent
-BASELINE = "system"
-SECOND_BASELINE = label_of(BASELINE, AA)
 MARKERS = "<!-- validation begin -->", "<!-- validation end -->"
 CLOCKS = "cpu_ns", "wall_ns"  # of the programs; the first one is what the tables are about
 RUN_COLUMNS = ("block", "label", "detail", "wall_ns", "user_ns", "sys_ns", "rss_bytes_peak")
-TIMEOUT_S = 60
-PAD_BYTES = 4096  # most by which the environment grows at random: the place of the stack matters
 
-SQL = """
-pragma cache_size = 2000;
-create table customer(id integer primary key, name text, city text);
-create table orders(id integer primary key, customer int, amount real, note text);
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000)
-  insert into customer select i, 'customer ' || i, 'city ' || (i * 7919 % 97) from n;
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 60000)
-  insert into orders select i, i * 31 % 10000 + 1, i * 17 % 1000 / 10.0, 'order number ' || i
-  from n;
-create index by_customer on orders(customer);
-select city, count(*), sum(amount), max(note) from customer c join orders o on o.customer = c.id
-  group by city order by 3 desc limit 5;
-update orders set note = upper(note) || ' sent' where amount > 50;
-select count(distinct note), length(group_concat(substr(note, 1, 3))) from orders where id % 3 = 0;
-"""
-
-LUA = """
-local live = {}
-for i = 1, 100000 do
-  live[i % 10000] = {name = "n" .. i, value = i, pair = {i}}
-end
-local lines = {}
-for i = 1, 40000 do lines[#lines + 1] = ("line %05d: %s"):format(i, ("x"):rep(i % 60)) end
-print(#table.concat(lines), live[77].name)
-"""
-
-PERL = """
-my %live;
-for my $i (1 .. 80000) {
-    $live{$i % 20000} = {name => "n$i", value => [$i, 2 * $i]};
-}
-my @lines = map { sprintf("line %05d: %s", $_, "x" x ($_ % 60)) } 1 .. 25000;
-my %words;
-$words{$_} .= "," for map { split /[ :]+/ } @lines;
-print length(join "", sort map { scalar reverse $_ } @lines), " ", scalar(keys %words), "\\n";
-"""
-
-PYTHON = """
-import json
-def work(n):
-    data = [{"id": i, "name": "n%d" % i, "v": [i, i * 2, str(i)]} for i in range(n)]
-    words = {}
-    for i in range(n * 10):
-        words["k%d" % (i % 5000)] = words.get("k%d" % (i % 5000), 0) + float(i)
-    return len(json.loads(json.dumps(data))), len(words)
-print(work(12000))
-"""
-
-# Forks the program from a process of a page or two: the peak of resident memory that the kernel
-# reports for a program is never below its parent's, which in Python would be some 100 MB.
-LAUNCHER = r"""
-#define _GNU_SOURCE
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-static long long monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
-static long long us(struct timeval time)
-{
-    return time.tv_sec * 1000000LL + time.tv_usec;
-}
-
-/* launch RESULT NAME=VALUE... -- PROGRAM ARGUMENT... */
-int main(int argc, char **argv)
-{
-    FILE *result = fopen(argv[1], "we");
-    if (!result)
-        return 2;
-    long long start = monotonic_ns();
-    pid_t child = fork();
-    if (child == 0) {
-        int at = 2;
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (; at < argc && strcmp(argv[at], "--") != 0; at++)
-            putenv(argv[at]);
-        execvp(argv[at + 1], argv + at + 1);
-        _exit(127);
-    }
-    int status;
-    struct rusage usage;
-    if (child < 0 || wait4(child, &status, 0, &usage) != child)
-        return 2;
-    long long wall_ns = monotonic_ns() - start;
-    fprintf(result, "%d %lld %lld %lld %ld\n", status, wall_ns, us(usage.ru_utime) * 1000,
-            us(usage.ru_stime) * 1000, usage.ru_maxrss * 1024);
-    return fclose(result) != 0;
-}
-"""
-
-
-@dataclass(frozen=True)
-class Program:
-    """A real program whose time depends on the allocator, and whose output is always the same."""
-
-    name: str
-    executable: str
-    package: str
-    file: str
-    script: str
-    arguments: tuple  # {} is the script's file
-
-
-PROGRAMS = {
-    program.name: program
-    for program in (
-        Program("sqlite3", "sqlite3", "sqlite3", "session.sql", SQL, (":memory:", ".read {}")),
-        Program("lua", "lua5.4", "lua5.4", "script.lua", LUA, ("{}",)),
-        Program("perl", "perl", "perl", "script.pl", PERL, ("{}",)),
-        Program("python3", "/usr/bin/python3", "python3", "work.py", PYTHON, ("-S", "{}")),
-    )
-}
-
-# The same for recording and running. Python's own allocator would hide the heap from all others.
-ENVIRONMENT = {
-    "PATH": os.environ.get("PATH", os.defpath),
-    "LC_ALL": "C",
-    "PYTHONMALLOC": "malloc",
-    "PYTHONHASHSEED": "0",
-    "PERL_HASH_SEED": "0",
-    "PYTHONDONTWRITEBYTECODE": "1",
+SIZES = {  # of the programs: some tenths of a second each
+    "sqlite3": (10000, 60000),
+    "lua": (100000, 10000, 40000),
+    "perl": (80000, 20000, 25000),
+    "python3": (12000, 1),
 }
 
 
-class Failure(Exception):
-    """What ends the job; one line, with the remedy."""
-
-
-# ---- programs -----------------------------------------------------------------------------------
-
-
-def command_of(program, directory):
-    """Writes the program's script; its argument list."""
-    file = directory / program.file
-    file.write_text(program.script, encoding="utf-8")
-    return [shutil.which(program.executable), *(word.format(file) for word in program.arguments)]
-
-
-def call(words, what, **options):
-    done = subprocess.run(words, capture_output=True, text=True, check=False, **options)
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()
-        raise Failure(f"{what} ended with {done.returncode}: {said}")
-    return done
+# ---- traces -------------------------------------------------------------------------------------
 
 
 def record(options, command, trace):
@@ -222,81 +81,7 @@ def replay(options, trace, out):
     return comparison
 
 
-# ---- running the program itself -----------------------------------------------------------------
-
-
-@dataclass
-class Sample:
-    """One run of a program; figures are None where it failed."""
-
-    block: int
-    label: str
-    detail: str  # "" where it went well
-    output: str = ""  # its digest
-    wall_ns: int = None
-    user_ns: int = None
-    sys_ns: int = None
-    rss_bytes_peak: int = None
-
-    @property
-    def cpu_ns(self):
-        return self.user_ns + self.sys_ns
-
-
-def build_launcher(directory):
-    source, launcher = directory / "launch.c", directory / "launch"
-    source.write_text(LAUNCHER, encoding="utf-8")
-    call(["gcc", "-O2", "-o", launcher, source], "gcc")
-    return launcher
-
-
-def preload(entry):
-    """What heapmark gives a trial of an allocator of env.json: NAME=VALUE words."""
-    words = shlex.split(entry.get("environment") or "")
-    return words if entry["allocator"] == BASELINE else [*words, f"LD_PRELOAD={entry['path']}"]
-
-
-def run_once(launcher, command, settings, block, label):
-    """One run as a Sample; what goes wrong becomes its detail."""
-    result = launcher.with_name("result")
-    result.unlink(missing_ok=True)
-    try:
-        done = subprocess.run([launcher, result, *settings, "--", *command], env=ENVIRONMENT,
-                              stdin=subprocess.DEVNULL, capture_output=True, check=False,
-                              timeout=TIMEOUT_S)  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return Sample(block, label, f"longer than {TIMEOUT_S} s")
-    said = done.stderr.decode(errors="replace").strip()
-    if done.returncode != 0:
-        return Sample(block, label, f"could not be started: {said}")
-    status, *figures = map(int, result.read_text(encoding="ascii").split())
-    if "cannot be preloaded" in said:
-        return Sample(block, label, "could not be preloaded")
-    if status != 0:
-        how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else \
-            f"exit status {os.WEXITSTATUS(status)}"  # fmt: skip
-        return Sample(block, label, f"{how}: {said[-80:]}".rstrip(": "))
-    return Sample(block, label, "", hashlib.sha256(done.stdout).hexdigest(), *figures)
-
-
-def run_blocks(options, launcher, command, entries):
-    """[Sample] of all blocks; each holds every allocator once, and the baseline twice."""
-    settings = {entry["label"]: preload(entry) for entry in entries}
-    settings[SECOND_BASELINE] = settings[BASELINE]
-    order = random.Random(options.seed)
-    expected = run_once(launcher, command, settings[BASELINE], -1, BASELINE)
-    if expected.detail:
-        raise Failure(f"{command[0]} fails under the C library: {expected.detail}")
-    samples = []
-    for block in range(options.blocks):
-        for label in order.sample(list(settings), len(settings)):
-            words = [*settings[label], "PAD=" + "x" * order.randrange(PAD_BYTES)]
-            sample = run_once(launcher, command, words, block, label)
-            if not sample.detail and sample.output != expected.output:
-                sample.detail = "another output than under the C library"
-            samples.append(sample)
-        progress(f"  block {block + 1} of {options.blocks}")
-    return samples
+# ---- one program's result -----------------------------------------------------------------------
 
 
 def logarithms(samples, figure):
@@ -309,9 +94,6 @@ def logarithms(samples, figure):
             column = logs.setdefault(sample.label, np.full(blocks, math.nan))
             column[sample.block] = math.log(figure(sample))
     return logs
-
-
-# ---- one program's result -----------------------------------------------------------------------
 
 
 class Validation:
@@ -404,25 +186,22 @@ def replays_of(out, name):
     return out / f"replay-{name}"
 
 
-def measure(options, program, directory, launcher):
+def measure(options, name, directory, launcher):
     """Records, replays and runs a program; its name, [Sample] and Comparison."""
-    command = command_of(program, directory)
-    trace, replays = directory / f"{program.name}.hmt", replays_of(options.out, program.name)
-    progress(f"{program.name}: recording")
+    command = PROGRAMS[name].command(*SIZES[name])
+    trace, replays = directory / f"{name}.hmt", replays_of(options.out, name)
+    progress(f"{name}: recording")
     record(options, command, trace)
     progress(f"  replaying {options.reps} blocks")
     comparison = replay(options, trace, replays)
     progress("  running the program itself")
     entries = [entry for entry in comparison.run.env["allocators"]
                if not is_floor("replay", entry["allocator"])]  # fmt: skip
-    return program.name, run_blocks(options, launcher, command, entries), comparison
+    samples = run_blocks(launcher, command, entries, options.blocks, options.seed)
+    return name, samples, comparison
 
 
 # ---- what is said -------------------------------------------------------------------------------
-
-
-def progress(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def shown(estimate):
@@ -564,7 +343,9 @@ def parse():
                         help="measure nothing: the tables of an earlier --out anew")  # fmt: skip
     parser.add_argument("--document", type=Path, help="file to put the tables into")
     options = parser.parse_args()
-    options.programs = [program_of(parser, name) for name in options.programs.split(",")]
+    options.programs = options.programs.split(",")
+    for name in options.programs:
+        check_program(parser, name)
     if options.blocks < 2 or options.reps < 2:
         parser.error("--blocks and --reps are at least 2: one block gives no interval")
     options.heapmark = os.path.abspath(os.environ.get("HEAPMARK") or HERE / "build" / "heapmark")
@@ -579,14 +360,13 @@ def parse():
     return options
 
 
-def program_of(parser, name):
+def check_program(parser, name):
     if name not in PROGRAMS:
         parser.error(f"no program '{name}'" + (nearest(name, PROGRAMS)
                      or f"; there are {', '.join(PROGRAMS)}"))  # fmt: skip
     program = PROGRAMS[name]
-    if not shutil.which(program.executable):
+    if not program.is_installed:
         parser.error(f"{program.executable} is not installed: apt-get install {program.package}")
-    return program
 
 
 def measure_all(options):
@@ -594,8 +374,7 @@ def measure_all(options):
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         launcher = build_launcher(directory)
-        measured = [measure(options, program, directory, launcher)
-                    for program in options.programs]  # fmt: skip
+        measured = [measure(options, name, directory, launcher) for name in options.programs]
     write_runs(options.out / "runs.csv", measured)
     return measured
 

@@ -15,6 +15,14 @@ int trace_command_cut(int argc, char **argv);
 int trace_command_export(int argc, char **argv);
 int trace_command_import(int argc, char **argv);
 
+/* A trace's path: as it was given, where there is such a file, else of the shipped one of that name,
+ * in `found`. Where there is neither, `name`: opening it says so. */
+const char *trace_find(const char *name, char *found, size_t bytes);
+
+/* The one file of a command's words; ends the program with a message where there is a second one. */
+struct argp_state;
+int trace_take_path(const char **path, const char *value, struct argp_state *state);
+
 /* All that `info` prints. */
 struct trace_report {
     const struct trace_info *info;

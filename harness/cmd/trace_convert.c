@@ -72,14 +72,6 @@ struct request {
     bool has_span;
 };
 
-static int take_path(struct request *request, const char *path, struct argp_state *state)
-{
-    if (request->path != NULL)
-        argp_error(state, "one file at a time: '%s' is too many", path);
-    request->path = path;
-    return 0;
-}
-
 static void require_paths(const struct request *request, bool output, struct argp_state *state)
 {
     if (request->path == NULL)
@@ -137,7 +129,7 @@ static error_t parse_cut(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_THREAD: request->cut.thread = thread_number(value, state); return 0;
     case KEY_STEADY: request->cut.steady = true; return 0;
-    case ARGP_KEY_ARG: return take_path(request, value, state);
+    case ARGP_KEY_ARG: return trace_take_path(&request->path, value, state);
     case ARGP_KEY_END:
         require_paths(request, true, state);
         if (request->cut.steady && request->has_span)
@@ -193,11 +185,12 @@ int trace_command_cut(int argc, char **argv)
     struct request request = {.cut = {.to_ns = UINT64_MAX, .thread = CUT_ALL_THREADS}};
     struct cut_result result;
     struct output output;
-    char error[512];
+    char error[512], found[PATH_MAX];
     argp_parse(&argp, argc, argv, 0, NULL, &request);
     if (!output_open(&output, request.output))
         return EXIT_USAGE;
-    int failed = trace_cut(request.path, &request.cut, output.fd, &result, error, sizeof error);
+    int failed = trace_cut(trace_find(request.path, found, sizeof found), &request.cut, output.fd,
+                           &result, error, sizeof error);
     if (failed != 0)
         say_error("%s", error);
     int code = output_close(&output, failed);
@@ -216,7 +209,7 @@ static error_t parse_export(int key, char *value, struct argp_state *state)
     switch (key) {
     case 'o': request->output = value; return 0;
     case KEY_FORMAT: request->format = one_of(value, export_names, 2, "format", state); return 0;
-    case ARGP_KEY_ARG: return take_path(request, value, state);
+    case ARGP_KEY_ARG: return trace_take_path(&request->path, value, state);
     case ARGP_KEY_END: require_paths(request, false, state); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -224,8 +217,9 @@ static error_t parse_export(int key, char *value, struct argp_state *state)
 
 static int export_to(const struct request *request, enum export_format format, FILE *out)
 {
-    char error[512];
-    int failed = trace_export(request->path, format, out, error, sizeof error);
+    char error[512], found[PATH_MAX];
+    const char *path = trace_find(request->path, found, sizeof found);
+    int failed = trace_export(path, format, out, error, sizeof error);
     if (failed != 0)
         say_error("%s", error);
     return failed;
@@ -282,7 +276,7 @@ static error_t parse_import(int key, char *value, struct argp_state *state)
             names[i - 1] = import_name((enum trace_source)i);
         request->format = one_of(value, names, TRACE_SOURCE_COUNT - 1, "format", state);
         return 0;
-    case ARGP_KEY_ARG: return take_path(request, value, state);
+    case ARGP_KEY_ARG: return trace_take_path(&request->path, value, state);
     case ARGP_KEY_END: require_paths(request, true, state); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }

@@ -2,6 +2,7 @@
 
 #include "workloads/trace/raw.h"
 
+#include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <gelf.h>
@@ -181,6 +182,39 @@ static void read_module(const struct symbols *s, struct module *m)
         close(fd);
 }
 
+/* ---- names ----------------------------------------------------------------------------------- */
+
+/*
+ * A C++ function as it is written in the source; the caller frees it. NULL where it is none, or where
+ * the machine has no C++ library: heapmark itself does without one.
+ */
+static char *demangled(const char *name)
+{
+    static char *(*demangle)(const char *, char *, size_t *, int *);
+    static bool looked;
+    int status;
+    if (strncmp(name, "_Z", 2) != 0)
+        return NULL;
+    void *library = looked ? NULL : dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
+    if (library != NULL)
+        demangle =
+            (char *(*)(const char *, char *, size_t *, int *))dlsym(library, "__cxa_demangle");
+    looked = true;
+    return demangle != NULL ? demangle(name, NULL, NULL, &status) : NULL;
+}
+
+/* Templates may make a name longer than anyone reads: its module and offset must fit behind it. */
+static void print_function(char *text, size_t bytes, const char *name, uint64_t offset,
+                           const char *module)
+{
+    enum { NAME_MAX_SHOWN = 200 };
+    char *plain = demangled(name);
+    const char *shown = plain != NULL ? plain : name;
+    snprintf(text, bytes, "%.*s%s+0x%" PRIx64 " (%s)", NAME_MAX_SHOWN, shown,
+             strlen(shown) > NAME_MAX_SHOWN ? "..." : "", offset, module);
+    free(plain);
+}
+
 /* ---- looking up ------------------------------------------------------------------------------ */
 
 static const struct mapping *find_mapping(const struct symbols *s, uint64_t address)
@@ -233,8 +267,7 @@ const char *symbols_describe(struct symbols *s, uint64_t address, char *text, si
     const struct function *function =
         address_in_file(module, offset, &place) ? find_function(module, place) : NULL;
     if (function != NULL)
-        snprintf(text, bytes, "%s+0x%" PRIx64 " (%s)", function->name, place + 1 - function->begin,
-                 slash + 1);
+        print_function(text, bytes, function->name, place + 1 - function->begin, slash + 1);
     else
         snprintf(text, bytes, "%s+0x%" PRIx64, slash + 1, place + 1);
     return text;

@@ -1,7 +1,8 @@
 /*
  * Return addresses as functions and modules. The modules come from the list that a recording with
  * stacks leaves beside its trace (TRACE.maps, a copy of /proc/PID/maps), the functions from the
- * modules' ELF symbols where they have any. Not thread-safe.
+ * modules' ELF symbols where they have any; C++ ones as they are written in the source, where a C++
+ * library is installed. Not thread-safe.
  */
 #ifndef HEAPMARK_CMD_TRACE_SYMBOLS_H
 #define HEAPMARK_CMD_TRACE_SYMBOLS_H

@@ -1,7 +1,9 @@
 """The answer to "which allocator for my program?", in words, for runs that replay its trace.
 
 The winner is the fastest allocator, if it is faster than the baseline outside the noise; else the
-leanest, if it is leaner and not slower; else the advice is to stay with the baseline.
+leanest, if it is leaner and not slower; else the advice is to stay with the baseline. Memory only
+counts of trials that made a single pass over the trace: from pass to pass an allocator may grow in
+a way that the program never saw.
 """
 
 import shlex
@@ -32,6 +34,7 @@ def lines(comparison):
         )
     bests = {one.metric: one for one in answer.answers(comparison)}
     said = [best_line(comparison, one) for one in bests.values()]
+    said.append(many_passes(comparison) if "memory" in bests else "")
     said += no_difference(comparison)
     program = programs[0] if len(programs) == 1 else "PROGRAM"
     said += recommendation(comparison, winner(comparison, bests), program)
@@ -52,6 +55,20 @@ def best_line(comparison, one):
     return text
 
 
+def passes(comparison):
+    """The most passes over a trace that a trial made; 1 where the rows do not tell."""
+    most = comparison.run.ok["work"].max()
+    return int(most) if most > 1 else 1
+
+
+def many_passes(comparison):
+    count = passes(comparison)
+    if count == 1:
+        return ""
+    return (f"memory is that of up to {count} passes over the trace in one process, where the "
+            "program makes one, and decides nothing here; --work=1 tells that of one")  # fmt: skip
+
+
 def no_difference(comparison):
     """Who is neither faster nor slower than the baseline."""
     ties = [one.label for one in comparison.ranking() if one.verdict == TIE]
@@ -63,12 +80,16 @@ def no_difference(comparison):
 
 def winner(comparison, bests):
     """The label to recommend, or None for the baseline."""
-    for metric in ("time", "memory"):
+    for metric in deciding(comparison):
         one = bests.get(metric)
         if one and comparison.baseline not in (one.label, *one.alike):
             if metric == "time" or not is_slower(comparison, one.label):
                 return one.label
     return None
+
+
+def deciding(comparison):
+    return ("time", "memory") if passes(comparison) == 1 else ("time",)
 
 
 def is_slower(comparison, label):
@@ -79,8 +100,8 @@ def is_slower(comparison, label):
 def recommendation(comparison, label, program):
     baseline = short_label(comparison.baseline)
     if label is None:
-        return [f"stay with {baseline}: no other is faster, or leaner at its speed, outside the "
-                "noise"]  # fmt: skip
+        leaner = ", or leaner at its speed," if "memory" in deciding(comparison) else ""
+        return [f"stay with {baseline}: no other is faster{leaner} outside the noise"]
     entry = next(one for one in comparison.run.env["allocators"] if one["label"] == label)
     said = [f"to use {short_label(label)}: {command(entry, program)}"]
     if entry.get("risks"):

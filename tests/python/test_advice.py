@@ -10,7 +10,7 @@ SAME = (1.0, 1.0, 0)
 
 
 def said(tmp_path, truth, cells=CELLS, blocks=12, change=lambda rows, env: None):
-    rows = synthetic.rows(cells, truth, blocks, noise=0.01, spread=0)
+    rows = [{**row, "work": 1} for row in synthetic.rows(cells, truth, blocks, noise=0.01, spread=0)]
     env = synthetic.environment("made", truth, blocks, True)
     change(rows, env)
     path = synthetic.write(tmp_path / "made", rows, env)
@@ -61,6 +61,18 @@ def test_fidelity_is_said_where_it_was_measured(tmp_path):
 
     text = said(tmp_path, {"system": SAME, "fast": (0.5, 1.0, 0)}, change=change)
     assert "time spent waiting 3.5 %" in text, text
+
+
+@pytest.mark.parametrize("passes, is_said", [(1, False), (40, True), (None, False)])
+def test_memory_of_many_passes_is_called_so(tmp_path, passes, is_said):
+    def change(rows, _):
+        for row in rows:
+            row["work"] = passes
+
+    text = said(tmp_path, {"system": SAME, "lean": (1.0, 0.6, 0)}, change=change)
+    assert ("memory is that of up to 40 passes" in text and "--work=1" in text) == is_said
+    assert ("stay with system: no other is faster outside" in text) == is_said
+    assert ("to use lean:" in text) != is_said
 
 
 def test_a_command_for_knobs_of_the_system_allocator():

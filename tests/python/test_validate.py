@@ -12,6 +12,7 @@ import validate_replay
 from heapmark import agreement
 from heapmark.agreement import NO_MATTER, OPPOSITE, SAME, UNDECIDED, Pair
 from heapmark.comparison import CANNOT_TELL, FASTER, SLOWER, TIE
+from programs import runs
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "validate_replay.py"
 
@@ -105,7 +106,7 @@ def test_regret():
 
 @pytest.fixture(scope="module")
 def launcher(tmp_path_factory):
-    return validate_replay.build_launcher(tmp_path_factory.mktemp("launcher"))
+    return runs.build_launcher(tmp_path_factory.mktemp("launcher"))
 
 
 @pytest.mark.parametrize(
@@ -118,21 +119,21 @@ def launcher(tmp_path_factory):
     ],
 )
 def test_a_run_that_fails_says_how(launcher, script, settings, detail):
-    sample = validate_replay.run_once(launcher, ["/bin/sh", "-c", script], settings, 0, "some")
+    sample = runs.run_once(launcher, ["/bin/sh", "-c", script], settings, 0, "some")
     assert sample.detail == detail
     assert (sample.wall_ns is None) == bool(detail)
 
 
 def test_memory_of_a_run_is_not_this_process_s(launcher):
     """The kernel lets a program inherit its parent's peak; numpy alone would make that 50 MB."""
-    sample = validate_replay.run_once(launcher, ["/bin/true"], [], 0, "some")
+    sample = runs.run_once(launcher, ["/bin/true"], [], 0, "some")
     assert 100_000 < sample.rss_bytes_peak < 10_000_000
     assert 0 < sample.wall_ns < 60e9
 
 
 def test_one_failure_takes_a_label_out_of_all_blocks():
     samples = [
-        validate_replay.Sample(block, label, "signal 6" if (block, label) == (1, "b") else "",
+        runs.Sample(block, label, "signal 6" if (block, label) == (1, "b") else "",
                                wall_ns=100 * (block + 1))
         for block in range(3) for label in "ab"
     ]  # fmt: skip
@@ -144,8 +145,8 @@ def test_one_failure_takes_a_label_out_of_all_blocks():
 def test_runs_are_read_as_they_were_written(tmp_path, monkeypatch):
     monkeypatch.setattr(validate_replay, "load_run", Path)
     monkeypatch.setattr(validate_replay, "Comparison", lambda path: path.name)
-    good = validate_replay.Sample(0, "a", "", "", 50, 30, 10, 4096)
-    failed = validate_replay.Sample(1, "b", "exit status 3: no, \"never\"")
+    good = runs.Sample(0, "a", "", "", 50, 30, 10, 4096)
+    failed = runs.Sample(1, "b", "exit status 3: no, \"never\"")
     validate_replay.write_runs(tmp_path / "runs.csv", [("lua", [good, failed], None)])
     assert validate_replay.read_measured(tmp_path) == [("lua", [good, failed], "replay-lua")]
     assert good.cpu_ns == 40
@@ -158,7 +159,7 @@ def test_tables_go_between_the_markers(tmp_path):
     validate_replay.replace_between_markers(page, "new\n")
     assert page.read_text() == f"before\n{begin}\nnew\n{end}\nafter\n"
     page.write_text("no markers\n")
-    with pytest.raises(validate_replay.Failure, match="once each"):
+    with pytest.raises(runs.Failure, match="once each"):
         validate_replay.replace_between_markers(page, "new\n")
     assert page.read_text() == "no markers\n"
 

@@ -1,10 +1,14 @@
 """Replays as users run them: modes, fidelity, streaming in bounded memory, faults that end in a status."""
 
 import os
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from runs import BUILD, FAULTY, HEAPMARK, heapmark, rows
+
+SOURCE = Path(os.environ["HEAPMARK_SOURCE"])
 
 QUICK = ["--reps=1", "--latency=no", "--work=1"]
 NULL = "--allocators=null:ring=1m"
@@ -175,16 +179,37 @@ def test_more_threads_than_can_be_replayed(tmp_path):
 
 
 def test_what_a_recording_lacks_stands_in_the_row(tmp_path):
-    lines = ["fact flags 77", "fact sample 16", "fact lacks 1", "0 0 malloc 1 10", "1 0 free 1", "end 2"]
+    lines = ["fact flags 79", "fact sample 16", "fact lacks 1", "0 0 malloc 1 10", "1 0 free 1", "end 2"]
     trace = text_trace(tmp_path / "odd.hmt", lines)
     (row,), _ = replay(tmp_path, trace, "--allocators=system", "--baseline=none")
-    expected = {"trace-forked", "trace-truncated", "trace-crashed", "trace-partial", "trace-sampled=1/16",
-                "trace-lacks-times"}
+    expected = {"trace-forked", "trace-replaced", "trace-truncated", "trace-crashed", "trace-partial",
+                "trace-sampled=1/16", "trace-lacks-times"}
     assert expected <= set(row["flags"].split())
     other = tmp_path / "paced"
     other.mkdir()
     (row,), _ = replay(other, trace, "--allocators=system", "--baseline=none", params=["mode=paced"], code=1)
     assert row["status"] == "unsupported" and "no times" in row["detail"]
+
+
+def test_an_import_and_a_part_of_it(tmp_path):
+    """What other tools wrote, and a cut of one, by `heapmark run FILE` up to the answer in words."""
+    app, whole, part = (tmp_path / f"{name}.hmt" for name in ("app", "whole", "part"))
+    samples = SOURCE / "tests/unit/trace/samples"
+    for words in (["import", "-o", app, samples / "heaptrack-raw.txt"],
+                  ["import", "-o", whole, samples / "ltrace-threads.txt"],
+                  ["cut", "--from=10ms", "-o", part, whole]):
+        subprocess.run([HEAPMARK, "trace", *words], check=True, capture_output=True)
+    result = heapmark("run", app, part, "--reps=2", "--latency=no", "--work=2",
+                      "--allocators=system,jemalloc", "--out=run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "which allocator for app and part?" in result.stdout and "memory is that of up to 2 passes" in result.stdout
+    flags = {name: set() for name in ("app", "part")}
+    for row in rows(tmp_path / "run"):
+        name = re.search(r"(\w+)\.hmt", row["params"])[1]
+        assert row["status"] == "ok" and int(row["ops"]) > 0
+        flags[name] |= set(row["flags"].split())
+    assert "trace-lacks-threads" in flags["app"] - flags["part"]
+    assert "trace-cut" in flags["part"] - flags["app"]
 
 
 def test_a_damaged_trace(tmp_path, handover):

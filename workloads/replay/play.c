@@ -12,6 +12,15 @@ struct kind {
     bool crossing, timed;
 };
 
+/* The size of a local malloc or free. trace_load() gives odd ones words of their own. */
+HM_INLINE size_t plain_size(uint64_t code)
+{
+    size_t size = program_size(code);
+    if (stamp_is_odd(size))
+        __builtin_unreachable();
+    return size;
+}
+
 /* ---- single operations ----------------------------------------------------------------------- */
 
 HM_INLINE void *make(struct worker *w, struct player *p, size_t size, struct kind k)
@@ -76,8 +85,8 @@ static const uint64_t *open_chunk(struct worker *w, struct player *p, uint64_t c
 static __attribute__((noinline)) const uint64_t *control(struct worker *w, struct player *p,
                                                          uint64_t code, const uint64_t *next)
 {
-    if (((uint32_t)code >> 4) == PROGRAM_NEXT)
-        return open_chunk(w, p, code >> 32);
+    if (program_size(code) == PROGRAM_NEXT)
+        return open_chunk(w, p, program_slot(code));
     p->mark_ns[p->mark++] = worker_now_ns();
     return next;
 }
@@ -96,11 +105,6 @@ static __attribute__((noinline)) void await_thread(struct player *p, uint32_t sl
 
 /* ---- the words ------------------------------------------------------------------------------- */
 
-static inline uint32_t slot_of(uint64_t word)
-{
-    return (uint32_t)(word >> 32);
-}
-
 HM_INLINE const uint64_t *resize_shared(struct worker *w, struct player *p, uint32_t slot,
                                         size_t old_size, const uint64_t *operands, struct kind k)
 {
@@ -109,9 +113,9 @@ HM_INLINE const uint64_t *resize_shared(struct worker *w, struct player *p, uint
     void *block = place & PROGRAM_OLD_SHARED ? replay_take(p, slot) : p->local[slot];
     block = resize(w, p, block, old_size, size, k);
     if (place & PROGRAM_NEW_SHARED)
-        replay_publish(p, slot_of(place), block);
+        replay_publish(p, program_slot(place), block);
     else
-        p->local[slot_of(place)] = block;
+        p->local[program_slot(place)] = block;
     return operands + 2;
 }
 
@@ -119,8 +123,8 @@ HM_INLINE const uint64_t *resize_shared(struct worker *w, struct player *p, uint
 HM_INLINE const uint64_t *play_crossing(struct worker *w, struct player *p, uint64_t code,
                                         size_t size, const uint64_t *next, struct kind k)
 {
-    uint32_t slot = slot_of(code);
-    switch ((enum program_op)(code & 15)) {
+    uint32_t slot = program_slot(code);
+    switch (program_op(code)) {
     case PROGRAM_SHARED_MALLOC: replay_publish(p, slot, make(w, p, size, k)); return next;
     case PROGRAM_SHARED_FREE: end(w, p, replay_take(p, slot), size, k); return next;
     case PROGRAM_SHARED_CALLOC: replay_publish(p, slot, make_zeroed(w, p, size, k)); return next;
@@ -135,22 +139,23 @@ HM_INLINE const uint64_t *play_crossing(struct worker *w, struct player *p, uint
 }
 
 /* All but the plain malloc and free. */
-HM_INLINE const uint64_t *play_other(struct worker *w, struct player *p, uint64_t code, size_t size,
+HM_INLINE const uint64_t *play_other(struct worker *w, struct player *p, uint64_t code,
                                      const uint64_t *next, struct kind k)
 {
-    if ((code & 15) == PROGRAM_WIDE) {
-        size = code >> 4;
+    size_t size = program_size(code);
+    if (program_op(code) == PROGRAM_WIDE) {
+        size = *next++;
         code = *next++;
     }
-    void **block = &p->local[slot_of(code)];
-    switch ((enum program_op)(code & 15)) {
-    case PROGRAM_MALLOC: *block = make(w, p, size, k); return next;
-    case PROGRAM_FREE: end(w, p, *block, size, k); return next;
+    void **block = &p->local[program_slot(code)];
+    switch (program_op(code)) {
+    case PROGRAM_ODD_MALLOC: *block = make(w, p, size, k); return next;
+    case PROGRAM_ODD_FREE: end(w, p, *block, size, k); return next;
     case PROGRAM_CALLOC: *block = make_zeroed(w, p, size, k); return next;
     case PROGRAM_ALIGNED: *block = make_aligned(w, p, *next, size, k); return next + 1;
     case PROGRAM_REALLOC: *block = resize(w, p, *block, size, *next, k); return next + 1;
     case PROGRAM_CONTROL: return control(w, p, code, next);
-    case PROGRAM_PACE: replay_pace(p, code >> 4); return next;
+    case PROGRAM_PACE: replay_pace(p, program_rest(code)); return next;
     default:
         if (!k.crossing)
             __builtin_unreachable(); /* trace_load() gives such words to several players only */
@@ -158,9 +163,15 @@ HM_INLINE const uint64_t *play_other(struct worker *w, struct player *p, uint64_
     }
 }
 
+HM_INLINE bool is_op(uint64_t code, enum program_op op)
+{
+    return __builtin_expect(program_op(code) == op, 1);
+}
+
 /*
- * Plays words up to PROGRAM_END and returns the one behind it. This is the loop that is timed: a
- * malloc or free costs two well-predicted branches, where a jump table costs an indirect one.
+ * Plays words up to PROGRAM_END and returns the one behind it. This is the loop that is timed. A
+ * free falls through to a malloc, and that jumps back to the free: of what is left besides the
+ * calls, jumps that are taken cost the most, and a jump table would cost an indirect one.
  */
 HM_INLINE const uint64_t *play(struct worker *w, struct player *p, const uint64_t *next,
                                struct kind k)
@@ -168,16 +179,19 @@ HM_INLINE const uint64_t *play(struct worker *w, struct player *p, const uint64_
     void **local = p->local;
     for (;;) {
         uint64_t code = *next++;
-        size_t size = (uint32_t)code >> 4;
-        unsigned op = code & 15;
-        if (__builtin_expect(op == PROGRAM_FREE, 1))
-            end(w, p, local[slot_of(code)], size, k);
-        else if (__builtin_expect(op == PROGRAM_MALLOC, 1))
-            local[slot_of(code)] = make(w, p, size, k);
-        else if (op == PROGRAM_END)
+        if (is_op(code, PROGRAM_FREE)) {
+            end(w, p, local[program_slot(code)], plain_size(code), k);
+            code = *next++;
+        }
+        if (is_op(code, PROGRAM_MALLOC)) {
+            local[program_slot(code)] = make(w, p, plain_size(code), k);
+        } else if (program_op(code) == PROGRAM_FREE) {
+            end(w, p, local[program_slot(code)], plain_size(code), k);
+        } else if (program_op(code) == PROGRAM_END) {
             return next;
-        else
-            next = play_other(w, p, code, size, next, k);
+        } else {
+            next = play_other(w, p, code, next, k);
+        }
     }
 }
 

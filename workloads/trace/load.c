@@ -11,6 +11,8 @@
 #include "workloads/trace/survey.h"
 #include "workloads/trace/words.h"
 
+#include "include/workload.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -164,16 +166,27 @@ static int emit(struct loader *l, uint32_t player, uint64_t word)
     return emit_group(l, player, &word, 1);
 }
 
-/* Puts a word with a size, and the one for a size too wide before it. Returns how many. */
+/* Puts a word with a size, and what a size too wide for it needs before it. Returns how many. */
 static unsigned sized_words(uint64_t *group, enum program_op op, uint64_t size, uint32_t slot)
 {
-    if (size < PROGRAM_SIZE_MAX) {
+    if (size <= PROGRAM_SIZE_MAX) {
         group[0] = program_word(op, size, slot);
         return 1;
     }
-    group[0] = (uint64_t)PROGRAM_WIDE | size << 4;
-    group[1] = program_word(op, 0, slot);
-    return 2;
+    group[0] = PROGRAM_WIDE;
+    group[1] = size;
+    group[2] = program_word(op, 0, slot);
+    return 3;
+}
+
+static enum program_op local_malloc(uint64_t size)
+{
+    return stamp_is_odd(size) ? PROGRAM_ODD_MALLOC : PROGRAM_MALLOC;
+}
+
+static enum program_op local_free(uint64_t size)
+{
+    return stamp_is_odd(size) ? PROGRAM_ODD_FREE : PROGRAM_FREE;
 }
 
 /* ---- places ---------------------------------------------------------------------------------- */
@@ -212,8 +225,11 @@ static int emit_allocation(struct loader *l, const struct trace_event *event)
     if (error != 0)
         return error;
     l->places[event->slot] = place;
-    uint64_t group[3];
-    unsigned count = sized_words(group, ops[event->op][maker != taker], event->size, place);
+    uint64_t group[4];
+    enum program_op op = ops[event->op][maker != taker];
+    if (op == PROGRAM_MALLOC)
+        op = local_malloc(event->size);
+    unsigned count = sized_words(group, op, event->size, place);
     /* posix_memalign takes no alignment below a pointer's */
     uint64_t alignment = UINT64_C(1) << event->alignment_log2;
     if (event->op == TRACE_ALIGNED)
@@ -225,9 +241,9 @@ static int emit_free(struct loader *l, const struct trace_event *event)
 {
     uint32_t maker = player_of(l, event->ended_owner), taker = player_of(l, event->thread);
     uint32_t place = l->places[event->slot];
-    uint64_t group[2];
-    unsigned count = sized_words(group, maker != taker ? PROGRAM_SHARED_FREE : PROGRAM_FREE,
-                                 event->ended_size, place);
+    uint64_t group[3];
+    enum program_op op = maker != taker ? PROGRAM_SHARED_FREE : local_free(event->ended_size);
+    unsigned count = sized_words(group, op, event->ended_size, place);
     int error = give_place(l, maker, taker, place);
     return error != 0 ? error : emit_group(l, taker, group, count);
 }
@@ -236,7 +252,7 @@ static int emit_realloc(struct loader *l, const struct trace_event *event)
 {
     uint32_t self = player_of(l, event->thread), maker = player_of(l, event->ended_owner),
              taker = taker_of(l, event), old_place = l->places[event->slot], place;
-    uint64_t group[4],
+    uint64_t group[5],
         flags = (maker != self ? PROGRAM_OLD_SHARED : 0) | (taker != self ? PROGRAM_NEW_SHARED : 0);
     unsigned count = sized_words(group, flags != 0 ? PROGRAM_SHARED_REALLOC : PROGRAM_REALLOC,
                                  event->ended_size, old_place);
@@ -328,7 +344,7 @@ static int emit_pace(struct loader *l, const struct trace_event *event)
     if (!l->options->is_paced || ns == track->time_ns)
         return 0;
     track->time_ns = ns;
-    return emit(l, player_of(l, event->thread), (uint64_t)PROGRAM_PACE | ns << 4);
+    return emit(l, player_of(l, event->thread), (uint64_t)PROGRAM_PACE | ns << 8);
 }
 
 static int emit_mark(struct loader *l, struct track *track)
@@ -381,13 +397,13 @@ static int emit_leftovers(struct loader *l, const struct trace_rules *rules)
     }
     for (uint32_t i = 0; i < rules->slot_count && error == 0; i++) {
         const struct trace_slot *slot = &rules->slots[i];
-        uint64_t group[2];
+        uint64_t group[3];
         if (!slot->live)
             continue;
         uint32_t player = player_of(l, slot->owner);
         l->tracks[player].player.calls++;
         error = emit_group(l, player, group,
-                           sized_words(group, PROGRAM_FREE, slot->size, l->places[i]));
+                           sized_words(group, local_free(slot->size), slot->size, l->places[i]));
     }
     for (uint32_t i = 0; i < l->survey.players && error == 0; i++)
         error = emit(l, i, program_word(PROGRAM_END, 0, 0));

@@ -34,22 +34,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROGRAM_MAGIC = 0x676d7032, PROGRAM_VERSION = 2, PROGRAM_CHUNK_WORDS = 4096 };
+enum { PROGRAM_MAGIC = 0x676d7032, PROGRAM_VERSION = 3, PROGRAM_CHUNK_WORDS = 4096 };
 
 #define PROGRAM_CHUNK_BYTES (PROGRAM_CHUNK_WORDS * sizeof(uint64_t))
 
 /*
- * A word: op in bits 0-3, size in bits 4-31, slot in bits 32-63. Sizes from PROGRAM_SIZE_MAX on
- * stand in a word of their own before it. The size of a free is the object's.
+ * A word: op in bits 0-7, size in bits 8-31, slot in bits 32-63. The op fills a byte, so that one
+ * instruction compares it. Sizes above PROGRAM_SIZE_MAX stand before the word, see PROGRAM_WIDE. The
+ * size of a free is the object's.
+ *
+ * Local mallocs and frees are nearly all there is in most traces. Those of sizes that a stamp has
+ * no fast path for (stamp_is_odd() in workload.h) have words of their own, so that the loop that is
+ * timed does not ask.
  */
 enum program_op {
     PROGRAM_END, /* nothing more in this pass; the second time: nothing more at all */
     PROGRAM_MALLOC,
     PROGRAM_FREE,
+    PROGRAM_ODD_MALLOC, /* the same two of an odd size */
+    PROGRAM_ODD_FREE,
     PROGRAM_CALLOC,
     PROGRAM_ALIGNED, /* the next word is the alignment */
     PROGRAM_REALLOC, /* size and slot of the old object; the next word is the new size */
-    PROGRAM_WIDE,    /* the other 60 bits are the size for the word that follows */
+    PROGRAM_WIDE,    /* the next word is the size for the one behind it */
     PROGRAM_SHARED_MALLOC,
     PROGRAM_SHARED_FREE,
     PROGRAM_SHARED_CALLOC,
@@ -62,7 +69,7 @@ enum program_op {
     PROGRAM_SIGNAL,  /* fill the slot: a thread may start, or has ended */
     PROGRAM_AWAIT,   /* wait for it; the size is an enum program_wait */
     PROGRAM_CONTROL, /* the size is an enum program_control */
-    PROGRAM_PACE,    /* the other 60 bits: when the next event was, in ns from the pass's start */
+    PROGRAM_PACE,    /* the other 56 bits: when the next event was, in ns from the pass's start */
 };
 
 enum program_wait { PROGRAM_WAIT_START, PROGRAM_WAIT_END };
@@ -72,11 +79,10 @@ enum program_control {
     PROGRAM_MARK, /* note the time: see struct program_mark */
 };
 
-#define PROGRAM_SIZE_BITS  28
-#define PROGRAM_SIZE_MAX   ((1u << PROGRAM_SIZE_BITS) - 1) /* this value itself: see PROGRAM_WIDE */
+#define PROGRAM_SIZE_MAX   ((1u << 24) - 1)
 #define PROGRAM_OLD_SHARED 1u
 #define PROGRAM_NEW_SHARED 2u
-#define PROGRAM_PACE_MAX   ((UINT64_C(1) << 60) - 1)
+#define PROGRAM_PACE_MAX   ((UINT64_C(1) << 56) - 1)
 
 /* A place in a player's words, from which it is known afterwards how far everybody was when. */
 struct program_mark {
@@ -112,7 +118,28 @@ struct program_header {
 
 static inline uint64_t program_word(enum program_op op, uint64_t size, uint64_t slot)
 {
-    return (uint64_t)op | size << 4 | slot << 32;
+    return (uint64_t)op | size << 8 | slot << 32;
+}
+
+static inline enum program_op program_op(uint64_t word)
+{
+    return (enum program_op)(word & 0xff);
+}
+
+static inline uint32_t program_size(uint64_t word)
+{
+    return (uint32_t)word >> 8;
+}
+
+static inline uint32_t program_slot(uint64_t word)
+{
+    return (uint32_t)(word >> 32);
+}
+
+/* What a word holds besides its op where it has no slot. */
+static inline uint64_t program_rest(uint64_t word)
+{
+    return word >> 8;
 }
 
 static inline const struct program_player *program_players(const struct program_header *header)

@@ -56,7 +56,7 @@ uint32_t survey_taker(const struct survey *s, uint32_t maker, uint64_t object)
 
 static unsigned wide_words(uint64_t size)
 {
-    return size >= PROGRAM_SIZE_MAX;
+    return size > PROGRAM_SIZE_MAX ? 2 : 0;
 }
 
 /* The most words that the event can need: a realloc is the longer if it turns out to be shared. */
@@ -98,7 +98,7 @@ static int read_events(struct survey *s, struct trace_reader *reader)
     }
     if (next == TRACE_END) {
         s->header = *trace_reader_header(reader); /* a recorded trace's totals are known only now */
-        s->words += 2 * trace_reader_rules(reader)->live_objects;
+        s->words += 3 * trace_reader_rules(reader)->live_objects;
         return 0;
     }
     snprintf(s->error, s->error_bytes, "%s", trace_reader_error(reader));

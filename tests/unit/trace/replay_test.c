@@ -129,11 +129,12 @@ static void slots_are_used_again(void **state)
     fixture_remove(path);
 }
 
-/* Sizes at the limit of a word and above it, in all operations, local and shared. */
+/* Sizes at the limits of what a word holds and of what its op promises, in all operations, local
+ * and shared. */
 static void wide_sizes(void **state)
 {
     (void)state;
-    enum { LIMIT = (1 << 28) - 1 };
+    enum { LIMIT = PROGRAM_SIZE_MAX, PLAIN = 2 * STAMP_PAGE_BYTES };
     const struct trace_event events[] = {
         {.op = TRACE_CALLOC, .size = LIMIT - 1},
         {.op = TRACE_REALLOC, .size = LIMIT},
@@ -142,6 +143,18 @@ static void wide_sizes(void **state)
         {.op = TRACE_FREE},
         {.op = TRACE_ALIGNED, .alignment_log2 = 21, .size = LIMIT + 1},
         {.op = TRACE_FREE, .thread = 1},
+        {.op = TRACE_MALLOC, .size = LIMIT},
+        {.op = TRACE_FREE},
+        {.op = TRACE_MALLOC, .size = 7},
+        {.op = TRACE_FREE},
+        {.op = TRACE_MALLOC, .size = 8},
+        {.op = TRACE_FREE},
+        {.op = TRACE_MALLOC, .size = PLAIN - 1},
+        {.op = TRACE_FREE},
+        {.op = TRACE_MALLOC, .size = PLAIN},
+        {.op = TRACE_FREE},
+        {.op = TRACE_MALLOC},
+        {.op = TRACE_FREE},
         {.op = TRACE_MALLOC, .size = LIMIT + 1, .thread = 1}, /* left over */
     };
     char *path = fixture_trace(events, sizeof events / sizeof *events, 2);

@@ -2,6 +2,8 @@
 
 #include "workloads/trace/program.h"
 
+#include "include/workload.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -120,17 +122,15 @@ static unsigned operands_of(enum program_op op)
 
 static struct word read_word(struct stage *s, struct actor *a)
 {
-    uint64_t code = take_word(s, a), size = (uint32_t)code >> 4;
-    if ((code & 15) == PROGRAM_PACE)
-        return (struct word){.op = PROGRAM_PACE, .size = code >> 4};
-    if ((code & 15) == PROGRAM_WIDE) {
-        size = code >> 4;
+    uint64_t code = take_word(s, a), size = program_size(code);
+    if (program_op(code) == PROGRAM_PACE)
+        return (struct word){.op = PROGRAM_PACE, .size = program_rest(code)};
+    if (program_op(code) == PROGRAM_WIDE) {
+        size = take_word(s, a);
         code = take_word(s, a);
-        require(s, size >= PROGRAM_SIZE_MAX, "a small size stands in a wide word");
+        require(s, size > PROGRAM_SIZE_MAX, "a small size stands in a wide word");
     }
-    struct word word = {.op = (enum program_op)(code & 15),
-                        .slot = (uint32_t)(code >> 32),
-                        .size = size};
+    struct word word = {.op = program_op(code), .slot = program_slot(code), .size = size};
     for (unsigned i = 0; i < operands_of(word.op); i++)
         word.operands[i] = take_word(s, a);
     return word;
@@ -171,6 +171,13 @@ static void pace(struct stage *s, struct actor *a, uint64_t ns)
     a->time_ns = ns;
 }
 
+/* The player asks nothing of a size in words that are not odd. */
+static void require_kind(struct stage *s, const struct word *word, enum program_op plain)
+{
+    require(s, (word->op == plain) != stamp_is_odd(word->size),
+            "a word is odd and its size is not");
+}
+
 /* False when it must wait. */
 static bool run_word(struct stage *s, struct actor *a, const struct word *word)
 {
@@ -185,8 +192,14 @@ static bool run_word(struct stage *s, struct actor *a, const struct word *word)
             return put_shared(s, self, word->slot, word->size);
         return make_local(s, a, word->slot, word->size), true;
     case PROGRAM_MALLOC:
+    case PROGRAM_ODD_MALLOC:
+        require_kind(s, word, PROGRAM_MALLOC);
+        return make_local(s, a, word->slot, word->size), true;
     case PROGRAM_CALLOC: return make_local(s, a, word->slot, word->size), true;
-    case PROGRAM_FREE: return end_local(s, a, word->slot, word->size), true;
+    case PROGRAM_FREE:
+    case PROGRAM_ODD_FREE:
+        require_kind(s, word, PROGRAM_FREE);
+        return end_local(s, a, word->slot, word->size), true;
     case PROGRAM_REALLOC:
         end_local(s, a, word->slot, word->size);
         return make_local(s, a, word->slot, word->operands[0]), true;
