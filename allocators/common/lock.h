@@ -20,10 +20,10 @@ static inline bool single_threaded(void)
 }
 
 /* Waits until the lock is free and takes it. */
-void lock_wait(struct lock *l);
+void lock_wait(struct lock *l) __attribute__((noinline));
 
 /* Wakes one waiter. */
-void lock_wake(struct lock *l);
+void lock_wake(struct lock *l) __attribute__((noinline));
 
 static inline bool lock_try(struct lock *l)
 {

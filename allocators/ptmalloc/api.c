@@ -17,7 +17,7 @@
 
 static bool cacheable(size_t size)
 {
-    return size <= chunk_size_for(ptm_knobs.tcache_max);
+    return size <= PTM_TCACHE_MAX_CHUNK && size <= chunk_size_for(ptm_knobs.tcache_max);
 }
 
 static void *out_of_memory(void)
@@ -26,29 +26,30 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-/* A chunk from the cache's refill or from the arenas; NULL and ENOMEM if there is none. */
-static inline __attribute__((always_inline)) struct chunk *allocate(size_t request, bool *fresh)
+/*
+ * A chunk from the cache's refill or from the arenas, `t` telling what of it is clean; NULL and ENOMEM if
+ * there is none.
+ */
+static inline __attribute__((always_inline)) struct chunk *allocate(size_t request, struct take *t)
 {
     struct chunk *c = NULL;
     struct tcache *tc;
-    size_t size;
     bool usable;
 
-    *fresh = false;
     if (PTM_UNLIKELY(request > PTRDIFF_MAX))
         return out_of_memory();
-    size = chunk_size_for(request);
+    *t = (struct take){.unit = chunk_size_for(request), .count = 1};
     tc = tcache_mine(&usable);
-    if (usable && cacheable(size)) {
+    if (usable && cacheable(t->unit)) {
         void *memory;
 
-        if (PTM_UNLIKELY(tcache_bin(size)->head != NULL))
-            fault("malloc(): unaligned link in a thread cache", tcache_bin(size)->head);
-        memory = tcache_refill(tc, size);
+        if (PTM_UNLIKELY(tcache_bin(t->unit)->head != NULL))
+            fault("malloc(): unaligned link in a thread cache", tcache_bin(t->unit)->head);
+        memory = tcache_refill(tc, t->unit);
         if (memory)
             return chunk_of(memory);
     }
-    c = arena_alloc(tc, size, fresh);
+    c = arena_alloc(tc, t);
     return c ? c : out_of_memory();
 }
 
@@ -61,8 +62,8 @@ static void perturb_new(void *memory, size_t bytes)
 
 void *malloc_slow(size_t request)
 {
-    bool fresh;
-    struct chunk *c = allocate(request, &fresh);
+    struct take t;
+    struct chunk *c = allocate(request, &t);
     void *memory;
 
     if (!c)
@@ -73,44 +74,62 @@ void *malloc_slow(size_t request)
 }
 
 /* What every chunk must satisfy that is not a mapping, its alignment aside. */
-static inline __attribute__((always_inline)) void check_chunk(const struct chunk *c,
+static inline __attribute__((always_inline)) void check_chunk(const struct chunk *c, size_t size,
                                                               const char *bad_pointer,
                                                               const char *bad_size)
 {
-    size_t size = chunk_size(c);
-
     if (PTM_UNLIKELY(size < PTM_MIN_CHUNK || size % PTM_ALIGN))
         fault(bad_size, (const char *)c + PTM_CHUNK_HEADER);
     if (PTM_UNLIKELY((uintptr_t)c > -size))
         fault(bad_pointer, (const char *)c + PTM_CHUNK_HEADER);
 }
 
+static __attribute__((noinline)) void free_to_cache(struct tcache *tc, struct chunk *c, size_t size)
+{
+    heap_check_freed(c, size);
+    tcache_overflow(tc, size, cell_of(c));
+}
+
+static inline void put_away(struct tcache *tc, struct chunk *c, size_t size)
+{
+    if (tc->state == TCACHE_ON && cacheable(size))
+        free_to_cache(tc, c, size);
+    else
+        arena_free(tc, c, size);
+}
+
+/* The knobs have changed, or free memory is filled, or the chunk looks as if it were free. */
+static __attribute__((cold, noinline)) void free_rare(struct chunk *c, size_t size)
+{
+    bool unused;
+    struct tcache *tc = tcache_mine(&unused);
+
+    /* The key may be there by chance, or copied there by the program: make sure. */
+    if (cell_of(c)->key == ptm_key && is_cached(tc, c, size))
+        fault("free(): double free detected", chunk_memory(c));
+    if (ptm_knobs.perturb)
+        memset(chunk_memory(c), (int)ptm_knobs.perturb, size - PTM_CHUNK_HEADER);
+    put_away(tc, c, size);
+}
+
+/* Ends in one of four calls and makes no other, so that it saves no registers. */
 void free_slow(void *memory)
 {
     struct chunk *c = chunk_of(memory);
-    size_t size = chunk_size(c);
-    struct tcache *tc;
-    bool usable;
+    size_t head = chunk_head(c), size = head & ~(size_t)CHUNK_FLAGS;
+    struct tcache *tc = &ptm_tcache;
 
     if (!is_aligned(memory))
         fault("free(): invalid pointer", memory);
-    if (chunk_mmapped(c)) {
+    if (head & CHUNK_M) {
         mmapped_free(c);
         return;
     }
-    check_chunk(c, "free(): invalid pointer", "free(): invalid size");
-    tc = tcache_mine(&usable);
-    /* The key may be there by chance, or copied there by the program: make sure. */
-    if (PTM_UNLIKELY(cell_of(c)->key == ptm_key) && is_cached(tc, c, size))
-        fault("free(): double free detected", memory);
-    if (PTM_UNLIKELY(ptm_knobs.perturb))
-        memset(memory, (int)ptm_knobs.perturb, size - PTM_CHUNK_HEADER);
-    if (usable && cacheable(size)) {
-        heap_check_freed(c, size);
-        tcache_overflow(tc, size, cell_of(c));
-    } else {
-        arena_free(tc, c, size);
-    }
+    check_chunk(c, size, "free(): invalid pointer", "free(): invalid size");
+    if (PTM_UNLIKELY(!tcache_is_current(tc) || cell_of(c)->key == ptm_key || ptm_knobs.perturb))
+        free_rare(c, size);
+    else
+        put_away(tc, c, size);
 }
 
 void *ptm_malloc(size_t bytes)
@@ -126,27 +145,34 @@ void ptm_free(void *memory)
         free_slow(memory);
 }
 
+/* Clears what may have been written. */
+static void *clear(char *memory, size_t bytes, const char *clean)
+{
+    if (clean && clean < memory + bytes)
+        bytes = clean > memory ? (size_t)(clean - memory) : 0;
+    return memset(memory, 0, bytes);
+}
+
 void *ptm_calloc(size_t count, size_t bytes)
 {
     size_t total;
     void *memory;
     struct chunk *c;
-    bool fresh;
+    struct take t;
 
     if (PTM_UNLIKELY(__builtin_mul_overflow(count, bytes, &total)))
         return out_of_memory();
     memory = tcache_get(total);
     if (PTM_LIKELY(memory != NULL))
         return memset(memory, 0, total);
-    c = allocate(total, &fresh);
+    c = allocate(total, &t);
     if (!c)
         return NULL;
-    memory = chunk_memory(c);
-    return fresh ? memory : memset(memory, 0, total);
+    return clear(chunk_memory(c), total, t.clean);
 }
 
 /* The mapped half of realloc(): by moving pages if possible, else by copying. */
-static void *resize_mapped(void *memory, struct chunk *c, size_t bytes)
+static __attribute__((noinline)) void *resize_mapped(void *memory, struct chunk *c, size_t bytes)
 {
     size_t old = chunk_usable(c); /* before the mapping may be gone */
     struct chunk *moved = mmapped_resize(c, chunk_size_for(bytes));
@@ -162,6 +188,40 @@ static void *resize_mapped(void *memory, struct chunk *c, size_t bytes)
     memcpy(copy, memory, old);
     mmapped_free(c);
     return copy;
+}
+
+/*
+ * Copies what is common to two chunks of `old` and `size` bytes, and frees the first. Not inlined: knowing
+ * the range of the sizes, the compiler would copy word by word.
+ */
+static __attribute__((noinline)) void *replace(void *memory, size_t old, void *copy, size_t size)
+{
+    memcpy(copy, memory, (old < size ? old : size) - PTM_WORD);
+    ptm_free(memory);
+    return copy;
+}
+
+/* realloc() of a chunk that could not be resized in place. */
+static __attribute__((noinline)) void *move(void *memory, size_t bytes)
+{
+    struct chunk *c = chunk_of(memory);
+    size_t size = chunk_size_for(bytes);
+    void *copy = ptm_malloc(bytes);
+
+    if (!copy)
+        return NULL;
+    /* Cut from a top chunk that had to grow, right behind the old one: no need to move. */
+    if (PTM_UNLIKELY(chunk_of(copy) == chunk_next(c)) && size > PTM_TCACHE_MAX_CHUNK) {
+        chunk_join(c, size);
+        return memory;
+    }
+    return replace(memory, chunk_size(c), copy, size);
+}
+
+/* In place if the chunk behind can give what is missing. */
+static __attribute__((noinline)) void *resize(void *memory, size_t bytes)
+{
+    return chunk_resize(chunk_of(memory), chunk_size_for(bytes)) ? memory : move(memory, bytes);
 }
 
 void *ptm_realloc(void *memory, size_t bytes)
@@ -182,26 +242,14 @@ void *ptm_realloc(void *memory, size_t bytes)
         return out_of_memory();
     if (chunk_mmapped(c))
         return resize_mapped(memory, c, bytes);
-    check_chunk(c, "realloc(): invalid pointer", "realloc(): invalid old size");
     old = chunk_size(c);
+    check_chunk(c, old, "realloc(): invalid pointer", "realloc(): invalid old size");
     size = chunk_size_for(bytes);
     if (old >= size && old - size < PTM_MIN_CHUNK)
         return memory;
     /* Copying a few hundred bytes into a cached chunk is cheaper than the arena's lock. */
-    if ((old > PTM_TCACHE_MAX_CHUNK || size > PTM_TCACHE_MAX_CHUNK || !tcache_bin(size)->head) &&
-        chunk_resize(c, size))
-        return memory;
-    copy = ptm_malloc(bytes);
-    if (!copy)
-        return NULL;
-    /* Cut from a top chunk that had to grow, right behind the old one: no need to move. */
-    if (PTM_UNLIKELY(chunk_of(copy) == chunk_next(c)) && size > PTM_TCACHE_MAX_CHUNK) {
-        chunk_join(c, size);
-        return memory;
-    }
-    memcpy(copy, memory, (old < size ? old : size) - PTM_WORD);
-    ptm_free(memory);
-    return copy;
+    copy = old <= PTM_TCACHE_MAX_CHUNK ? tcache_get(bytes) : NULL;
+    return copy ? replace(memory, old, copy, size) : resize(memory, bytes);
 }
 
 void *ptm_reallocarray(void *memory, size_t count, size_t bytes)
@@ -216,9 +264,10 @@ void *ptm_reallocarray(void *memory, size_t count, size_t bytes)
 /* `align` is a power of two. */
 static void *allocate_aligned(size_t align, size_t bytes)
 {
-    size_t size, enough;
+    struct take t = {.count = 1};
     struct chunk *c;
     struct tcache *tc;
+    size_t size;
     bool unused;
 
     if (align <= PTM_ALIGN)
@@ -227,11 +276,11 @@ static void *allocate_aligned(size_t align, size_t bytes)
         bytes > PTRDIFF_MAX - PTM_MIN_CHUNK - align)
         return out_of_memory();
     size = chunk_size_for(bytes);
-    enough = size + align + PTM_MIN_CHUNK;
+    t.unit = size + align + PTM_MIN_CHUNK;
     tc = tcache_mine(&unused);
-    c = mmapped_wanted(enough) ? mmapped_alloc(size, align) : NULL;
+    c = mmapped_wanted(t.unit) ? mmapped_alloc(size, align) : NULL;
     if (!c) {
-        c = arena_alloc(tc, enough, &unused);
+        c = arena_alloc(tc, &t);
         if (c && chunk_mmapped(c)) {
             mmapped_free(c);
             c = mmapped_alloc(size, align);

@@ -13,10 +13,7 @@
  * Bytes that may lie unmerged in bounded fast bins before somebody merges them: an eighth, or
  * this.
  */
-#define PARKED_MIN ((size_t)128 << 10)
-
-/* A merged chunk of this size is worth looking whether memory can be returned. */
-#define TRIM_LOOK ((size_t)64 << 10)
+#define PARKED_MIN ((intptr_t)128 << 10)
 
 struct lock ptm_list_lock;
 bool ptm_many_arenas;
@@ -136,10 +133,8 @@ static void trim_beyond(struct arena *a, size_t threshold)
         a->trimmed = true;
 }
 
-void arena_maybe_trim(struct arena *a, size_t size)
+void arena_look_for_trim(struct arena *a)
 {
-    if (size < TRIM_LOOK)
-        return;
     heap_drop_empty(a, TRIM_LOOK);
     if (top_size(a) < trim_threshold(a))
         return;
@@ -172,9 +167,15 @@ void arena_after_fork(struct arena *mine)
 
 static bool parked_too_much(const struct arena *a)
 {
-    size_t eighth = PTM_LOAD(a->system_bytes) / 8;
+    intptr_t parked = PTM_LOAD(a->parked);
 
-    return PTM_LOAD(a->parked) > (intptr_t)(eighth > PARKED_MIN ? eighth : PARKED_MIN);
+    return parked > PARKED_MIN && parked > (intptr_t)(PTM_LOAD(a->system_bytes) / 8);
+}
+
+/* Merges what is bounded, because it is too much. */
+static __attribute__((noinline)) void merge_parked(struct arena *a)
+{
+    fast_consolidate(a, fast_index(ptm_knobs.fastbin_max) + 1);
 }
 
 /* The last resort when the thread's own arena cannot grow: whichever can. */
@@ -200,7 +201,7 @@ static __attribute__((noinline)) struct chunk *alloc_more(struct arena *a, struc
     if (mmapped_wanted(t->unit)) {
         lock_drop(&a->lock);
         c = mmapped_alloc(t->unit, PTM_ALIGN);
-        t->fresh = true;
+        t->clean = (char *)c;
         if (c)
             return c;
         lock_take(&a->lock);
@@ -211,13 +212,13 @@ static __attribute__((noinline)) struct chunk *alloc_more(struct arena *a, struc
         c = alloc_elsewhere(a, t);
     if (!c) {
         c = mmapped_alloc(t->unit, PTM_ALIGN);
-        t->fresh = true;
+        t->clean = (char *)c;
     }
     return c;
 }
 
 /* A single chunk from a fast bin, or NULL. */
-static struct chunk *alloc_fast(struct arena *a, size_t size)
+static __attribute__((noinline)) struct chunk *alloc_fast(struct arena *a, size_t size)
 {
     struct cell *cell = fast_pop_cell(a, fast_index(size));
 
@@ -231,25 +232,22 @@ static struct chunk *alloc_fast(struct arena *a, size_t size)
     return chunk_of(cell);
 }
 
-struct chunk *arena_alloc(struct tcache *tc, size_t size, bool *fresh)
+struct chunk *arena_alloc(struct tcache *tc, struct take *t)
 {
-    struct take t = {.unit = size, .count = 1};
     struct arena *a = arena_lock_mine(tc);
     struct chunk *c;
 
-    if (size <= PTM_TCACHE_MAX_CHUNK && (c = alloc_fast(a, size)) != NULL) {
+    if (t->unit <= PTM_TCACHE_MAX_CHUNK && (c = alloc_fast(a, t->unit)) != NULL) {
         lock_drop(&a->lock);
-        *fresh = false;
+        t->clean = NULL;
         return c;
     }
     if (PTM_UNLIKELY(parked_too_much(a)))
-        fast_consolidate(a, fast_index(ptm_knobs.fastbin_max) + 1);
-    c = arena_take(a, &t);
-    if (PTM_LIKELY(c != NULL))
-        lock_drop(&a->lock);
-    else
-        c = alloc_more(a, &t);
-    *fresh = t.fresh;
+        merge_parked(a);
+    c = arena_take(a, t);
+    if (PTM_UNLIKELY(c == NULL))
+        return alloc_more(a, t);
+    lock_drop(&a->lock);
     return c;
 }
 
@@ -261,7 +259,7 @@ static void unpark(struct arena *a)
 {
     if (!lock_try(&a->lock))
         return;
-    fast_consolidate(a, fast_index(ptm_knobs.fastbin_max) + 1);
+    merge_parked(a);
     trim_beyond(a, trim_threshold(a));
     lock_drop(&a->lock);
 }
@@ -283,16 +281,12 @@ static void merge_locked(struct arena *a, struct chunk *c, size_t size)
     lock_drop(&a->lock);
 }
 
-void arena_free(struct tcache *tc, struct chunk *c, size_t size)
+/* Puts a single chunk into a fast bin. */
+static __attribute__((noinline)) void park_chunk(struct arena *a, struct chunk *c, size_t size)
 {
-    struct arena *a = arena_of(c);
     struct cell *cell = cell_of(c);
     bool fast = size <= ptm_knobs.fastbin_max;
 
-    if (!fast && (a == tc->arena || single_threaded() || attached(a) == 0)) {
-        merge_locked(a, c, size);
-        return;
-    }
     heap_check_freed(c, size);
     if (PTM_UNLIKELY(chunk_size(chunk_next(c)) >= PTM_LOAD(a->system_bytes)))
         fault("free(): invalid next size", cell);
@@ -300,6 +294,16 @@ void arena_free(struct tcache *tc, struct chunk *c, size_t size)
     cell->key = ptm_key;
     run_seal(cell, 1, NULL);
     park(a, fast ? fast_index(size) : 0, cell, size, !fast);
+}
+
+void arena_free(struct tcache *tc, struct chunk *c, size_t size)
+{
+    struct arena *a = arena_of(c);
+
+    if (size > ptm_knobs.fastbin_max && (a == tc->arena || single_threaded() || attached(a) == 0))
+        merge_locked(a, c, size);
+    else
+        park_chunk(a, c, size);
 }
 
 void arena_free_run(struct arena *a, size_t size, struct cell *run)

@@ -40,13 +40,14 @@ void arena_detach(struct arena *a);
 void arena_after_fork(struct arena *mine);
 
 /*
- * Takes one chunk of at least `size` bytes, mapped if that is wanted, from this thread's arena, or
- * from any other if it cannot grow. NULL if memory is refused everywhere. No lock may be held.
+ * Takes one chunk of at least t->unit bytes (t->count is 1), mapped if that is wanted, from this
+ * thread's arena, or from any other if it cannot grow. NULL if memory is refused everywhere. No lock may
+ * be held.
  */
-struct chunk *arena_alloc(struct tcache *tc, size_t size, bool *fresh);
+struct chunk *arena_alloc(struct tcache *tc, struct take *t);
 
 /* Gives back one chunk that no thread cache takes. No lock may be held. */
-void arena_free(struct tcache *tc, struct chunk *c, size_t size);
+void arena_free(struct tcache *tc, struct chunk *c, size_t size) __attribute__((noinline));
 
 /*
  * Gives a sealed run of chunks of `size` bytes back to the arena that owns all of them. No lock
@@ -54,7 +55,17 @@ void arena_free(struct tcache *tc, struct chunk *c, size_t size);
  */
 void arena_free_run(struct arena *a, size_t size, struct cell *run);
 
-/* After a merge that made `size` bytes: returns memory if the top chunk is big enough. */
-void arena_maybe_trim(struct arena *a, size_t size);
+/* A merged chunk of this size is worth looking whether memory can be returned. */
+#define TRIM_LOOK ((size_t)64 << 10)
+
+/* Returns memory if the top chunk is big enough. */
+void arena_look_for_trim(struct arena *a) __attribute__((noinline));
+
+/* The same, after a merge that made a chunk of `size` bytes. Needs the arena's lock. */
+static inline void arena_maybe_trim(struct arena *a, size_t size)
+{
+    if (PTM_UNLIKELY(size >= TRIM_LOOK))
+        arena_look_for_trim(a);
+}
 
 #endif

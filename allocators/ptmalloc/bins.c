@@ -14,15 +14,12 @@ void bins_start(struct arena *a)
 
 unsigned binmap_find(const struct arena *a, unsigned index)
 {
-    for (unsigned word = index / 64; word < 2; word++) {
-        uint64_t bits = a->binmap[word];
+    unsigned word = index / 64;
+    uint64_t bits = a->binmap[word] & ~(uint64_t)0 << index % 64;
 
-        if (word == index / 64)
-            bits &= ~(uint64_t)0 << index % 64;
-        if (bits)
-            return word * 64 + (unsigned)__builtin_ctzll(bits);
-    }
-    return PTM_BINS;
+    if (!bits && word == 0)
+        bits = a->binmap[word = 1];
+    return bits ? word * 64 + (unsigned)__builtin_ctzll(bits) : PTM_BINS;
 }
 
 /*
@@ -30,7 +27,7 @@ unsigned binmap_find(const struct arena *a, unsigned index)
  * it. A list head seen as a chunk has the next bin's fd where fd_nextsize would be, which is never
  * NULL: it looks like a leader, as it should (hence the one bin too many at the end of the array).
  */
-static void skip_unlink(struct chunk *c)
+static inline __attribute__((always_inline)) void skip_unlink(struct chunk *c)
 {
     struct chunk *heir = c->fd;
 
@@ -49,12 +46,13 @@ static void skip_unlink(struct chunk *c)
     }
 }
 
-void bin_unlink(struct chunk *c)
+/* Inlined into arena_merge(), which then calls nothing and saves no registers. */
+static inline __attribute__((always_inline)) void unlink_free(struct chunk *c)
 {
     size_t size = chunk_size(c);
     struct chunk *fd = c->fd, *bk = c->bk;
 
-    if (PTM_UNLIKELY(size != chunk_next(c)->prev_size))
+    if (PTM_UNLIKELY(size != chunk_at(c, size)->prev_size))
         fault("corrupted size vs. prev_size", chunk_memory(c));
     if (PTM_UNLIKELY(fd->bk != c || bk->fd != c))
         fault("corrupted double-linked list", chunk_memory(c));
@@ -62,6 +60,11 @@ void bin_unlink(struct chunk *c)
     bk->fd = fd;
     if (!is_small(size) && c->fd_nextsize != NULL)
         skip_unlink(c);
+}
+
+void bin_unlink(struct chunk *c)
+{
+    unlink_free(c);
 }
 
 static void list_insert(struct chunk *c, struct chunk *after)
@@ -147,43 +150,49 @@ struct chunk *large_best_fit(struct arena *a, unsigned index, size_t size)
     return leader;
 }
 
-/* Checks what the neighbours say about a chunk that is being freed. */
-static void check_neighbours(struct arena *a, struct chunk *c, struct chunk *next)
+/* Checks what the neighbours say about a chunk that is being freed; the size of the next one. */
+static inline size_t check_neighbours(struct arena *a, struct chunk *c, size_t flags,
+                                      struct chunk *next)
 {
+    size_t head, size;
+
     if (PTM_UNLIKELY(c == a->top))
         fault("free(): double free or corruption (top)", chunk_memory(c));
-    if (PTM_UNLIKELY(!heap_holds(c, next)))
+    if (PTM_UNLIKELY(!heap_holds(c, flags, next)))
         fault("free(): double free or corruption (out)", chunk_memory(c));
-    if (PTM_UNLIKELY(!chunk_prev_in_use(next)))
+    head = chunk_head(next);
+    size = head & ~(size_t)CHUNK_FLAGS;
+    if (PTM_UNLIKELY(!(head & CHUNK_P)))
         fault("free(): double free or corruption (!prev)", chunk_memory(c));
-    if (PTM_UNLIKELY(chunk_size(next) < PTM_CHUNK_HEADER || chunk_size(next) >= a->system_bytes))
+    if (PTM_UNLIKELY(size < PTM_CHUNK_HEADER || size >= a->system_bytes))
         fault("free(): invalid next size", chunk_memory(c));
+    return size;
 }
 
 size_t arena_merge(struct arena *a, struct chunk *c, size_t size)
 {
-    size_t heap_flag = chunk_head(c) & CHUNK_A;
+    size_t flags = chunk_head(c), heap_flag = flags & CHUNK_A;
     struct chunk *next = chunk_at(c, size);
+    size_t next_size = check_neighbours(a, c, flags, next);
 
-    check_neighbours(a, c, next);
-    if (!chunk_prev_in_use(c)) {
+    if (!(flags & CHUNK_P)) {
         size_t before = c->prev_size;
 
         c = chunk_at(c, -before);
         if (PTM_UNLIKELY(chunk_size(c) != before))
             fault("corrupted size vs. prev_size while merging", chunk_memory(c));
-        bin_unlink(c);
+        unlink_free(c);
         size += before;
     }
     if (next == a->top) {
-        size += chunk_size(next);
+        size += next_size;
         chunk_set_head(c, size | heap_flag | CHUNK_P);
         a->top = c;
         return size;
     }
-    if (!chunk_in_use(next)) {
-        size += chunk_size(next);
-        bin_unlink(next);
+    if (!chunk_prev_in_use(chunk_at(next, next_size))) {
+        size += next_size;
+        unlink_free(next);
     } else {
         chunk_mark_prev_free(next);
     }

@@ -54,10 +54,10 @@ static inline struct arena *arena_of(const struct chunk *c)
 /* The first chunk in brk memory there ever was, and the end of the newest brk heap. */
 extern char *ptm_brk_first, *ptm_brk_end;
 
-/* False if `next` cannot be the chunk behind `c`, because no heap holds both. */
-static inline bool heap_holds(const struct chunk *c, const struct chunk *next)
+/* False if `next` cannot be the chunk behind `c`, with that head, because no heap holds both. */
+static inline bool heap_holds(const struct chunk *c, size_t head, const struct chunk *next)
 {
-    bool mapped = chunk_head(c) & CHUNK_A;
+    bool mapped = head & CHUNK_A;
     const char *end = mapped ? heap_of(c)->end : ptm_brk_end;
 
     return next > c && (const char *)next < end && (mapped || (const char *)c >= ptm_brk_first);

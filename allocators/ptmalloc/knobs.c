@@ -90,16 +90,17 @@ int knobs_mallopt(int parameter, int value)
         ptm_knobs.perturb = size & 0xff;
         new_epoch();
         return 1;
-    case M_ARENA_TEST:
-        /* The number of arenas before the limit is computed; here it is known from the start. */
-        return value > 0;
     case M_ARENA_MAX:
-        if (value <= 0)
-            return 0;
-        ptm_knobs.arena_max = size;
+        /* As in the original: what is not positive is no error, and changes nothing. */
+        if (value > 0)
+            ptm_knobs.arena_max = size;
         return 1;
     default:
-        /* M_CHECK_ACTION, M_NLBLKS, M_GRAIN, M_KEEP: accepted and without effect, as documented. */
+        /*
+         * M_CHECK_ACTION, M_NLBLKS, M_GRAIN, M_KEEP: accepted and without effect, as documented.
+         * M_ARENA_TEST is the number of arenas before the limit is computed: here it is known from the
+         * start.
+         */
         return 1;
     }
 }

@@ -6,35 +6,43 @@
 #include "heap.h"
 #include "take.h"
 
-static void check_next(struct arena *a, struct chunk *c, struct chunk *next)
+/* Aborts unless `next` can be the chunk behind `c`; returns its size. */
+static size_t check_next(struct arena *a, struct chunk *c, size_t flags, struct chunk *next)
 {
-    if (PTM_UNLIKELY(!heap_holds(c, next) || chunk_size(next) < PTM_CHUNK_HEADER ||
-                     chunk_size(next) >= a->system_bytes))
+    size_t head, size;
+
+    if (PTM_UNLIKELY(!heap_holds(c, flags, next)))
         fault("realloc(): invalid next size", chunk_memory(c));
-    if (PTM_UNLIKELY(!chunk_prev_in_use(next)))
+    head = chunk_head(next);
+    size = head & ~(size_t)CHUNK_FLAGS;
+    if (PTM_UNLIKELY(size < PTM_CHUNK_HEADER || size >= a->system_bytes))
+        fault("realloc(): invalid next size", chunk_memory(c));
+    if (PTM_UNLIKELY(!(head & CHUNK_P)))
         fault("realloc(): the memory is free", chunk_memory(c));
+    return size;
 }
 
-static bool grow_into_top(struct arena *a, struct chunk *c, size_t size)
+/* `all` bytes are the chunk, whose flags these are, and the top behind it. */
+static bool grow_into_top(struct arena *a, struct chunk *c, size_t flags, size_t all, size_t size)
 {
-    size_t all = chunk_size(c) + top_size(a), heap_flag = chunk_head(c) & CHUNK_A;
+    struct chunk *top = chunk_at(c, size);
 
     if (all < size + PTM_MIN_CHUNK)
         return false;
-    chunk_set_size(c, size);
-    a->top = chunk_at(c, size);
-    chunk_set_head(a->top, (all - size) | CHUNK_P | heap_flag);
-    heap_dirty(a, chunk_memory(a->top));
+    chunk_set_head(c, size | flags);
+    chunk_set_head(top, (all - size) | CHUNK_P | (flags & CHUNK_A));
+    a->top = top;
+    heap_dirty(a, chunk_memory(top));
     return true;
 }
 
-static bool grow_into_free(struct arena *a, struct chunk *c, struct chunk *next, size_t size)
+/* The same, with the free chunk behind it. */
+static __attribute__((noinline)) bool grow_into_free(struct arena *a, struct chunk *c, size_t all,
+                                                     size_t size)
 {
-    size_t all = chunk_size(c) + chunk_size(next);
-
     if (all < size)
         return false;
-    bin_unlink(next);
+    bin_unlink(chunk_next(c));
     chunk_set_size(c, all);
     chunk_mark_prev_in_use(chunk_at(c, all));
     chunk_cut(a, c, size);
@@ -44,17 +52,21 @@ static bool grow_into_free(struct arena *a, struct chunk *c, struct chunk *next,
 bool chunk_resize(struct chunk *c, size_t size)
 {
     struct arena *a = arena_of(c);
-    struct chunk *next = chunk_next(c);
+    size_t head, old, next_size;
+    struct chunk *next;
     bool done = true;
 
     lock_take(&a->lock);
-    check_next(a, c, next);
-    if (chunk_size(c) >= size)
+    head = chunk_head(c);
+    old = head & ~(size_t)CHUNK_FLAGS;
+    next = chunk_at(c, old);
+    next_size = check_next(a, c, head, next);
+    if (old >= size)
         chunk_cut(a, c, size);
     else if (next == a->top)
-        done = grow_into_top(a, c, size);
-    else if (!chunk_in_use(next))
-        done = grow_into_free(a, c, next, size);
+        done = grow_into_top(a, c, head & CHUNK_FLAGS, old + next_size, size);
+    else if (!chunk_prev_in_use(chunk_at(next, next_size)))
+        done = grow_into_free(a, c, old + next_size, size);
     else
         done = false;
     lock_drop(&a->lock);

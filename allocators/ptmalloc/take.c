@@ -26,11 +26,11 @@ static size_t units_in(const struct take *t, size_t size, size_t spare)
 static void cut_remainder(struct arena *a, struct chunk *c, size_t size, size_t used, bool small)
 {
     struct chunk *tail = chunk_at(c, used);
-    size_t rest = size - used;
+    size_t rest = size - used, head = chunk_head(c);
 
-    chunk_set_head(tail, rest | CHUNK_P | (chunk_head(c) & CHUNK_A));
+    chunk_set_head(tail, rest | CHUNK_P | (head & CHUNK_A));
     chunk_set_foot(tail, rest);
-    chunk_set_size(c, used);
+    chunk_set_head(c, used | (head & CHUNK_FLAGS));
     unsorted_insert(a, tail, rest);
     if (small)
         a->last_remainder = tail;
@@ -80,14 +80,19 @@ static inline void check_unsorted(struct arena *a, const struct chunk *c, size_t
 }
 
 /*
- * Runs of small requests are cut from the remainder of the last one, so that what is allocated
- * together lies together.
+ * Runs of small requests are cut from the remainder of the last one, while nothing else is
+ * unsorted, so that what is allocated together lies together.
  */
-static struct chunk *take_last_remainder(struct arena *a, struct chunk *c, const struct take *t)
+static struct chunk *take_last_remainder(struct arena *a, struct chunk *head, const struct take *t)
 {
-    size_t size = chunk_size(c);
+    struct chunk *c = head->bk;
+    size_t size;
 
-    if (c != a->last_remainder || !is_small(t->unit) || size < t->unit + PTM_MIN_CHUNK)
+    if (!is_small(t->unit) || c != a->last_remainder || c == head || c->bk != head)
+        return NULL;
+    size = chunk_size(c);
+    check_unsorted(a, c, size, head);
+    if (size < t->unit + PTM_MIN_CHUNK)
         return NULL;
     bin_unlink(c);
     cut_remainder(a, c, size, units_in(t, size, PTM_MIN_CHUNK) * t->unit, true);
@@ -97,25 +102,41 @@ static struct chunk *take_last_remainder(struct arena *a, struct chunk *c, const
 /* Sorts the unsorted bin into the others, oldest first, and stops at a chunk that fits exactly. */
 static struct chunk *take_unsorted(struct arena *a, const struct take *t)
 {
-    struct chunk *head = bin_head(a, PTM_UNSORTED), *c = head->bk, *taken;
+    struct chunk *head = bin_head(a, PTM_UNSORTED), *c = take_last_remainder(a, head, t);
 
-    if (c != head && c->bk == head) {
-        check_unsorted(a, c, chunk_size(c), head);
-        taken = take_last_remainder(a, c, t);
-        if (taken)
-            return taken;
-    }
-    for (int i = 0; i < UNSORTED_SCAN_MAX && (c = head->bk) != head; i++) {
+    if (c)
+        return c;
+    c = head->bk;
+    for (int left = UNSORTED_SCAN_MAX; c != head && left > 0; left--) {
         size_t size = chunk_size(c);
+        struct chunk *before = c->bk;
 
         check_unsorted(a, c, size, head);
-        head->bk = c->bk;
-        c->bk->fd = head;
+        head->bk = before;
+        before->fd = head;
         if (size == t->unit) {
             chunk_mark_prev_in_use(chunk_at(c, size));
             return c;
         }
         bin_insert(a, c, size);
+        c = before;
+    }
+    return NULL;
+}
+
+/* The smallest chunk of the bins above `index`, every one of which fits, or NULL. */
+static inline struct chunk *smallest_above(struct arena *a, unsigned index, size_t size)
+{
+    while ((index = binmap_find(a, index + 1)) < PTM_BINS) {
+        struct chunk *head = bin_head(a, index), *c = head->bk;
+
+        if (c == head) {
+            binmap_clear(a, index);
+            continue;
+        }
+        if (PTM_UNLIKELY(chunk_size(c) < size))
+            fault("malloc(): invalid size in a bin", chunk_memory(c));
+        return c;
     }
     return NULL;
 }
@@ -123,31 +144,16 @@ static struct chunk *take_unsorted(struct arena *a, const struct take *t)
 /* Best fit over the sorted bins. */
 static struct chunk *take_sorted(struct arena *a, const struct take *t)
 {
-    unsigned index = bin_index(t->unit);
-    struct chunk *c;
+    size_t unit = t->unit;
+    unsigned index = bin_index(unit);
+    struct chunk *c = is_small(unit) ? NULL : large_best_fit(a, index, unit);
 
-    if (!is_small(t->unit)) {
-        c = large_best_fit(a, index, t->unit);
-        if (c) {
-            bin_unlink(c);
-            return use(a, c, chunk_size(c), t);
-        }
-    }
-    while ((index = binmap_find(a, index + 1)) < PTM_BINS) {
-        struct chunk *head = bin_head(a, index);
-
-        c = head->bk;
-        if (c == head) {
-            binmap_clear(a, index);
-            continue;
-        }
-        /* Every chunk of a higher bin fits, and the last one is the smallest. */
-        if (PTM_UNLIKELY(chunk_size(c) < t->unit))
-            fault("malloc(): invalid size in a bin", chunk_memory(c));
-        bin_unlink(c);
-        return use(a, c, chunk_size(c), t);
-    }
-    return NULL;
+    if (!c)
+        c = smallest_above(a, index, unit);
+    if (!c)
+        return NULL;
+    bin_unlink(c);
+    return use(a, c, chunk_size(c), t);
 }
 
 static struct chunk *take_top(struct arena *a, struct take *t)
@@ -164,7 +170,7 @@ static struct chunk *take_top(struct arena *a, struct take *t)
     chunk_set_head(rest, (size - used) | CHUNK_P | (chunk_head(c) & CHUNK_A));
     chunk_set_size(c, used);
     a->top = rest;
-    t->fresh = (char *)chunk_memory(c) >= a->heap->clean;
+    t->clean = a->heap->clean;
     heap_dirty(a, chunk_memory(rest));
     return c;
 }
@@ -173,7 +179,7 @@ struct chunk *arena_take(struct arena *a, struct take *t)
 {
     struct chunk *c = NULL;
 
-    t->fresh = false;
+    t->clean = NULL;
     if (is_small(t->unit))
         c = take_small(a, t);
     if (!c)

@@ -10,7 +10,8 @@
 struct take {
     size_t unit;
     size_t count;
-    bool fresh; /* out: the memory behind the header was never written and reads as zero */
+    char
+        *clean; /* out: from here on the chunk was never written and reads as zero; NULL: nowhere */
 };
 
 /*

@@ -74,12 +74,18 @@ void tcache_limits(void);
 /* Brings the thread's cache in line with the knobs, or sets it up in the first place. */
 void tcache_set_up(struct tcache *tc) __attribute__((cold));
 
+/* Is the cache set up as the knobs say by now? */
+static inline bool tcache_is_current(const struct tcache *tc)
+{
+    return tc->epoch == PTM_LOAD(ptm_knobs.epoch);
+}
+
 /* The thread's cache, set up as the knobs say; usable is false if it must be passed by. */
 static inline struct tcache *tcache_mine(bool *usable)
 {
     struct tcache *tc = &ptm_tcache;
 
-    if (PTM_UNLIKELY(tc->epoch != PTM_LOAD(ptm_knobs.epoch)))
+    if (PTM_UNLIKELY(!tcache_is_current(tc)))
         tcache_set_up(tc);
     *usable = tc->state == TCACHE_ON;
     return tc;

@@ -27,7 +27,7 @@
 #define GRAIN       16   /* sizes that differ by less are one to the exchange */
 #define BOX_BYTES   4096 /* largest block that is handed on */
 #define BOXES       16   /* blocks of one size in the exchange */
-#define REPORTS     20
+#define REPORTS     200
 
 /* A block says how long it is and what it is filled with. */
 struct block {

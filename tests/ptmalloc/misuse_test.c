@@ -279,6 +279,94 @@ static void fast_link_overwritten(void)
     ptm_malloc(64);
 }
 
+/* Two runs of one chunk in a fast bin; the link of the newer one is broken. Returns the older one. */
+static char *broken_fast_bin(void)
+{
+    char *p, *q;
+
+    without_caches();
+    p = hidden(ptm_malloc(64));
+    q = hidden(ptm_malloc(64));
+    ptm_malloc(64);
+    ptm_free(q);
+    ptm_free(p);
+    ((size_t *)p)[2] = bad_link(p) | (size_t)1 << 48;
+    return q;
+}
+
+static void fast_link_seen_by_free(void)
+{
+    ptm_free(broken_fast_bin());
+}
+
+static void fast_link_seen_by_trim(void)
+{
+    broken_fast_bin();
+    ptm_malloc_trim(0);
+}
+
+static void fast_link_seen_by_mallinfo(void)
+{
+    broken_fast_bin();
+    if (ptm_mallinfo2().arena)
+        _exit(3);
+}
+
+/* The child of a fork counts what is parked; this child dies as that one did. */
+static void fast_link_seen_by_fork(void)
+{
+    char *p[4];
+    int status;
+    pid_t child;
+
+    setenv("HEAPMARK_PTMALLOC", "arenas=1:tcache=1", 1);
+    for (int i = 0; i < 4; i++)
+        p[i] = hidden(ptm_malloc(200));
+    for (int i = 0; i < 4; i++)
+        ptm_free(p[i]); /* the last two stay in the cache, a run each */
+    ((size_t *)p[1])[2] = bad_link(p[1]) | (size_t)1 << 48;
+    child = fork();
+    if (child == 0)
+        _exit(0);
+    waitpid(child, &status, 0);
+    if (WIFSIGNALED(status))
+        kill(getpid(), WTERMSIG(status));
+}
+
+/* A chunk in a fast bin whose size has changed. */
+static void resized_in_fast_bin(void)
+{
+    char *p;
+
+    without_caches();
+    p = hidden(ptm_malloc(64));
+    ptm_malloc(64);
+    ptm_free(p);
+    *size_word(p) += 16;
+}
+
+static void fast_size_overwritten(void)
+{
+    resized_in_fast_bin();
+    ptm_malloc(64);
+}
+
+static void fast_size_seen_by_trim(void)
+{
+    resized_in_fast_bin();
+    ptm_malloc_trim(0);
+}
+
+static void cached_link_seen_by_free(void)
+{
+    char *p = hidden(ptm_malloc(64)), *q = hidden(ptm_malloc(64));
+
+    ptm_free(q);
+    ptm_free(p);
+    *(size_t *)p = bad_link(p);
+    ptm_free(q);
+}
+
 static void bin_link_overwritten(void)
 {
     char *p = large();
@@ -332,6 +420,30 @@ static void unsorted_size_overwritten(void)
     ptm_malloc(2000);
 }
 
+static void unsorted_foot_overwritten(void)
+{
+    char *p = large(), *next = p + 3008;
+
+    ptm_free(p);
+    ((size_t *)next)[-2] = 0x100;
+    ptm_malloc(2000);
+}
+
+static void unsorted_in_use(void)
+{
+    char *p = large(), *next = p + 3008;
+
+    ptm_free(p);
+    *size_word(next) |= 1;
+    ptm_malloc(2000);
+}
+
+static void sorted_size_overwritten(void)
+{
+    *size_word(sorted()) = 0x100 | 1;
+    ptm_malloc(2000);
+}
+
 static void prev_size_overwritten(void)
 {
     char *p = large(), *next = p + 3008;
@@ -347,6 +459,22 @@ static void top_overwritten(void)
 
     *size_word(hidden(top)) = 0x7fffff1;
     ptm_malloc(6000);
+}
+
+static void break_moved_back(void)
+{
+    ptm_malloc(1);
+    if (sbrk(-4096) != (void *)-1)
+        ptm_malloc(100000);
+}
+
+static void realloc_forged_mapping(void)
+{
+    void *p = hidden(ptm_malloc(64));
+
+    *size_word(p) |= 2;
+    if (ptm_realloc(p, 100))
+        _exit(3);
 }
 
 static void realloc_misaligned(void)
@@ -424,14 +552,31 @@ static const struct misuse {
     {"cached_link_overwritten", cached_link_overwritten,
      "malloc(): unaligned link in a thread cache"},
     {"fast_link_overwritten", fast_link_overwritten, "malloc(): unaligned link in a fast bin"},
+    {"fast_link_seen_by_free", fast_link_seen_by_free, "free(): unaligned link in a fast bin"},
+    {"fast_link_seen_by_trim", fast_link_seen_by_trim, "consolidate: unaligned link in a fast bin"},
+    {"fast_link_seen_by_mallinfo", fast_link_seen_by_mallinfo, "unaligned link in a fast bin"},
+    {"fast_link_seen_by_fork", fast_link_seen_by_fork, "fork: unaligned link in a fast bin"},
+    {"fast_size_overwritten", fast_size_overwritten,
+     "malloc(): invalid size of a chunk in a fast bin"},
+    {"fast_size_seen_by_trim", fast_size_seen_by_trim,
+     "consolidate: invalid size of a chunk in a fast bin"},
+    {"cached_link_seen_by_free", cached_link_seen_by_free,
+     "free(): unaligned link in a thread cache"},
     {"bin_link_overwritten", bin_link_overwritten, "unsorted double linked list corrupted"},
     {"sorted_link_overwritten", sorted_link_overwritten, "corrupted double-linked list"},
     {"skip_link_overwritten", skip_link_overwritten, "corrupted size list of a large bin"},
     {"free_size_overwritten", free_size_overwritten, "corrupted size vs. prev_size"},
     {"unsorted_size_overwritten", unsorted_size_overwritten,
      "malloc(): invalid size in the unsorted bin"},
-    {"prev_size_overwritten", prev_size_overwritten, "corrupted size vs. prev_size"},
+    {"unsorted_foot_overwritten", unsorted_foot_overwritten,
+     "malloc(): mismatching next->prev_size in the unsorted bin"},
+    {"unsorted_in_use", unsorted_in_use, "malloc(): invalid next->prev_inuse in the unsorted bin"},
+    {"sorted_size_overwritten", sorted_size_overwritten, "malloc(): invalid size in a bin"},
+    {"prev_size_overwritten", prev_size_overwritten, "corrupted size vs. prev_size while merging"},
     {"top_overwritten", top_overwritten, "malloc(): corrupted top size"},
+    {"break_moved_back", break_moved_back, "the break was moved back into the heap"},
+    {"realloc_forged_mapping", realloc_forged_mapping,
+     "realloc(): invalid pointer of a mapped chunk"},
     {"realloc_misaligned", realloc_misaligned, "realloc(): invalid pointer"},
     {"realloc_bad_size", realloc_bad_size, "realloc(): invalid old size"},
     {"realloc_next_overwritten", realloc_next_overwritten, "realloc(): invalid next size"},

@@ -22,10 +22,20 @@ uint64_t model_random(struct model *m)
     return m->random;
 }
 
+static uint64_t variant_seed(void)
+{
+    const char *knobs = getenv("HEAPMARK_PTMALLOC");
+    uint64_t hash = 0;
+
+    for (; knobs && *knobs; knobs++)
+        hash = (hash ^ (unsigned char)*knobs) * 0x100000001b3u;
+    return hash;
+}
+
 void model_start(struct model *m, uint64_t seed, struct block *block, size_t slots)
 {
     *m = (struct model){
-        .random = seed * 0x9e3779b97f4a7c15u + 1,
+        .random = ((seed * 0x9e3779b97f4a7c15u) ^ variant_seed()) | 1,
         .slots = slots,
         .block = block,
         .max_bytes = (size_t)4 << 20,

@@ -24,7 +24,10 @@ struct model {
     size_t max_bytes; /* of one request */
 };
 
-/* `block` has `slots` empty entries. */
+/*
+ * `block` has `slots` empty entries. The sequence depends on the seed and on HEAPMARK_PTMALLOC: every
+ * variant of the allocator that is tested gets sequences of its own.
+ */
 void model_start(struct model *m, uint64_t seed, struct block *block, size_t slots);
 
 uint64_t model_random(struct model *m);

@@ -1,9 +1,11 @@
 #!/bin/sh
-# preload.sh LIBRARY PROGRAM: the shared object exports the standard names and no others, serves C and
-# C++ from before main to after exit, and answers a malformed knob string with one line and the defaults.
+# preload.sh LIBRARY PROGRAM ANSWERS: the shared object exports the standard names and no others, serves C
+# and C++ from before main to after exit, gives the C library's answers at the edges of what is documented,
+# and answers a malformed knob string with one line and the defaults.
 set -eu
 library=$1
 program=$2
+answers=$3
 variable=HEAPMARK_PTMALLOC
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -11,6 +13,9 @@ trap 'rm -rf "$work"' EXIT
 
 malloc_names | exports_only
 serves_programs
+"$answers" >"$work/plain"
+LD_PRELOAD=$library "$answers" >"$work/loaded"
+diff "$work/plain" "$work/loaded" >&2 || fail "answers differ from the C library's (left)"
 expect_line 'arena=1' "unknown knob 'arena=1'"
 expect_line 'arenas=1:frob=2' "unknown knob 'frob=2'"
 expect_line 'arenas=' "no number for knob 'arenas='"

@@ -113,7 +113,7 @@ static void run(uint64_t seed, size_t steps)
 static void test_refused_often(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 4; seed++) {
+    for (uint64_t seed = 1; seed <= 2; seed++) {
         refuse_of_16 = 12;
         run(seed, 8000);
         assert_true(refusals > 0);
@@ -147,20 +147,20 @@ static void test_break_taken(void **state)
 {
     (void)state;
     break_is_taken = true;
-    run(11, 12000);
+    run(11, 5000);
     refuse_of_16 = 4;
-    run(12, 8000);
+    run(12, 4000);
     break_is_taken = false;
-    run(13, 4000);
+    run(13, 3000);
 }
 
 static void test_strangers_move_the_break(void **state)
 {
     (void)state;
     strangers = true;
-    run(21, 12000);
+    run(21, 5000);
     refuse_of_16 = 4;
-    run(22, 8000);
+    run(22, 4000);
     strangers = false;
 }
 

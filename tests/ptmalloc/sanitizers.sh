@@ -10,11 +10,14 @@ include="-I$root/allocators/ptmalloc -I$root/allocators/common"
 beside() { echo "$tests/model.c $tests/api_shared.c"; }
 . "$root/tests/system/sanitized.sh"
 
+# With and without what only the cache and several arenas bring; refusals differ in neither.
 build asan "-fsanitize=address,undefined -fno-sanitize-recover=all" api model refuse threads
 build tsan "-fsanitize=thread" threads
 for knobs in "" "arenas=1:tcache=0"; do
     echo "HEAPMARK_PTMALLOC='$knobs'"
     export HEAPMARK_PTMALLOC="$knobs"
-    under_asan api model refuse threads
+    under_asan api model threads
     under_tsan threads
 done
+export HEAPMARK_PTMALLOC=""
+under_asan refuse
