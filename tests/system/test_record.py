@@ -2,9 +2,11 @@
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -112,6 +114,16 @@ def test_short_lived_threads(tmp_path):
     assert count(figures, "thread joins") == 500
 
 
+def test_many_threads_that_end_at_once(tmp_path):
+    """64 of them; what their destructors free is there, and the starts and joins."""
+    _, figures, ops = recorded(tmp_path, "crowd")
+    assert figures["threads"] == [65]
+    assert 64 * 501 <= ops["malloc"] <= 64 * 501 + 128  # the C library allocates a little for each thread
+    assert 64 * 501 <= ops["free"] <= 64 * 501 + 128
+    assert count(figures, "thread starts") == count(figures, "thread joins") == 64
+    assert figures["not events"][2:] == [0, 0]
+
+
 def test_destructor_of_a_thread(tmp_path):
     _, figures, ops = recorded(tmp_path, "late_free")
     assert figures["threads"] == [2]
@@ -134,6 +146,55 @@ def test_fork(tmp_path, run):
     figures = info(tmp_path / child)
     assert count(figures, "malloc") == ROUNDS and count(figures, "free") == 0
     assert "nobody knows how" in figures["text"]
+
+
+def test_fork_among_threads(tmp_path):
+    """Each child has a trace of its own calls; the parent's threads lose none."""
+    _, figures, ops = recorded(tmp_path, "forks_among_threads")
+    own = 4 * ROUNDS + 20 * 100
+    assert own <= ops["malloc"] <= own + 16 and own <= ops["free"] <= own + 16
+    assert figures["threads"] == [5] and figures["not events"][2:] == [0, 0]
+    children = [info(tmp_path / name) for name in others(tmp_path)]
+    assert len(children) == 20
+    assert [count(child, "malloc") for child in children] == [100] * 20
+    assert all(child["threads"] == [1] for child in children)
+
+
+def test_daemon(tmp_path):
+    """It leaves its session and its parents, and is recorded to its end."""
+    done = record(tmp_path, SUBJECT, "becomes_daemon")
+    assert "go on and are recorded" in done.stderr
+    (daemon,) = others(tmp_path)
+    figures = info(tmp_path / daemon)
+    assert count(figures, "malloc") == count(figures, "free") == ROUNDS + 1
+
+
+def test_no_more_tasks():
+    """A user who may start no other process is told so; one who may start no thread is recorded."""
+    if os.geteuid() != 0:
+        pytest.skip("another user's limits need root")
+    stranger = 54321
+
+    def limited(tasks, mode):
+        def become():
+            os.setgid(stranger)
+            resource.setrlimit(resource.RLIMIT_NPROC, (tasks, tasks))
+            os.setuid(stranger)
+        return subprocess.run([HEAPMARK, "record", "-o", "t.hmt", SUBJECT, mode], cwd=directory, text=True,
+                              capture_output=True, preexec_fn=become, timeout=120)
+
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o777)
+        try:
+            done = limited(1, "pairs")
+        except PermissionError:
+            pytest.skip("the build lies where no other user can run it")
+        assert done.returncode == 2 and "cannot run" in done.stderr and "unavailable" in done.stderr
+        assert os.listdir(directory) == []
+        done = limited(2, "cannot_start_threads")
+        assert done.returncode == 0, done.stderr
+        figures = info(os.path.join(directory, "t.hmt"))
+        assert ROUNDS <= count(figures, "malloc") <= ROUNDS + 4 and figures["threads"] == [1]
 
 
 def test_fork_only_first(tmp_path):
@@ -271,7 +332,7 @@ def test_full_disk(tmp_path):
         done = record(tmp_path, SUBJECT, "millions", output="small/t.hmt")
         assert "stops before the program's end" in done.stderr
         figures = info(small / "t.hmt")
-        assert 100000 < count(figures, "malloc") < 400 * ROUNDS
+        assert 100000 < count(figures, "malloc") < 200 * ROUNDS
         assert "recording stopped" in figures["text"]
     finally:
         subprocess.run(["umount", small], check=True)
@@ -320,7 +381,7 @@ def test_sample(tmp_path):
     """Whole objects: what is allocated in the sample is freed in the sample."""
     _, figures = recorded_with(tmp_path, ["--sample=1/10"], "millions")
     mallocs = count(figures, "malloc")
-    assert 0.09 < mallocs / (400 * ROUNDS) < 0.11
+    assert 0.09 < mallocs / (200 * ROUNDS) < 0.11
     assert count(figures, "free") == mallocs
     assert figures["not events"][2:] == [0, 0]
     assert "one object in 10" in figures["text"]
@@ -336,23 +397,23 @@ def test_max_size(tmp_path):
     done, figures = recorded_with(tmp_path, ["--max-size=100k"], "millions")
     assert "--max-size was reached" in done.stderr
     assert (tmp_path / "t.hmt").stat().st_size <= 100 * 1024
-    assert 30000 < count(figures, "malloc") < 400 * ROUNDS
+    assert 30000 < count(figures, "malloc") < 200 * ROUNDS
     assert "recording stopped" in figures["text"]
 
 
 def test_start_and_stop_by_time(tmp_path):
     """Of a program that calls without end, one part."""
-    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--start-after=300ms", "--stop-after=600ms",
+    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--start-after=100ms", "--stop-after=300ms",
                                  "--", SUBJECT, "endless"], cwd=tmp_path, stderr=subprocess.PIPE,
                                 start_new_session=True, text=True)
-    time.sleep(1.2)
+    time.sleep(0.6)
     os.killpg(recorder.pid, signal.SIGINT)
     recorder.communicate(timeout=60)
     figures = info(tmp_path / "t.hmt")
     assert count(figures, "malloc") > 1000
     assert 0 <= count(figures, "malloc") - count(figures, "free") <= 1
     assert "started or stopped" in figures["text"]
-    assert figures["duration"][0] < 0.9
+    assert figures["duration"][0] < 0.6
 
 
 def test_toggle_by_signal(tmp_path):
@@ -361,9 +422,9 @@ def test_toggle_by_signal(tmp_path):
                                  SUBJECT, "endless"], cwd=tmp_path, stderr=subprocess.PIPE,
                                 start_new_session=True, text=True)
     for _ in range(4):
-        time.sleep(0.2)
+        time.sleep(0.1)
         os.kill(recorder.pid, signal.SIGUSR1)
-    time.sleep(0.2)
+    time.sleep(0.1)
     os.killpg(recorder.pid, signal.SIGINT)
     recorder.communicate(timeout=60)
     figures = info(tmp_path / "t.hmt")
@@ -379,6 +440,17 @@ def test_stacks_and_cpus(tmp_path):
     _, figures = recorded_with(tmp_path, ["--stacks=8", "--cpu"], "threads")
     assert abs(count(figures, "malloc") - count(plain, "malloc")) <= 16
     assert (tmp_path / "t.hmt").stat().st_size > size
+
+
+@pytest.mark.skipif(shutil.which("sort") is None, reason="no sort")
+def test_stacks_without_frame_pointers(tmp_path):
+    """A program of the distribution has none: what is recorded stays the same, and it does not crash."""
+    for depth in (1, 62):
+        done = subprocess.run([HEAPMARK, "record", f"--stacks={depth}", "-o", "t.hmt", "sort", __file__],
+                              cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 0, done.stderr
+        figures = info(tmp_path / "t.hmt")
+        assert count(figures, "malloc") > 10 and "sort" in figures["text"]
 
 
 def test_ordered(tmp_path):
@@ -425,7 +497,7 @@ def test_recorder_killed(tmp_path):
                               capture_output=True)
         assert done.returncode == 0, done.stderr
     figures = info(tmp_path / "t.hmt")
-    assert count(figures, "malloc") == count(figures, "free") == 400 * ROUNDS
+    assert count(figures, "malloc") == count(figures, "free") == 200 * ROUNDS
     assert figures["not events"][2:] == [0, 0]
 
 

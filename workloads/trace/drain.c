@@ -1,13 +1,9 @@
-#include "workloads/trace/drain.h"
-
-#include "workloads/trace/block_file.h"
+#include "workloads/trace/drain_blocks.h"
 #include "workloads/trace/event.h"
-#include "workloads/trace/stream.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,27 +14,6 @@ enum {
 
 #define SLACK_NS     2000u     /* far more than a processor can read its clock early */
 #define TICKS_HZ_MIN 40000000u /* the trace's clock is at least this fine: 25 ns */
-
-/* A process on its way into its trace. */
-struct source {
-    struct raw_process *process;
-    struct stream *streams; /* by thread */
-    uint32_t stream_count, stream_capacity;
-    uint32_t entries; /* in the block that is being made */
-    struct stream_clock clock;
-    uint64_t end_tick; /* up to which the block reaches */
-    struct block_file file;
-    bool open, failed, finished;
-};
-
-struct drain {
-    struct raw_header *header;
-    struct drain_hooks hooks;
-    struct source **sources; /* by process */
-    uint32_t source_count;
-    uint64_t written; /* bytes of finished traces */
-    uint64_t limit;   /* where the segments end that can be looked at */
-};
 
 /* ---- the clock ------------------------------------------------------------------------------- */
 
@@ -171,208 +146,6 @@ static int find_segments(struct drain *d, bool again, bool final)
     return 0;
 }
 
-/* ---- blocks ---------------------------------------------------------------------------------- */
-
-static void put_varint(unsigned char bytes[10], size_t *used, uint64_t value)
-{
-    *used = 0;
-    for (; value >= 128; value >>= 7)
-        bytes[(*used)++] = (unsigned char)(value | 128);
-    bytes[(*used)++] = (unsigned char)value;
-}
-
-static int put_number(struct source *source, uint64_t value)
-{
-    unsigned char bytes[10];
-    size_t used;
-    put_varint(bytes, &used, value);
-    return block_file_put(&source->file, bytes, used);
-}
-
-/* Whose events follow: the thread, the one that started it when it comes first, how many, and
- * their bytes in each of the other columns. */
-static int put_runs(struct source *source)
-{
-    int error = 0;
-    for (uint32_t i = 0; i < source->stream_count && error == 0; i++) {
-        struct stream *stream = &source->streams[i];
-        if (stream->entries == 0)
-            continue;
-        bool first = !stream->announced;
-        error = put_number(source, (uint64_t)stream->thread << 1 | first);
-        if (first && error == 0)
-            error = put_number(source, (uint32_t)(stream->parent + 1));
-        if (error == 0)
-            error = put_number(source, stream->entries);
-        for (int column = 0; column < TRACE_COLUMNS && error == 0; column++)
-            if (column != COLUMN_RUN)
-                error = put_number(source, stream->columns[column].used);
-    }
-    return error;
-}
-
-static int put_columns(struct source *source, struct trace_block_header *header)
-{
-    int error = 0;
-    for (int column = 0; column < TRACE_COLUMNS && error == 0; column++) {
-        size_t before = source->file.content_bytes;
-        if (column == COLUMN_RUN)
-            error = put_runs(source);
-        for (uint32_t i = 0; i < source->stream_count && error == 0; i++)
-            error = block_file_put(&source->file, source->streams[i].columns[column].bytes,
-                                   source->streams[i].columns[column].used);
-        header->column_bytes[column] = (uint32_t)(source->file.content_bytes - before);
-    }
-    return error;
-}
-
-static void give_segment(const struct drain *d, struct source *source, struct raw_segment *segment)
-{
-    source->process->null_frees += segment->null_frees;
-    source->process->failed_calls += segment->failed_calls;
-    if (segment->state != RAW_SEGMENT_GONE)
-        raw_give(d->header, segment);
-}
-
-/*
- * The block is written: what was read is not needed any more. A joined thread's last segment comes
- * back too, with all that it holds.
- */
-static void give_back(const struct drain *d, struct source *source)
-{
-    for (uint32_t i = 0; i < source->stream_count; i++) {
-        struct stream *s = &source->streams[i];
-        uint32_t kept = 0;
-        for (uint32_t p = 0; p < s->count; p++) {
-            struct piece piece = s->pieces[p];
-            if (p < s->first || (s->joined && p == s->first && p + 1 == s->count)) {
-                give_segment(d, source, piece.segment);
-                s->next_sequence += p >= s->first;
-                continue;
-            }
-            piece.segment->consumed = piece.at;
-            s->pieces[kept++] = piece;
-        }
-        s->first = 0;
-        s->count = kept;
-    }
-}
-
-static int ensure_open(struct drain *d, struct source *source)
-{
-    struct raw_process *process = source->process;
-    if (source->open)
-        return 0;
-    uint32_t index = (uint32_t)(process - raw_process(d->header, 0));
-    bool again = process->written != 0;
-    int fd = d->hooks.file(d->hooks.context, index, again);
-    if (fd < 0)
-        return fd;
-    struct trace_file_header header = {.flags = TRACE_RECORDED | TRACE_TRUNCATED,
-                                       .threads = 1,
-                                       .ticks_hz = 1,
-                                       .command_bytes = d->header->command_bytes};
-    int error = again ? block_file_reopen(&source->file, fd, process->written)
-                      : block_file_open(&source->file, fd, &header, d->header->command);
-    source->open = error == 0;
-    if (error != 0)
-        close(fd);
-    return error;
-}
-
-static uint64_t offset_max(const struct drain *d, const struct source *source)
-{
-    if (d->header->size_max == 0)
-        return 0;
-    uint64_t others = d->written + sizeof(struct trace_block_header);
-    for (uint32_t i = 0; i < d->source_count; i++)
-        if (d->sources[i] != NULL && d->sources[i] != source && !d->sources[i]->finished)
-            others += d->sources[i]->process->written;
-    return others < d->header->size_max ? d->header->size_max - others : 1;
-}
-
-static void begin_block(struct source *source)
-{
-    source->entries = 0;
-    source->clock.time_first = source->end_tick;
-    for (uint32_t i = 0; i < source->stream_count; i++)
-        stream_begin_block(&source->streams[i]);
-}
-
-/*
- * Nobody writes there any more. The first page stays: it says how long the segment is, and to look
- * at a page that is not there takes space as well.
- */
-static void discard(struct raw_segment *segment)
-{
-    segment->state = RAW_SEGMENT_GONE;
-    if (segment->bytes > RAW_PAGE_BYTES)
-        madvise((char *)segment + RAW_PAGE_BYTES, segment->bytes - RAW_PAGE_BYTES, MADV_REMOVE);
-}
-
-/*
- * The disk is full, and mostly of what the raw file holds: recording ends here, and what has been
- * read makes room for the trace, which needs a fifth of it.
- */
-static void make_room(struct drain *d, const struct source *source)
-{
-    struct raw_header *header = d->header;
-    struct raw_segment *segment;
-    header->level = RAW_OFF;
-    atomic_fetch_or(&source->process->flags, RAW_NO_SPACE);
-    while ((segment = raw_take(header, RAW_SEGMENT_BYTES_LARGE, header->file_bytes)) != NULL)
-        discard(segment);
-    for (uint32_t i = 0; i < source->stream_count; i++)
-        for (uint32_t p = 0; p < source->streams[i].first; p++)
-            discard(source->streams[i].pieces[p].segment);
-}
-
-/* What a failed write says for the trace: it ends before this block. */
-static void fail(struct drain *d, struct source *source, int error)
-{
-    source->failed = true;
-    atomic_fetch_or(&source->process->flags, error == -EFBIG ? RAW_SIZE_LIMIT : RAW_NO_SPACE);
-    d->header->level = RAW_OFF;
-}
-
-/* 0, -ENOMEM, -EFBIG, or -errno of the file, which is then as it was. */
-static int try_block(struct drain *d, struct source *source)
-{
-    struct trace_block_header header = {.events = source->entries,
-                                        .time_first = source->clock.time_first,
-                                        .time_end = source->end_tick};
-    int error = ensure_open(d, source);
-    if (error == 0)
-        error = put_columns(source, &header);
-    if (error == 0)
-        error = block_file_write(&source->file, &header, offset_max(d, source));
-    if (error != 0)
-        return error;
-    for (uint32_t i = 0; i < source->stream_count; i++)
-        source->streams[i].announced |= source->streams[i].entries > 0;
-    source->process->entries += source->entries;
-    source->process->end_tick = source->end_tick;
-    source->process->written = source->file.offset;
-    return 0;
-}
-
-/* 0 or -ENOMEM: a full disk ends the recording, and is no error of the drain's. */
-static int write_block(struct drain *d, struct source *source)
-{
-    int error = source->failed ? 0 : try_block(d, source);
-    if (error == -ENOSPC || error == -EDQUOT) {
-        make_room(d, source);
-        error = try_block(d, source);
-    }
-    if (error == -ENOMEM)
-        return error;
-    if (error != 0)
-        fail(d, source, error);
-    give_back(d, source);
-    begin_block(source);
-    return 0;
-}
-
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
 /*
@@ -469,7 +242,7 @@ static int read_source(struct drain *d, struct source *source, uint64_t end, boo
     if (limit != UINT64_MAX && tick(source, limit) > source->end_tick)
         source->end_tick = tick(source, limit);
     return source->entries >= ENTRIES_ENOUGH || (*more && source->entries > 0)
-               ? write_block(d, source)
+               ? drain_blocks_write(d, source)
                : 0;
 }
 
@@ -555,17 +328,6 @@ static void release_source(struct source *source)
     source->open = false;
 }
 
-/* Nobody writes into them any more. */
-static void give_all_back(const struct drain *d, struct source *source)
-{
-    for (uint32_t i = 0; i < source->stream_count; i++) {
-        struct stream *s = &source->streams[i];
-        for (uint32_t p = 0; p < s->count; p++)
-            give_segment(d, source, s->pieces[p].segment);
-        s->count = s->first = 0;
-    }
-}
-
 static int read_rest(struct drain *d, struct source *source)
 {
     bool more = true;
@@ -576,7 +338,7 @@ static int read_rest(struct drain *d, struct source *source)
     while (more && error == 0)
         error = read_source(d, source, UINT64_MAX, &more, &read);
     if (error == 0 && source->entries > 0)
-        error = write_block(d, source);
+        error = drain_blocks_write(d, source);
     return error;
 }
 
@@ -587,9 +349,9 @@ int drain_finish(struct drain *d, uint32_t process, int status, uint64_t *bytes,
     int error = source == NULL ? -ENOMEM : source->finished ? 0 : read_rest(d, source);
     if (error != 0 || source->finished)
         return error;
-    give_all_back(d, source);
+    drain_blocks_give_all(d, source);
     if (source->process->entries > 0)
-        error = ensure_open(d, source);
+        error = drain_blocks_open(d, source);
     if (source->process->entries > 0 && error == 0) {
         error = finish_file(d, source, status);
         *bytes = block_file_bytes(&source->file);

@@ -1,6 +1,7 @@
 #include "workloads/trace/gather.h"
 
 #include "workloads/trace/addresses.h"
+#include "workloads/trace/varint.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,10 +11,6 @@
 
 static const char no_memory[] = "it needs more memory to read than there is";
 static const char not_encoded[] = "it is not encoded as an event";
-
-struct span {
-    const unsigned char *at, *end;
-};
 
 /* What a thread did, once. */
 struct entry {
@@ -31,7 +28,7 @@ struct run {
     bool retried;
     uint64_t time, address;
     struct entry head;
-    struct span columns[TRACE_COLUMNS];
+    struct varint_span columns[TRACE_COLUMNS];
 };
 
 /* One thread of the trace, from block to block. */
@@ -71,36 +68,11 @@ struct gather {
 
 /* ---- decoding -------------------------------------------------------------------------------- */
 
-static inline bool get(struct span *span, uint64_t *value)
-{
-    uint64_t result = 0;
-    for (unsigned shift = 0; shift < 64 && span->at < span->end; shift += 7) {
-        unsigned char byte = *span->at++;
-        if (shift == 63 && byte > 1)
-            return false;
-        result |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128) {
-            *value = result;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool get32(struct span *span, uint32_t *value)
-{
-    uint64_t wide;
-    if (!get(span, &wide) || wide > UINT32_MAX)
-        return false;
-    *value = (uint32_t)wide;
-    return true;
-}
-
 static bool decode_address(struct run *run, bool odd, uint64_t *address)
 {
-    struct span *span = &run->columns[COLUMN_OBJECT];
+    struct varint_span *span = &run->columns[COLUMN_OBJECT];
     uint64_t delta;
-    if (!get(span, &delta))
+    if (!varint_get(span, &delta))
         return false;
     *address = ((run->address >> 4) + (uint64_t)trace_unzigzag(delta)) << 4;
     if (odd) {
@@ -115,15 +87,15 @@ static bool decode_address(struct run *run, bool odd, uint64_t *address)
 static bool decode_stack(struct gather *g, struct run *run)
 {
     struct entry *entry = &run->head;
-    struct span *span = &run->columns[COLUMN_EXTRA];
+    struct varint_span *span = &run->columns[COLUMN_EXTRA];
     struct voice *voice = &g->voices[run->thread];
-    if (!get32(span, &entry->stack_depth) || entry->stack_depth == 0 ||
+    if (!varint_get32(span, &entry->stack_depth) || entry->stack_depth == 0 ||
         entry->stack_depth > TRACE_STACK_MAX)
         return false;
     if (voice->stack == NULL)
         voice->stack = malloc(TRACE_STACK_MAX * sizeof *voice->stack);
     for (uint32_t i = 0; i < entry->stack_depth; i++)
-        if (voice->stack == NULL || !get(span, &voice->stack[i]))
+        if (voice->stack == NULL || !varint_get(span, &voice->stack[i]))
             return false;
     return true;
 }
@@ -131,9 +103,10 @@ static bool decode_stack(struct gather *g, struct run *run)
 static bool decode_extra(struct gather *g, struct run *run, uint64_t byte)
 {
     struct entry *entry = &run->head;
-    struct span *span = &run->columns[COLUMN_EXTRA];
+    struct varint_span *span = &run->columns[COLUMN_EXTRA];
     entry->on_new_cpu = (byte & OP_CPU) != 0;
-    if (entry->on_new_cpu && (!get32(span, &entry->cpu) || !get32(span, &entry->node)))
+    if (entry->on_new_cpu &&
+        (!varint_get32(span, &entry->cpu) || !varint_get32(span, &entry->node)))
         return false;
     if (!(byte & OP_STACK))
         return true;
@@ -150,8 +123,8 @@ static bool decode(struct gather *g, struct run *run)
     struct entry *entry = &run->head;
     uint64_t byte, delta;
     *entry = (struct entry){0};
-    if (!get(&run->columns[COLUMN_OP], &byte) || byte > 255 || (byte & OP_MOVED) ||
-        !get(&run->columns[COLUMN_TIME], &delta) ||
+    if (!varint_get(&run->columns[COLUMN_OP], &byte) || byte > 255 || (byte & OP_MOVED) ||
+        !varint_get(&run->columns[COLUMN_TIME], &delta) ||
         __builtin_add_overflow(run->time, delta, &run->time))
         return false;
     entry->op = byte & OP_MASK;
@@ -163,11 +136,13 @@ static bool decode(struct gather *g, struct run *run)
                (byte & OP_ODD_ADDRESS))
         return false;
     if (entry->op == TRACE_JOIN &&
-        (!get32(&run->columns[COLUMN_OBJECT], &entry->other) || entry->other >= g->threads))
+        (!varint_get32(&run->columns[COLUMN_OBJECT], &entry->other) || entry->other >= g->threads))
         return false;
-    if (trace_allocates((enum trace_op)entry->op) && !get(&run->columns[COLUMN_SIZE], &entry->size))
+    if (trace_allocates((enum trace_op)entry->op) &&
+        !varint_get(&run->columns[COLUMN_SIZE], &entry->size))
         return false;
-    if (entry->op == TRACE_ALIGNED && !get32(&run->columns[COLUMN_SIZE], &entry->alignment_log2))
+    if (entry->op == TRACE_ALIGNED &&
+        !varint_get32(&run->columns[COLUMN_SIZE], &entry->alignment_log2))
         return false;
     return (byte & (OP_CPU | OP_STACK)) == 0 || decode_extra(g, run, byte);
 }
@@ -218,39 +193,39 @@ bool gather_is_full(const struct gather *g)
     return g->older.runs_left > 0;
 }
 
-static bool take_span(struct span *column, struct span *part, uint64_t bytes)
+static bool take_span(struct varint_span *column, struct varint_span *part, uint64_t bytes)
 {
     if (bytes > (uint64_t)(column->end - column->at))
         return false;
-    *part = (struct span){column->at, column->at + bytes};
+    *part = (struct varint_span){column->at, column->at + bytes};
     column->at += bytes;
     return true;
 }
 
-static bool read_run(struct gather *g, struct run *run, struct span columns[TRACE_COLUMNS],
+static bool read_run(struct gather *g, struct run *run, struct varint_span columns[TRACE_COLUMNS],
                      uint64_t time)
 {
-    struct span *table = &columns[COLUMN_RUN];
+    struct varint_span *table = &columns[COLUMN_RUN];
     uint64_t number, bytes;
     *run = (struct run){.time = time};
-    if (!get(table, &number) || number >> 1 >= g->threads)
+    if (!varint_get(table, &number) || number >> 1 >= g->threads)
         return false;
     run->thread = (uint32_t)(number >> 1);
-    if ((number & 1) && (!get32(table, &g->voices[run->thread].parent) ||
+    if ((number & 1) && (!varint_get32(table, &g->voices[run->thread].parent) ||
                          g->voices[run->thread].parent > g->threads))
         return false;
-    if (!get32(table, &run->left) || run->left == 0)
+    if (!varint_get32(table, &run->left) || run->left == 0)
         return false;
     for (int i = 0; i < TRACE_COLUMNS; i++)
         if (i != COLUMN_RUN &&
-            (!get(table, &bytes) || !take_span(&columns[i], &run->columns[i], bytes)))
+            (!varint_get(table, &bytes) || !take_span(&columns[i], &run->columns[i], bytes)))
             return false;
     return true;
 }
 
-static uint32_t count_runs(struct gather *g, struct span columns[TRACE_COLUMNS])
+static uint32_t count_runs(struct gather *g, struct varint_span columns[TRACE_COLUMNS])
 {
-    struct span copy[TRACE_COLUMNS];
+    struct varint_span copy[TRACE_COLUMNS];
     memcpy(copy, columns, sizeof copy);
     uint32_t count = 0;
     for (struct run run; copy[COLUMN_RUN].at < copy[COLUMN_RUN].end; count++)
@@ -263,10 +238,10 @@ static uint32_t count_runs(struct gather *g, struct span columns[TRACE_COLUMNS])
 static const char *read_runs(struct gather *g, struct group *group,
                              const struct trace_block_header *block)
 {
-    struct span columns[TRACE_COLUMNS];
+    struct varint_span columns[TRACE_COLUMNS];
     const unsigned char *at = group->content;
     for (int i = 0; i < TRACE_COLUMNS; at += block->column_bytes[i], i++)
-        columns[i] = (struct span){at, at + block->column_bytes[i]};
+        columns[i] = (struct varint_span){at, at + block->column_bytes[i]};
     group->run_count = count_runs(g, columns);
     group->runs = calloc(group->run_count + 1u, sizeof *group->runs);
     if (group->runs == NULL)

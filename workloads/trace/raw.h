@@ -153,10 +153,15 @@ struct raw_header {
     uint64_t size_max;                                 /* of all traces together; 0: none */
     uint32_t ever_partial; /* recording did not begin with the program, or paused */
     uint32_t command_bytes;
-    char command[2048];                  /* arguments, each ended by a 0 byte */
-    _Alignas(64) _Atomic uint32_t level; /* enum raw_level: read with every call, as is */
-    _Atomic uint32_t coarse;             /* counts about milliseconds */
-    _Alignas(64) _Atomic uint64_t next;  /* where the next segment is carved off */
+    char command[2048]; /* arguments, each ended by a 0 byte */
+    _Alignas(64) union {
+        struct {
+            _Atomic uint32_t level;  /* enum raw_level */
+            _Atomic uint32_t coarse; /* counts about milliseconds */
+        };
+        _Atomic uint64_t control; /* both: read with every call, as is */
+    };
+    _Alignas(64) _Atomic uint64_t next; /* where the next segment is carved off */
     _Atomic uint64_t ready; /* bytes of segments that were carved off and have their pages */
     _Atomic uint64_t cut;   /* from here on there was no space for segments; 0: there always was */
     _Atomic uint32_t processes; /* that have an entry, or found none left */

@@ -1,6 +1,7 @@
 #include "workloads/trace/reader.h"
 
 #include "workloads/trace/gather.h"
+#include "workloads/trace/varint.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
-
-struct column {
-    const unsigned char *at, *end;
-};
 
 struct trace_reader {
     FILE *file;
@@ -26,7 +23,7 @@ struct trace_reader {
     uint64_t block_end;    /* no event before it is later, none behind it earlier */
     uint32_t thread;
     uint64_t time;
-    struct column columns[TRACE_COLUMNS];
+    struct varint_span columns[TRACE_COLUMNS];
     uint64_t stack[TRACE_STACK_MAX];
     ZSTD_DCtx *zstd;
     unsigned char *packed, *content;
@@ -245,7 +242,7 @@ static void set_columns(struct trace_reader *r, const struct trace_block_header 
 {
     const unsigned char *at = r->content;
     for (int i = 0; i < TRACE_COLUMNS; i++) {
-        r->columns[i] = (struct column){at, at + block->column_bytes[i]};
+        r->columns[i] = (struct varint_span){at, at + block->column_bytes[i]};
         at += block->column_bytes[i];
     }
     r->block_events = block->events;
@@ -286,28 +283,12 @@ static int read_block(struct trace_reader *r)
 
 static bool get(struct trace_reader *r, enum trace_column which, uint64_t *value)
 {
-    struct column *column = &r->columns[which];
-    uint64_t result = 0;
-    for (unsigned shift = 0; shift < 64 && column->at < column->end; shift += 7) {
-        unsigned char byte = *column->at++;
-        if (shift == 63 && byte > 1)
-            return false;
-        result |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128) {
-            *value = result;
-            return true;
-        }
-    }
-    return false;
+    return varint_get(&r->columns[which], value);
 }
 
 static bool get32(struct trace_reader *r, enum trace_column which, uint32_t *value)
 {
-    uint64_t wide;
-    if (!get(r, which, &wide) || wide > UINT32_MAX)
-        return false;
-    *value = (uint32_t)wide;
-    return true;
+    return varint_get32(&r->columns[which], value);
 }
 
 static bool decode_stack(struct trace_reader *r, struct trace_event *event)

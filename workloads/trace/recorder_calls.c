@@ -163,14 +163,28 @@ static void be_ready(void)
 
 #define INLINE static inline __attribute__((always_inline))
 
+static __attribute__((noinline)) void *allocated_slowly(enum raw_op op, void *block, size_t size,
+                                                        const void *frame)
+{
+    if (log_level() == RAW_ALL && !in_arena(block) &&
+        (log_is_plain || log_describe((uintptr_t)block, frame)))
+        log_write(op, (uintptr_t)block, size);
+    return block;
+}
+
+static __attribute__((noinline)) void *not_allocated(void)
+{
+    log_count_failed();
+    return NULL;
+}
+
 INLINE void *allocated(enum raw_op op, void *block, size_t size, const void *frame)
 {
     if (UNLIKELY(block == NULL))
-        log_count_failed();
-    else if (LIKELY(log_level() == RAW_ALL && !in_arena(block)) &&
-             (LIKELY(log_is_plain) || log_describe((uintptr_t)block, frame)))
-        log_write(op, (uintptr_t)block, size);
-    return block;
+        return not_allocated();
+    if (LIKELY(log_claim(op, (uintptr_t)block, size)))
+        return block;
+    return allocated_slowly(op, block, size, frame);
 }
 
 static enum raw_op aligned_op(size_t alignment)
@@ -186,17 +200,22 @@ INLINE void *aligned(size_t alignment, void *block, size_t size, const void *fra
     return allocated(aligned_op(alignment), block, size, frame);
 }
 
-INLINE void freed(void *block)
+static void freed_slowly(void *block)
 {
-    if (LIKELY(log_level() != RAW_OFF) &&
-        (LIKELY(log_is_plain) || log_leave_sample((uintptr_t)block)))
+    if (log_level() != RAW_OFF && (log_is_plain || log_leave_sample((uintptr_t)block)))
         log_write(RAW_FREE, (uintptr_t)block, 0);
+}
+
+static __attribute__((noinline)) void free_slowly(void *block)
+{
+    freed_slowly(block);
+    next.free(block);
 }
 
 /* What realloc(p, 0) does is the allocator's choice: whatever it does is a free first. */
 static void *realloc_to_nothing(void *block, const void *frame)
 {
-    freed(block);
+    freed_slowly(block);
     void *moved = next.realloc(block, 0);
     return moved != NULL ? allocated(RAW_MALLOC, moved, 0, frame) : NULL;
 }
@@ -211,26 +230,44 @@ static void *realloc_from_arena(void *block, size_t size, const void *frame)
 /* While only what ends is recorded, an object that is resized ends there. */
 static void *realloc_ending(void *block, size_t size)
 {
-    freed(block);
+    freed_slowly(block);
     return next.realloc(block, size);
 }
 
 /* A resized object stays in the sample, or outside it. */
-static void *realloc_recorded(void *block, size_t size, const void *frame)
+static void *realloc_described(void *block, size_t size, const void *frame)
 {
-    bool plain = log_is_plain;
-    if (!plain && !log_leave_sample((uintptr_t)block))
+    if (!log_is_plain && !log_leave_sample((uintptr_t)block))
         return next.realloc(block, size);
     log_write(RAW_REALLOC_BEGIN, (uintptr_t)block, 0);
     void *moved = next.realloc(block, size);
-    if (!plain) {
+    if (!log_is_plain) {
         log_stay_in_sample((uintptr_t)(moved != NULL ? moved : block));
         log_describe_call(frame);
     }
     log_write(RAW_REALLOC_END, (uintptr_t)moved, size);
-    if (UNLIKELY(moved == NULL))
-        log_count_failed();
-    return moved;
+    return moved != NULL ? moved : not_allocated();
+}
+
+static __attribute__((noinline)) void *realloc_slowly(void *block, size_t size, const void *frame)
+{
+    if (block == NULL)
+        return allocated(RAW_MALLOC, next.realloc(NULL, size), size, frame);
+    if (in_arena(block))
+        return realloc_from_arena(block, size, frame);
+    if (size == 0)
+        return realloc_to_nothing(block, frame);
+    switch (log_level()) {
+    case RAW_ALL: return realloc_described(block, size, frame);
+    case RAW_FREES: return realloc_ending(block, size);
+    default: return next.realloc(block, size);
+    }
+}
+
+static __attribute__((noinline)) void *realloc_end_slowly(void *moved, size_t size)
+{
+    log_write(RAW_REALLOC_END, (uintptr_t)moved, size);
+    return moved != NULL ? moved : not_allocated();
 }
 
 /* ---- the calls ------------------------------------------------------------------------------- */
@@ -253,22 +290,21 @@ EXPORT void free(void *block)
     }
     if (UNLIKELY(in_arena(block)))
         return;
-    freed(block);
-    next.free(block);
+    if (LIKELY(log_claim(RAW_FREE, (uintptr_t)block, 0)))
+        next.free(block);
+    else
+        free_slowly(block);
 }
 
 INLINE void *resized(void *block, size_t size, const void *frame)
 {
-    if (block == NULL)
-        return allocated(RAW_MALLOC, next.realloc(NULL, size), size, frame);
-    if (UNLIKELY(in_arena(block)))
-        return realloc_from_arena(block, size, frame);
-    if (UNLIKELY(size == 0))
-        return realloc_to_nothing(block, frame);
-    enum raw_level level = log_level();
-    if (LIKELY(level == RAW_ALL))
-        return realloc_recorded(block, size, frame);
-    return level == RAW_FREES ? realloc_ending(block, size) : next.realloc(block, size);
+    if (UNLIKELY(block == NULL || size == 0 || in_arena(block)) ||
+        UNLIKELY(!log_claim(RAW_REALLOC_BEGIN, (uintptr_t)block, 0)))
+        return realloc_slowly(block, size, frame);
+    void *moved = next.realloc(block, size);
+    if (LIKELY(moved != NULL && log_claim(RAW_REALLOC_END, (uintptr_t)moved, size)))
+        return moved;
+    return realloc_end_slowly(moved, size);
 }
 
 EXPORT void *realloc(void *block, size_t size)

@@ -15,7 +15,9 @@
 
 __thread struct log_thread log_thread;
 struct log_guard log_guard;
-struct raw_header *log_header;
+/* No thread's `control` is like this one's: nobody takes the short way. */
+static struct raw_header nothing = {.level = RAW_FREES};
+struct raw_header *log_header = &nothing;
 bool log_is_tsc, log_is_plain;
 bool log_is_alone = true;
 
@@ -35,17 +37,17 @@ static void stop(enum raw_flag why)
 /* ---- beginning ------------------------------------------------------------------------------- */
 
 /* Maps as much of the file as the program's limits allow: the mapping is address space only. */
-static bool map_file(int fd, uint64_t file_bytes)
+static struct raw_header *map_file(int fd, uint64_t file_bytes)
 {
     for (mapped_bytes = file_bytes; mapped_bytes >= 2048 * RAW_PAGE_BYTES; mapped_bytes /= 2) {
-        log_header =
+        void *header =
             mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-        if (log_header == MAP_FAILED)
+        if (header == MAP_FAILED)
             continue;
-        madvise(log_header, mapped_bytes, MADV_DONTDUMP);
-        return true;
+        madvise(header, mapped_bytes, MADV_DONTDUMP);
+        return header;
     }
-    return false;
+    return NULL;
 }
 
 static bool open_recording(const char *path)
@@ -54,14 +56,16 @@ static bool open_recording(const char *path)
     if (fd < 0)
         return false;
     struct stat file;
-    bool mapped = fstat(fd, &file) == 0 && map_file(fd, (uint64_t)file.st_size);
+    struct raw_header *header = fstat(fd, &file) == 0 ? map_file(fd, (uint64_t)file.st_size) : NULL;
     close(fd); /* the mapping stays: the program may close or reuse any descriptor it likes */
-    if (!mapped)
+    if (header == NULL)
         return false;
-    if (memcmp(log_header->magic, RAW_MAGIC, sizeof log_header->magic) == 0 &&
-        log_header->version == RAW_VERSION)
+    if (memcmp(header->magic, RAW_MAGIC, sizeof header->magic) == 0 &&
+        header->version == RAW_VERSION) {
+        log_header = header;
         return true;
-    munmap(log_header, mapped_bytes);
+    }
+    munmap(header, mapped_bytes);
     return false;
 }
 
@@ -98,7 +102,7 @@ static bool begin_process(bool forked)
     }
     if (log_header->stack_depth > 0)
         log_save_modules(process_index);
-    log_guard.recording = 1;
+    log_guard.recording = LOG_RECORDING;
     return true;
 }
 
@@ -196,6 +200,23 @@ static struct raw_segment *find_segment(uint32_t bytes)
     return segment;
 }
 
+/*
+ * A signal handler may come at any moment: until `end` is set again, last, it finds no room and
+ * goes the long way, where `busy` turns it away.
+ */
+static void use_segment(struct log_thread *t, struct raw_segment *segment)
+{
+    t->end = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
+    t->segment = segment;
+    t->lap = (uint64_t)segment->lap << 8;
+    t->epoch = UINT64_MAX; /* each segment says its own: it can be read without the one before */
+    t->cpu = 0;
+    t->cursor = raw_records(segment);
+    atomic_signal_fence(memory_order_seq_cst);
+    t->end = raw_records(segment) + raw_record_count(segment);
+}
+
 static bool take_segment(struct log_thread *t)
 {
     uint32_t bytes = t->segment == NULL ? RAW_SEGMENT_BYTES_SMALL : RAW_SEGMENT_BYTES_LARGE;
@@ -219,12 +240,7 @@ static bool take_segment(struct log_thread *t)
     segment->consumed = segment->seen = 0;
     segment->null_frees = segment->failed_calls = 0;
     atomic_store_explicit(&segment->state, RAW_SEGMENT_USED, memory_order_release);
-    t->segment = segment;
-    t->end = raw_records(segment) + raw_record_count(segment);
-    t->lap = (uint64_t)segment->lap << 8;
-    t->epoch = UINT64_MAX; /* each segment says its own: it can be read without the one before */
-    t->cpu = 0;
-    t->cursor = raw_records(segment);
+    use_segment(t, segment);
     return true;
 }
 
@@ -259,7 +275,8 @@ struct raw_record *log_reserve_slow(uint64_t now, struct raw_record *taken)
     return record;
 }
 
-void log_write_wide(enum raw_op op, uint64_t address, uint64_t size)
+/* A call with a size that does not fit a record. */
+static void write_wide(enum raw_op op, uint64_t address, uint64_t size)
 {
     uint64_t now = log_now();
     struct raw_record *record = log_reserve(now);
@@ -275,6 +292,22 @@ void log_write_wide(enum raw_op op, uint64_t address, uint64_t size)
     record = log_reserve(now);
     if (record != NULL)
         log_fill(record, op, address, log_payload(RAW_WIDE, now));
+}
+
+/* Finds out whether the next calls may go the short way: before the time that they may share. */
+void log_write(enum raw_op op, uint64_t address, uint64_t size)
+{
+    uint64_t control = log_control();
+    bool is_short = log_is_plain && log_is_tsc && log_level() == RAW_ALL;
+    log_thread.control = is_short ? control : 0;
+    if (size >= RAW_WIDE) {
+        write_wide(op, address, size);
+        return;
+    }
+    uint64_t now = log_now();
+    struct raw_record *record = log_reserve(now);
+    if (record != NULL)
+        log_fill(record, op, address, log_payload(size, now));
 }
 
 /* ---- counts ---------------------------------------------------------------------------------- */

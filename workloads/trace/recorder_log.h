@@ -19,27 +19,34 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 struct log_thread {
-    struct raw_record *cursor, *end; /* in the current segment; cursor at or past end: full */
-    uint64_t epoch;                  /* high half of the time that the segment knows */
-    uint64_t lap;                    /* of the segment, where a record's head has it */
+    /* All that most calls look at lies in one cache line. */
+    _Alignas(64) struct raw_record *cursor; /* in the segment; at or past `end`: full */
+    struct raw_record *end;
+    uint64_t epoch;   /* high half of the time that the segment knows */
+    uint64_t lap;     /* of the segment, where a record's head has it */
+    uint64_t control; /* log_control() when log_claim() may be used; 0: never */
+    uint64_t now;     /* the last time that was read, */
+    uint32_t left;    /* which so many more calls may carry, */
+    uint32_t coarse;  /* while the header's `coarse` is this */
+
     struct raw_segment *segment;
     uint32_t thread, sequence;
     uint32_t parent; /* thread that started this one, plus 1; 0: not known */
     uint32_t cpu;    /* the last one that was written down, plus 1 */
     uint32_t busy;   /* inside log_reserve_slow(): a signal handler's calls go unrecorded there */
-    uint64_t now;    /* the last time that was read, */
-    uint32_t coarse; /* when the header's `coarse` was this, */
-    uint32_t left;   /* and so many more calls may carry it */
 };
 
 struct log_guard {
-    _Alignas(RAW_PAGE_BYTES) _Atomic uint32_t recording;
-    char rest[RAW_PAGE_BYTES - sizeof(uint32_t)];
+    _Alignas(RAW_PAGE_BYTES) _Atomic uint64_t recording; /* LOG_RECORDING, or 0 */
+    char rest[RAW_PAGE_BYTES - sizeof(uint64_t)];
 };
+
+/* No level has this bit. */
+#define LOG_RECORDING (UINT64_C(1) << 31)
 
 extern HIDDEN __thread struct log_thread log_thread __attribute__((tls_model("initial-exec")));
 extern HIDDEN struct log_guard log_guard;
-extern HIDDEN struct raw_header *log_header; /* valid while log_guard.recording */
+extern HIDDEN struct raw_header *log_header; /* an empty one before there is a recording */
 extern HIDDEN bool log_is_tsc;
 extern HIDDEN bool log_is_plain; /* every object, without CPUs and stacks */
 extern HIDDEN bool log_is_alone; /* the process has never had another thread */
@@ -126,20 +133,48 @@ static inline uint64_t log_payload(uint64_t size, uint64_t now)
     return size << 32 | (uint32_t)now;
 }
 
-/* A call with a size that does not fit a record. */
-HIDDEN void log_write_wide(enum raw_op op, uint64_t address, uint64_t size);
-
 /* Writes a call down, with the present time; log_level() has allowed it. */
-static inline void log_write(enum raw_op op, uint64_t address, uint64_t size)
+HIDDEN void log_write(enum raw_op op, uint64_t address, uint64_t size);
+
+/*
+ * Whether this process is recorded, the level, and the count of milliseconds, in one word. As long
+ * as it stays the same, so does what a thread has found out the last time.
+ */
+static inline uint64_t log_control(void)
 {
-    if (UNLIKELY(size >= RAW_WIDE)) {
-        log_write_wide(op, address, size);
-        return;
+    return atomic_load_explicit(&log_header->control, memory_order_relaxed) ^
+           atomic_load_explicit(&log_guard.recording, memory_order_relaxed);
+}
+
+/*
+ * The short way for nearly all calls: true when the call has been written down. False: it takes the
+ * long way, log_level() and log_write(). Nothing is called here, so that the exported functions
+ * that it is inlined into keep little on the stack.
+ */
+static inline __attribute__((always_inline)) bool log_claim(enum raw_op op, uint64_t address,
+                                                            uint64_t size)
+{
+    struct log_thread *t = &log_thread;
+    if (UNLIKELY(log_control() != t->control || size >= RAW_WIDE))
+        return false;
+    uint64_t now = t->now;
+    if (t->left > 0) {
+        t->left--;
+    } else {
+        now = raw_now(true);
+        if (log_is_alone && now - t->now < LOG_DENSE_TICKS)
+            t->left = LOG_CALLS_A_TIME - 1;
+        t->now = now;
     }
-    uint64_t now = log_now();
-    struct raw_record *record = log_reserve(now);
-    if (LIKELY(record != NULL))
-        log_fill(record, op, address, log_payload(size, now));
+    struct raw_record *record = log_advance(t);
+    if (UNLIKELY(record >= t->end))
+        return false;
+    if (UNLIKELY(now >> 32 != t->epoch)) {
+        log_fill(record, RAW_EPOCH, 0, t->epoch); /* readers wait for each record in its turn */
+        return false;
+    }
+    log_fill(record, op, address, log_payload(size, now));
+    return true;
 }
 
 /*

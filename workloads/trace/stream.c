@@ -1,12 +1,11 @@
 #include "workloads/trace/stream.h"
 
 #include "workloads/trace/event.h"
+#include "workloads/trace/varint.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { VARINT_MAX = 10 };
 
 /* ---- segments -------------------------------------------------------------------------------- */
 
@@ -169,9 +168,9 @@ static int reserve(struct stream_column *column, size_t more)
 static int reserve_all(struct stream *s, size_t records)
 {
     static const size_t most[TRACE_COLUMNS] = {[COLUMN_OP] = 2,
-                                               [COLUMN_TIME] = VARINT_MAX,
-                                               [COLUMN_SIZE] = VARINT_MAX + 1,
-                                               [COLUMN_OBJECT] = VARINT_MAX + 1,
+                                               [COLUMN_TIME] = VARINT_BYTES_MAX,
+                                               [COLUMN_SIZE] = VARINT_BYTES_MAX + 1,
+                                               [COLUMN_OBJECT] = VARINT_BYTES_MAX + 1,
                                                [COLUMN_EXTRA] = 0};
     for (int i = 0; i < TRACE_COLUMNS; i++)
         if (reserve(&s->columns[i], records * most[i]) != 0)
@@ -179,22 +178,12 @@ static int reserve_all(struct stream *s, size_t records)
     return 0;
 }
 
-static inline unsigned char *put(unsigned char *at, uint64_t value)
-{
-    while (value >= 128) {
-        *at++ = (unsigned char)(value | 128);
-        value >>= 7;
-    }
-    *at++ = (unsigned char)value;
-    return at;
-}
-
 static int put_extra(struct stream *s, uint64_t value)
 {
     struct stream_column *column = &s->columns[COLUMN_EXTRA];
-    if (reserve(column, VARINT_MAX) != 0)
+    if (reserve(column, VARINT_BYTES_MAX) != 0)
         return -ENOMEM;
-    column->used = (size_t)(put(column->bytes + column->used, value) - column->bytes);
+    column->used = (size_t)(varint_put(column->bytes + column->used, value) - column->bytes);
     return 0;
 }
 
@@ -288,7 +277,8 @@ static void put_time(const struct reading *r, uint64_t time)
         s->time = r->clock->time_first;
     if (now < s->time)
         now = s->time;
-    column->used = (size_t)(put(column->bytes + column->used, now - s->time) - column->bytes);
+    column->used =
+        (size_t)(varint_put(column->bytes + column->used, now - s->time) - column->bytes);
     s->time = now;
 }
 
@@ -297,7 +287,7 @@ static unsigned put_address(struct stream *s, uint64_t address)
 {
     struct stream_column *column = &s->columns[COLUMN_OBJECT];
     unsigned char *at = column->bytes + column->used;
-    at = put(at, trace_zigzag((int64_t)(address >> 4) - (int64_t)(s->address >> 4)));
+    at = varint_put(at, trace_zigzag((int64_t)(address >> 4) - (int64_t)(s->address >> 4)));
     s->address = address;
     if (address & 15)
         *at++ = address & 15;
@@ -308,7 +298,7 @@ static unsigned put_address(struct stream *s, uint64_t address)
 static void put_number(struct stream *s, enum trace_column which, uint64_t value)
 {
     struct stream_column *column = &s->columns[which];
-    column->used = (size_t)(put(column->bytes + column->used, value) - column->bytes);
+    column->used = (size_t)(varint_put(column->bytes + column->used, value) - column->bytes);
 }
 
 static int put_join(const struct reading *r, uint64_t self, uint64_t time)

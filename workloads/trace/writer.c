@@ -1,14 +1,14 @@
 #include "workloads/trace/writer.h"
 
 #include "workloads/trace/block_file.h"
+#include "workloads/trace/varint.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    EVENT_BYTES_MAX = 10, /* in one column: a varint of 64 bits */
-    STACK_BYTES_MAX = EVENT_BYTES_MAX * (TRACE_STACK_MAX + 3),
+    STACK_BYTES_MAX = VARINT_BYTES_MAX * (TRACE_STACK_MAX + 3),
     COLUMN_BYTES = 1 << 20,
 };
 
@@ -59,11 +59,7 @@ void trace_writer_release(struct trace_writer *w)
 static void put(struct trace_writer *w, enum trace_column which, uint64_t value)
 {
     struct column *column = &w->columns[which];
-    while (value >= 128) {
-        column->bytes[column->used++] = (unsigned char)(value | 128);
-        value >>= 7;
-    }
-    column->bytes[column->used++] = (unsigned char)value;
+    column->used = (uint32_t)(varint_put(column->bytes + column->used, value) - column->bytes);
 }
 
 /* Each block can be decoded without the one before: the thread and time begin anew. */

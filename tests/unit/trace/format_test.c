@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "workloads/trace/info.h"
+#include "workloads/trace/varint.h"
 
 #include <unistd.h>
 #include <zstd.h>
@@ -268,93 +269,98 @@ static void expect_forged(struct forged forged, const char *expected)
     .columns = {op, time, size, object}, \
     .column_bytes = {sizeof op - 1, sizeof time - 1, sizeof size - 1, sizeof object - 1}
 
+static const struct {
+    struct forged forged;
+    const char *expected;
+} broken[] = {
+    {{.header = {.threads = 0}, .events = 1, COLUMNS("\1", "\0", "\1", "")},
+     "the number of threads"},
+    {{.header = {.threads = 70000}, .events = 1, COLUMNS("\1", "\0", "\1", "")},
+     "the number of threads"},
+    {{.header = {.threads = 2}, .events = 1, COLUMNS("\0", "\0", "", "")},
+     "(event 0): an operation is unknown"},
+    {{.header = {.threads = 2}, .events = 1, COLUMNS("\x0f", "\0", "", "")},
+     "an operation is unknown"},
+    {{.header = {.threads = 2}, .events = 1, COLUMNS("\x81\2", "\0", "\1", "")},
+     "not encoded as an event"},
+    {{.header = {.threads = 2}, .events = 1, COLUMNS("\1", "\0", "", "")},
+     "not encoded as an event"},
+    {{.header = {.threads = 2}, .events = 1, COLUMNS("\1", "\0", "\1\1", "")},
+     "holds more than its events"},
+    {{.header = {.threads = 2}, .events = 1, COLUMNS("\x11\2", "\0", "\1", "")},
+     "a thread number is out of range"},
+    {{.header = {.threads = 2}, .events = 1, COLUMNS("\5", "\0", "", "\0")},
+     "a double free, or never allocated"},
+    {{.header = {.threads = 2}, .events = 3, COLUMNS("\1\5\5", "\0\0\0", "\1", "\0\0")},
+     "(event 2): an object is ended that does not live"},
+    {{.header = {.threads = 2}, .events = 3, COLUMNS("\1\5\4", "\0\0\0", "\1\1", "\0\0")},
+     "(event 2): an object is ended that does not live"},
+    {{.header = {.threads = 2}, .events = 2, COLUMNS("\1\4", "\0\0", "\1\0", "\0")},
+     "a realloc has size 0"},
+    {{.header = {.threads = 2},
+      .events = 1,
+      COLUMNS("\1", "\0", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\1", "")},
+     "a size is above 2^57"},
+    {{.header = {.threads = 2},
+      .events = 2,
+      COLUMNS("\1\1", "\0\0", "\x80\x80\x80\x80\x80\x80\x80\x80\2\1", "")},
+     "the live bytes exceed"},
+    {{.header = {.threads = 2},
+      .events = 1,
+      COLUMNS("\1", "\0", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\2", "")},
+     "not encoded as an event"},
+    {{.header = {.threads = 2}, .events = 1, COLUMNS("\3", "\0", "\1\x30", "")},
+     "an alignment is above"},
+    {{.header = {.threads = 2}, .events = 1, COLUMNS("\6", "\0", "", "\0")},
+     "a thread starts or joins itself"},
+    {{.header = {.threads = 2}, .events = 2, COLUMNS("\6\6", "\0\0", "", "\1\1")},
+     "a thread is started that is already running"},
+    {{.header = {.threads = 2}, .events = 2, COLUMNS("\x11\1\x16\0", "\0\0", "\1", "\1")},
+     "a thread is started that is already running"},
+    {{.header = {.threads = 2}, .events = 2, COLUMNS("\7\x11\1", "\0\0", "\1", "\1")},
+     "a thread goes on after it was joined"},
+    {{.header = {.threads = 2}, .events = 2, COLUMNS("\7\7", "\0\0", "", "\1\1")},
+     "a thread goes on after it was joined"},
+    {{.header = {.threads = 2},
+      .events = 2,
+      COLUMNS("\1\1", "\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\1", "\1\1", "")},
+     "not encoded as an event"},
+    {{.header = {.threads = 1,
+                 .events = 2,
+                 .objects = 1,
+                 .slots = 1,
+                 .live_bytes_peak = 1,
+                 .live_bytes_end = 1},
+      .events = 1,
+      COLUMNS("\1", "\0", "\1", "")},
+     "totals are not those of the events"},
+    {{.header = {.threads = 2},
+      .events = TRACE_BLOCK_EVENTS_MAX + 1,
+      COLUMNS("\1", "\0", "\1", "")},
+     "sizes are impossible"},
+};
+
 static void broken_rules(void **state)
 {
     (void)state;
-    struct trace_file_header two = {.threads = 2};
-    expect_forged((struct forged){.header = {.threads = 0},
-                                  .events = 1,
-                                  COLUMNS("\1", "\0", "\1", "")},
-                  "the number of threads");
-    expect_forged((struct forged){.header = {.threads = 70000},
-                                  .events = 1,
-                                  COLUMNS("\1", "\0", "\1", "")},
-                  "the number of threads");
-    expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\0", "\0", "", "")},
-                  "(event 0): an operation is unknown");
-    expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\x0f", "\0", "", "")},
-                  "an operation is unknown");
-    expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\x81\2", "\0", "\1", "")},
-                  "not encoded as an event");
-    expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\1", "\0", "", "")},
-                  "not encoded as an event");
-    expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\1", "\0", "\1\1", "")},
-                  "holds more than its events");
-    expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\x11\2", "\0", "\1", "")},
-                  "a thread number is out of range");
-    expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\5", "\0", "", "\0")},
-                  "a double free, or never allocated");
-    expect_forged((struct forged){.header = two,
-                                  .events = 3,
-                                  COLUMNS("\1\5\5", "\0\0\0", "\1", "\0\0")},
-                  "(event 2): an object is ended that does not live");
-    expect_forged((struct forged){.header = two,
-                                  .events = 3,
-                                  COLUMNS("\1\5\4", "\0\0\0", "\1\1", "\0\0")},
-                  "(event 2): an object is ended that does not live");
-    expect_forged((struct forged){.header = two,
-                                  .events = 2,
-                                  COLUMNS("\1\4", "\0\0", "\1\0", "\0")},
-                  "a realloc has size 0");
-    expect_forged((struct forged){.header = two,
-                                  .events = 1,
-                                  COLUMNS("\1", "\0", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\1",
-                                          "")},
-                  "a size is above 2^57");
-    expect_forged((struct forged){.header = two,
-                                  .events = 2,
-                                  COLUMNS("\1\1", "\0\0", "\x80\x80\x80\x80\x80\x80\x80\x80\2\1",
-                                          "")},
-                  "the live bytes exceed");
-    expect_forged((struct forged){.header = two,
-                                  .events = 1,
-                                  COLUMNS("\1", "\0", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\2",
-                                          "")},
-                  "not encoded as an event");
-    expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\3", "\0", "\1\x30", "")},
-                  "an alignment is above");
-    expect_forged((struct forged){.header = two, .events = 1, COLUMNS("\6", "\0", "", "\0")},
-                  "a thread starts or joins itself");
-    expect_forged((struct forged){.header = two, .events = 2, COLUMNS("\6\6", "\0\0", "", "\1\1")},
-                  "a thread is started that is already running");
-    expect_forged((struct forged){.header = two,
-                                  .events = 2,
-                                  COLUMNS("\x11\1\x16\0", "\0\0", "\1", "\1")},
-                  "a thread is started that is already running");
-    expect_forged((struct forged){.header = two,
-                                  .events = 2,
-                                  COLUMNS("\7\x11\1", "\0\0", "\1", "\1")},
-                  "a thread goes on after it was joined");
-    expect_forged((struct forged){.header = two, .events = 2, COLUMNS("\7\7", "\0\0", "", "\1\1")},
-                  "a thread goes on after it was joined");
-    expect_forged((struct forged){.header = two,
-                                  .events = 2,
-                                  COLUMNS("\1\1", "\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\1",
-                                          "\1\1", "")},
-                  "not encoded as an event");
-    expect_forged((struct forged){.header = {.threads = 1,
-                                             .events = 2,
-                                             .objects = 1,
-                                             .slots = 1,
-                                             .live_bytes_peak = 1,
-                                             .live_bytes_end = 1},
-                                  .events = 1,
-                                  COLUMNS("\1", "\0", "\1", "")},
-                  "totals are not those of the events");
-    expect_forged((struct forged){.header = two,
-                                  .events = TRACE_BLOCK_EVENTS_MAX + 1,
-                                  COLUMNS("\1", "\0", "\1", "")},
-                  "sizes are impossible");
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
+        expect_forged(broken[i].forged, broken[i].expected);
+}
+
+/* Around each power of two; a number that is cut off is none. */
+static void numbers_come_back(void **state)
+{
+    (void)state;
+    for (unsigned bit = 0; bit < 64; bit++)
+        for (int more = -1; more <= 1; more++) {
+            uint64_t value = (UINT64_C(1) << bit) + (uint64_t)more, got;
+            unsigned char plain[VARINT_BYTES_MAX] = {0};
+            size_t used = (size_t)(varint_put(plain, value) - plain);
+            struct varint_span whole = {plain, plain + used}, part = {plain, plain + used - 1};
+            assert_true(varint_get(&whole, &got) && whole.at == whole.end);
+            assert_int_equal(got, value);
+            assert_false(varint_get(&part, &got));
+        }
 }
 
 /* What the writer refuses is what the reader refuses: they share the rules. */
@@ -386,6 +392,7 @@ int main(void)
         cmocka_unit_test(damaged_anywhere),     cmocka_unit_test(foreign_files),
         cmocka_unit_test(missing_file),         cmocka_unit_test(something_follows),
         cmocka_unit_test(broken_rules),         cmocka_unit_test(writer_refuses),
+        cmocka_unit_test(numbers_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

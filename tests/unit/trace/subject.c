@@ -3,6 +3,7 @@
  * numbers the tests know; it prints nothing, because printing allocates. Sizes are odd numbers
  * above 100,000 where a test looks for them.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -249,6 +250,93 @@ static int pauses(void)
     return 0;
 }
 
+/*
+ * A daemon as the book says: two forks, a session of its own; its parents go when it is ready, and
+ * it goes on.
+ */
+static int becomes_daemon(void)
+{
+    int ready[2];
+    char byte = 0;
+    if (pipe(ready) != 0)
+        return 1;
+    if (fork() != 0)
+        return read(ready[0], &byte, 1) == 1 ? 0 : 1;
+    setsid();
+    if (fork() != 0)
+        _exit(0);
+    free(grab(100001));
+    ssize_t written = write(ready[1], &byte, 1);
+    usleep(200000);
+    pairs();
+    _exit(written == 1 ? 0 : 1);
+}
+
+enum { CROWD = 64, CROWD_ROUNDS = 500 };
+
+static pthread_barrier_t crowd_barrier;
+static pthread_key_t crowd_key;
+
+static void *one_of_a_crowd(void *argument)
+{
+    pthread_setspecific(crowd_key, grab(100001));
+    for (int i = 0; i < CROWD_ROUNDS; i++)
+        free(malloc((size_t)i));
+    pthread_barrier_wait(&crowd_barrier);
+    return argument;
+}
+
+/* Threads that all run at one time and all end at one time, each with a destructor that frees. */
+static int crowd(void)
+{
+    pthread_t threads[CROWD];
+    pthread_barrier_init(&crowd_barrier, NULL, CROWD);
+    pthread_key_create(&crowd_key, free);
+    for (int i = 0; i < CROWD; i++)
+        if (pthread_create(&threads[i], NULL, one_of_a_crowd, NULL) != 0)
+            return 1;
+    for (int i = 0; i < CROWD; i++)
+        pthread_join(threads[i], NULL);
+    return 0;
+}
+
+enum { FORKS = 20, FORK_ROUNDS = 100 };
+
+static void *rounds(void *argument)
+{
+    for (int i = 0; i < ROUNDS; i++)
+        free(malloc((size_t)i % 500));
+    return argument;
+}
+
+/* Forks while other threads are in the middle of their calls; the children call too. */
+static int forks_among_threads(void)
+{
+    pthread_t threads[4];
+    int status, bad = 0;
+    for (int i = 0; i < 4; i++)
+        if (pthread_create(&threads[i], NULL, rounds, NULL) != 0)
+            return 1;
+    for (int i = 0; i < FORKS; i++) {
+        pid_t child = fork();
+        for (int k = 0; k < FORK_ROUNDS; k++)
+            free(grab((size_t)k));
+        if (child == 0)
+            _exit(0);
+        bad |= waitpid(child, &status, 0) != child || status != 0;
+    }
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    return bad;
+}
+
+/* For a user who may have no more tasks than this one. */
+static int cannot_start_threads(void)
+{
+    pthread_t thread;
+    return pthread_create(&thread, NULL, rounds, NULL) == EAGAIN ? pairs() : 1;
+}
+
 /* Calls without end, for a test that kills it. */
 static _Noreturn int endless(void)
 {
@@ -259,7 +347,7 @@ static _Noreturn int endless(void)
 /* Enough records to fill a small disk. */
 static int millions(void)
 {
-    for (int i = 0; i < 400; i++)
+    for (int i = 0; i < 200; i++)
         pairs();
     return 0;
 }
@@ -268,13 +356,29 @@ static const struct {
     const char *name;
     int (*run)(void);
 } modes[] = {
-    {"nothing", nothing}, {"every_call", every_call},   {"pairs", pairs},
-    {"threads", threads}, {"short_lived", short_lived}, {"late_free", late_free},
-    {"forks", forks},     {"vforks", vforks},           {"execs", execs},
-    {"killed", killed},   {"crashes", crashes},         {"exits_at_once", exits_at_once},
-    {"fails", fails},     {"closes_all", closes_all},   {"changes_root", changes_root},
-    {"signals", signals}, {"endless", endless},         {"millions", millions},
+    {"nothing", nothing},
+    {"every_call", every_call},
+    {"pairs", pairs},
+    {"threads", threads},
+    {"short_lived", short_lived},
+    {"late_free", late_free},
+    {"forks", forks},
+    {"vforks", vforks},
+    {"execs", execs},
+    {"killed", killed},
+    {"crashes", crashes},
+    {"exits_at_once", exits_at_once},
+    {"fails", fails},
+    {"closes_all", closes_all},
+    {"changes_root", changes_root},
+    {"signals", signals},
+    {"endless", endless},
+    {"millions", millions},
     {"pauses", pauses},
+    {"becomes_daemon", becomes_daemon},
+    {"crowd", crowd},
+    {"forks_among_threads", forks_among_threads},
+    {"cannot_start_threads", cannot_start_threads},
 };
 
 int main(int argc, char **argv)
