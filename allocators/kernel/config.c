@@ -36,6 +36,7 @@ static const struct knob table[] = {
     KNOB("reserve", reserve, 0, (size_t)1 << 40, NULL),
     KNOB("barn", barn, 0, (size_t)1 << 30, NULL),
     KNOB("stats", stats, 0, 1, NULL),
+    KNOB("debug", debug, 0, 1, NULL),
     {0},
 #undef KNOB
 };
@@ -59,4 +60,6 @@ void config_read(void)
     text = secure_getenv(VARIABLE);
     if (text && *text)
         knob_text_read(text, VARIABLE, table, &kmem_config, sizeof kmem_config);
+    if (kmem_config.debug)
+        kmem_config.stats = 1; /* the fast paths are closed */
 }

@@ -18,6 +18,7 @@ struct kmem_config {
     size_t pool;        /* bytes of page frames; 0: as the machine has memory */
     size_t reserve;     /* bytes kept for GFP_ATOMIC */
     size_t stats;       /* 1: count what happens, in every call */
+    size_t debug;       /* 1: find misuse of objects, see slub/debug.h; implies stats */
     size_t barn;        /* bytes of free objects that a node's barn holds, for each cache */
 };
 

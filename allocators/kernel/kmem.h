@@ -17,13 +17,13 @@ struct kmem_cache;
 
 typedef unsigned slab_flags_t;
 
-#define SLAB_HWCACHE_ALIGN  0x0001u /* objects start on cache lines (fractions for small ones) */
-#define SLAB_PANIC          0x0002u /* creation ends the process rather than return NULL */
+#define SLAB_HWCACHE_ALIGN   0x0001u /* objects start on cache lines (fractions for small ones) */
+#define SLAB_PANIC           0x0002u /* creation ends the process rather than return NULL */
 #define SLAB_RECLAIM_ACCOUNT 0x0004u /* its pages are __GFP_RECLAIMABLE */
-#define SLAB_CACHE_DMA      0x0008u /* its pages come from the DMA zone */
-#define SLAB_NO_MERGE       0x0010u /* never shares slabs with another cache */
-#define SLAB_ACCOUNT        0x0020u /* accepted: there is no memory accounting by group */
-#define SLAB_NO_SHEAVES     0x0040u /* every call works on the slabs */
+#define SLAB_CACHE_DMA       0x0008u /* its pages come from the DMA zone */
+#define SLAB_NO_MERGE        0x0010u /* never shares slabs with another cache */
+#define SLAB_ACCOUNT         0x0020u /* accepted: there is no memory accounting by group */
+#define SLAB_NO_SHEAVES      0x0040u /* every call works on the slabs */
 
 /*
  * A cache of objects of `size` bytes (1 to 4 MiB), aligned to `align` (a power of two up to the page
@@ -35,10 +35,17 @@ typedef unsigned slab_flags_t;
  */
 struct kmem_cache *kmem_cache_create(const char *name, unsigned size, unsigned align,
                                      slab_flags_t flags, void (*ctor)(void *)) KMEM_API;
-/* Bytes useroffset..+usersize of an object may be copied to and from users: recorded, not merged. */
+/* Bytes useroffset..+usersize of an object may be copied to and from users; not merged. */
 struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned size, unsigned align,
                                               slab_flags_t flags, unsigned useroffset,
                                               unsigned usersize, void (*ctor)(void *)) KMEM_API;
+
+/*
+ * To be called before `n` bytes at `memory` are copied to a user, or from one: ends the process if these
+ * lie in an object and not all in the part that its cache allows. kmalloc's objects may be copied whole,
+ * those of plain kmem_cache_create() not at all; memory outside of slabs is not looked at.
+ */
+void check_object_size(const void *memory, size_t n, bool to_user) KMEM_API;
 
 /*
  * Gives the cache up. With objects still live it refuses, names them on standard error, and the
@@ -72,7 +79,7 @@ void kmem_slabinfo(int fd) KMEM_API;
 #define KMALLOC_MAX_SIZE       MAX_ORDER_BYTES
 
 /* What kmalloc(0) returns: not NULL, not to be touched, may be freed. */
-#define ZERO_SIZE_PTR      ((void *)16)
+#define ZERO_SIZE_PTR       ((void *)16)
 #define ZERO_OR_NULL_PTR(x) ((uintptr_t)(x) <= (uintptr_t)ZERO_SIZE_PTR)
 
 /* NULL above KMALLOC_MAX_SIZE. Powers of two are aligned to their size, all else to 8. */

@@ -183,18 +183,17 @@ static ssize_t os_read_text(const char *path, char *text, size_t bytes)
     return n;
 }
 
+__thread struct cpu_seen os_cpu_seen;
+
 /* To ask the system costs more than what the answer is for: a thread asks now and then. */
 unsigned os_cpu_without_rseq(void)
 {
-    static __thread unsigned cpu, left;
-
-    if (left-- == 0) {
+    if (os_cpu_seen.left-- == 0) {
         int now = sched_getcpu();
 
-        cpu = now < 0 ? 0 : (unsigned)now;
-        left = CPU_SEEN_FOR;
+        os_cpu_seen = (struct cpu_seen){now < 0 ? 0 : (unsigned)now, CPU_SEEN_FOR};
     }
-    return cpu;
+    return os_cpu_seen.cpu;
 }
 
 uint64_t os_now_ms(void)

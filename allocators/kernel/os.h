@@ -45,6 +45,16 @@ extern struct kmem_os kmem_os;
 
 unsigned os_cpu_without_rseq(void);
 
+/*
+ * A thread without rseq asks the system for its CPU now and then: what it was told last, and for how many
+ * more questions that will do.
+ */
+struct cpu_seen {
+    unsigned cpu, left;
+};
+
+extern __thread struct cpu_seen os_cpu_seen;
+
 /* The calling CPU, a hint: the thread may be elsewhere by now. */
 static inline unsigned os_cpu(void)
 {
@@ -57,6 +67,21 @@ static inline unsigned os_cpu(void)
             return (unsigned)cpu;
     }
     return os_cpu_without_rseq();
+}
+
+/* The same if it is below `cpus` and known without entering the system; else `cpus` or more. */
+static inline __attribute__((always_inline)) unsigned os_cpu_at_hand(unsigned cpus)
+{
+    const volatile struct rseq *area =
+        (const struct rseq *)((const char *)__builtin_thread_pointer() + __rseq_offset);
+    unsigned cpu = area->cpu_id; /* as a number huge where there is no rseq */
+
+    if (__builtin_expect(cpu < cpus, 1))
+        return cpu;
+    if (os_cpu_seen.left == 0)
+        return cpus;
+    os_cpu_seen.left--;
+    return os_cpu_seen.cpu;
 }
 
 /* Milliseconds of a monotonic clock, coarse. */

@@ -11,6 +11,7 @@ static const struct allocator_knob knobs[] = {
     {"reserve", "bytes that only GFP_ATOMIC may use"},
     {"barn", "bytes of free objects that each node keeps in sheaves, for each cache"},
     {"stats", "1: count the events of every cache"},
+    {"debug", "1: name double frees, writes past the end and writes after free (slow)"},
     {NULL, NULL},
 };
 
@@ -18,9 +19,8 @@ const struct allocator allocator_slub = {
     .name = "slub",
     .summary = "heapmark's own kernel-style stack: SLUB over a buddy system, per-CPU by rseq",
     .colour = "#332288",
-    .risks =
-        "made for study: no years in production; blocks above 8 KiB take whole pages, those above "
-        "32 KiB powers of two; needs address space for a pool as large as the machine's memory",
+    .risks = "made for study: no years in production; blocks above 32 KiB take whole pages; needs "
+             "address space for a pool as large as the machine's memory",
     .libraries = (const char *const[]){"libhm_slub.so", NULL},
     .knob_template = "HEAPMARK_SLUB={name}={value}:",
     .knobs = knobs,

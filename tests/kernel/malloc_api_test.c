@@ -10,8 +10,10 @@
 #include <cmocka.h>
 
 #include "api_shared.h"
+#include "config.h"
 #include "kmem.h"
 #include "malloc/slub_malloc.h"
+#include "page/page.h"
 
 /* Every request fits, at most a fifth is wasted up to 32 KiB, and all of it can be written. */
 static void test_usable_size(void **state)
@@ -73,16 +75,167 @@ static void test_mapped(void **state)
     assert_int_equal(slub_mallinfo2().hblks, before);
 }
 
-static void test_mallopt(void **state)
+/* Large blocks hold what they need, in pages, and no power of two more. */
+/* Whole blocks up to 256 KiB, no more than the size takes above. */
+static size_t pages_held(size_t bytes)
+{
+    size_t pages = (bytes + 4095) / 4096, block = 1;
+
+    while (block < pages)
+        block *= 2;
+    return pages <= 64 ? block : pages;
+}
+
+static void test_large_sizes(void **state)
+{
+    (void)state;
+    for (size_t bytes = 33000; bytes < (size_t)2 << 20; bytes += bytes / 5 + 1) {
+        size_t pages = pages_held(bytes), before = slub_mallinfo2().uordblks;
+        char *p = slub_malloc(bytes);
+
+        assert_int_equal(slub_malloc_usable_size(p), pages * 4096);
+        assert_int_equal(slub_mallinfo2().uordblks - before, pages * 4096);
+        memset(p, 1, pages * 4096);
+        slub_free(p);
+    }
+    assert_int_equal(kmem_check(), 0);
+}
+
+/* Shrinking gives the end back; growing takes what is free behind, and moves only if there is none. */
+static void test_large_realloc(void **state)
+{
+    size_t before = slub_mallinfo2().uordblks, moves = 0;
+    char *p = slub_malloc(1100000), *q;
+
+    (void)state;
+    memset(p, 7, 1100000);
+    q = slub_realloc(p, 500000);
+    assert_ptr_equal(q, p);
+    assert_int_equal(slub_mallinfo2().uordblks - before, (500000 + 4095) / 4096 * 4096);
+    q = slub_realloc(p, 1000000);
+    assert_ptr_equal(q, p);
+    memset(p, 8, 1000000);
+    /* Appending little by little copies the block a few times, not every time. */
+    p = slub_realloc(p, 40000);
+    for (size_t bytes = 40000; bytes < (size_t)2 << 20; bytes += 3000) {
+        q = slub_realloc(p, bytes);
+        moves += q != p;
+        p = q;
+        assert_int_equal(p[39999], 8);
+    }
+    assert_in_range(moves, 0, 40);
+    slub_free(p);
+    assert_int_equal(slub_mallinfo2().uordblks, before);
+    assert_int_equal(kmem_check(), 0);
+}
+
+static void test_mallopt_results(void **state)
 {
     (void)state;
     assert_int_equal(slub_mallopt(M_MXFAST, 161), 0);
     assert_int_equal(slub_mallopt(M_MXFAST, -1), 0);
     assert_int_equal(slub_mallopt(M_MXFAST, 160), 1);
-    assert_int_equal(slub_mallopt(M_TRIM_THRESHOLD, 1 << 20), 1);
-    assert_int_equal(slub_mallopt(M_MMAP_THRESHOLD, 1 << 20), 1);
-    assert_int_equal(slub_mallopt(M_ARENA_TEST, 0), 0);
+    assert_int_equal(slub_mallopt(M_ARENA_TEST, 0), 1);
     assert_int_equal(slub_mallopt(M_ARENA_MAX, 16), 1);
+    assert_int_equal(slub_mallopt(M_CHECK_ACTION, 3), 1);
+    assert_int_equal(slub_mallopt(-100, 1), 1);
+}
+
+static size_t mappings_for(size_t bytes)
+{
+    size_t before = slub_mallinfo2().hblks, after;
+    void *p = slub_malloc(bytes);
+
+    after = slub_mallinfo2().hblks;
+    slub_free(p);
+    return after - before;
+}
+
+static void test_mallopt_mmap(void **state)
+{
+    (void)state;
+    assert_int_equal(mappings_for(100000), 0);
+    assert_int_equal(mappings_for(3 << 20), 1);
+    assert_int_equal(slub_mallopt(M_MMAP_THRESHOLD, 100000), 1);
+    assert_int_equal(mappings_for(99999), 0);
+    assert_int_equal(mappings_for(100000), 1);
+    assert_int_equal(slub_mallopt(M_MMAP_THRESHOLD, 4 << 20), 1);
+    assert_int_equal(mappings_for(3 << 20), 0);
+    assert_int_equal(slub_mallopt(M_MMAP_THRESHOLD, 1), 1); /* what slabs serve stays there */
+    assert_int_equal(mappings_for(32768), 0);
+    assert_int_equal(mappings_for(32769), 1);
+    assert_int_equal(slub_mallopt(M_MMAP_MAX, 0), 1);
+    assert_int_equal(mappings_for(4 << 20), 0);
+    assert_int_equal(mappings_for(5 << 20), 1); /* no block of pages is that large */
+    assert_int_equal(slub_mallopt(M_MMAP_MAX, -1), 1);
+    assert_int_equal(slub_mallopt(M_MMAP_THRESHOLD, (2 << 20) + 1), 1);
+    assert_int_equal(kmem_check(), 0);
+}
+
+static bool is_filled(const unsigned char *p, size_t bytes, int with)
+{
+    for (size_t i = 0; i < bytes; i++)
+        if (p[i] != with)
+            return false;
+    return true;
+}
+
+static void test_mallopt_perturb(void **state)
+{
+    static const size_t sizes[] = {24, 500, 20000, 100000};
+
+    (void)state;
+    assert_int_equal(slub_mallopt(M_PERTURB, 0x1a5), 1);
+    for (size_t i = 0; i < 4; i++) {
+        unsigned char *p = slub_malloc(sizes[i]), *q;
+
+        assert_true(is_filled(p, sizes[i], 0x5a));
+        memset(p, 1, sizes[i]);
+        q = slub_malloc(sizes[i]);
+        slub_free(p);
+        if (!kmem_config.debug)
+            assert_true(is_filled(p + 8, 8, 0xa5)); /* still mapped, and below any link */
+        slub_free(q);
+        p = slub_calloc(1, sizes[i]);
+        assert_true(is_filled(p, sizes[i], 0));
+        slub_free(p);
+        p = slub_memalign(8192, sizes[i]);
+        assert_true(is_filled(p, sizes[i], 0x5a));
+        slub_free(p);
+    }
+    assert_int_equal(slub_mallopt(M_PERTURB, 0), 1);
+    assert_int_equal(kmem_check(), 0);
+}
+
+/* Bytes left after eight blocks of 4 MiB were freed. */
+static size_t present_after_free(void)
+{
+    struct page_stats pages;
+    void *p[16];
+
+    slub_malloc_trim(0);
+    for (int i = 0; i < 16; i++)
+        memset(p[i] = slub_malloc(2 << 20), 1, 2 << 20);
+    for (int i = 0; i < 16; i++)
+        slub_free(p[i]);
+    kmem_pages_stats(&pages);
+    return pages.present_bytes;
+}
+
+static void test_mallopt_trim(void **state)
+{
+    size_t lately_used = present_after_free();
+
+    (void)state;
+    assert_true(lately_used >= 16 << 20); /* by default what was in use lately stays */
+    assert_int_equal(slub_mallopt(M_TRIM_THRESHOLD, 1 << 20), 1);
+    assert_in_range(present_after_free(), 0, 10 << 20);
+    assert_int_equal(slub_mallopt(M_TOP_PAD, 12 << 20), 1);
+    assert_in_range(present_after_free(), 12 << 20, 20 << 20);
+    assert_int_equal(slub_mallopt(M_TOP_PAD, 0), 1);
+    assert_int_equal(slub_mallopt(M_TRIM_THRESHOLD, -1), 1);
+    assert_true(present_after_free() >= 28 << 20);
+    assert_int_equal(kmem_check(), 0);
 }
 
 static void test_trim(void **state)
@@ -156,10 +309,15 @@ int main(void)
         cmocka_unit_test(test_usable_size),
         cmocka_unit_test(test_calloc_clears_used_memory),
         cmocka_unit_test(test_mapped),
-        cmocka_unit_test(test_mallopt),
+        cmocka_unit_test(test_large_sizes),
+        cmocka_unit_test(test_large_realloc),
+        cmocka_unit_test(test_mallopt_results),
+        cmocka_unit_test(test_mallopt_mmap),
+        cmocka_unit_test(test_mallopt_perturb),
         cmocka_unit_test(test_trim),
         cmocka_unit_test(test_mallinfo),
         cmocka_unit_test(test_malloc_info),
+        cmocka_unit_test(test_mallopt_trim), /* last: what it changes cannot be put back */
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

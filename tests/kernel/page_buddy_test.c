@@ -1,6 +1,7 @@
 /*
- * The buddy system against a model: random blocks of every order, stamped on every page, from every
- * zone and mobility; none may overlap, all must be aligned, and in the end all is whole again.
+ * The buddy system against a model: random blocks of every order and runs of any length, stamped on every
+ * page, from every zone and mobility; none may overlap, all must be aligned, and in the end all is
+ * whole again.
  */
 #include "page_support.h"
 
@@ -13,15 +14,22 @@ enum { SLOTS = 1200 };
 struct block {
     struct page *page;
     unsigned order;
+    unsigned align; /* the same, but for runs that may lie anywhere */
+    size_t run;     /* frames of a run; 0: a block of that order */
     uint64_t stamp;
 };
 
 static struct block block[SLOTS];
 
+static size_t frames(const struct block *b)
+{
+    return b->run ? b->run : (size_t)1 << b->order;
+}
+
 /* Every page says whose it is, at both ends. */
 static void stamp(const struct block *b)
 {
-    for (size_t i = 0; i < (size_t)1 << b->order; i++) {
+    for (size_t i = 0; i < frames(b); i++) {
         uint64_t *page = (uint64_t *)((char *)page_address(b->page) + i * PAGE_SIZE);
 
         page[0] = b->stamp + i;
@@ -31,7 +39,7 @@ static void stamp(const struct block *b)
 
 static void verify(const struct block *b)
 {
-    for (size_t i = 0; i < (size_t)1 << b->order; i++) {
+    for (size_t i = 0; i < frames(b); i++) {
         uint64_t *page = (uint64_t *)((char *)page_address(b->page) + i * PAGE_SIZE);
 
         assert_int_equal(page[0], b->stamp + i);
@@ -42,7 +50,7 @@ static void verify(const struct block *b)
 static bool is_zero(const struct block *b)
 {
     const char *at = page_address(b->page);
-    size_t bytes = PAGE_SIZE << b->order;
+    size_t bytes = frames(b) << PAGE_SHIFT;
 
     return at[0] == 0 && memcmp(at, at + 1, bytes - 1) == 0;
 }
@@ -63,9 +71,9 @@ static void check_new(const struct block *b, gfp_t gfp)
 
     assert_true(in_page_pool(address));
     assert_ptr_equal(virt_to_page(address), b->page);
-    assert_int_equal((uintptr_t)address & ((PAGE_SIZE << b->order) - 1), 0);
-    assert_int_equal(page_order(b->page), b->order);
-    for (size_t i = 0; i < (size_t)1 << b->order; i++)
+    assert_int_equal((uintptr_t)address & ((PAGE_SIZE << b->align) - 1), 0);
+    assert_int_equal(page_frames(b->page), frames(b));
+    for (size_t i = 0; i < frames(b); i++)
         assert_ptr_equal(page_head(b->page + i), b->page);
     if (gfp & __GFP_ZERO || page_was_absent(b->page))
         assert_true(is_zero(b));
@@ -78,7 +86,9 @@ static void fill(struct block *b, uint64_t *random)
     gfp_t gfp = random_gfp(random);
 
     b->order = (unsigned)__builtin_ctzl(next_random(random) | 1u << MAX_PAGE_ORDER);
-    b->page = alloc_pages_node(NUMA_NO_NODE, gfp, b->order);
+    b->run = next_random(random) % 2 ? 0 : 1 + next_random(random) % ((size_t)1 << b->order);
+    b->align = b->run && next_random(random) % 2 ? 0 : b->order;
+    b->page = b->run ? alloc_page_run(gfp, b->run, b->align) : alloc_pages(gfp, b->order);
     if (!b->page)
         return;
     check_new(b, gfp);
@@ -89,8 +99,27 @@ static void fill(struct block *b, uint64_t *random)
 static void empty(struct block *b)
 {
     verify(b);
-    __free_pages(b->page, b->order);
+    if (b->run)
+        free_page_run(b->page);
+    else
+        __free_pages(b->page, b->order);
     b->page = NULL;
+}
+
+/* Longer if there is room, or shorter: what stays keeps its contents, what is new is nobody's. */
+static void resize(struct block *b, uint64_t *random)
+{
+    size_t old = frames(b), new = 1 + next_random(random) % (2 * old);
+    bool done = resize_page_run(b->page, new);
+
+    assert_true(done || new > old);
+    if (!done)
+        new = old;
+    assert_int_equal(page_frames(b->page), new);
+    b->run = new < old ? new : old;
+    verify(b);
+    b->run = new;
+    stamp(b);
 }
 
 static void empty_all(void)
@@ -124,7 +153,9 @@ static void test_random(void **state)
         for (int i = 0; i < 12000; i++) {
             struct block *b = &block[next_random(&random) % SLOTS];
 
-            if (b->page)
+            if (b->page && next_random(&random) % 4 == 0)
+                resize(b, &random);
+            else if (b->page)
                 empty(b);
             else
                 fill(b, &random);
@@ -233,6 +264,70 @@ static void test_known_zero(void **state)
     __free_pages(b.page, b.order);
 }
 
+/* What a run does not need is free for others, as it was: untouched stays untouched. */
+static void test_run_gives_its_tail_back(void **state)
+{
+    struct page_stats before, held, after;
+    struct page *run, *next;
+
+    (void)state;
+    pcp_drain_all(GFP_KERNEL);
+    kmem_pages_release(0);
+    kmem_pages_stats(&before);
+    run = alloc_page_run(GFP_KERNEL, 37, 6);
+    kmem_pages_stats(&held);
+    assert_int_equal(held.used_bytes - before.used_bytes, 37 * PAGE_SIZE);
+    assert_int_equal(held.present_bytes, before.present_bytes);
+    assert_int_equal(page_frames(run), 37);
+    assert_ptr_equal(page_head(run + 36), run);
+    assert_whole();
+    /* Into what is free behind, but not into what is not. */
+    assert_true(resize_page_run(run, 40));
+    next = alloc_page_run(GFP_KERNEL, 24, 0 + 5);
+    assert_ptr_equal(next, run + 64);
+    assert_true(resize_page_run(run, 64));
+    assert_int_equal(page_order(run), 6);
+    assert_false(resize_page_run(run, 65));
+    assert_int_equal(page_frames(run), 64);
+    assert_true(resize_page_run(run, 1));
+    assert_whole();
+    free_page_run(run);
+    free_page_run(next);
+    pcp_drain_all(GFP_KERNEL);
+    kmem_pages_stats(&after);
+    assert_int_equal(after.used_bytes, before.used_bytes);
+    kmem_pages_release(0);
+    assert_whole();
+}
+
+/* A run takes the lowest gap of touched pages that is long enough, be it a block or not. */
+static void test_run_fills_gaps(void **state)
+{
+    struct page *p[4], *run;
+
+    (void)state;
+    pcp_drain_all(GFP_KERNEL);
+    kmem_pages_release(0);
+    for (int i = 0; i < 4; i++)
+        p[i] = alloc_pages(GFP_KERNEL, 5);
+    for (int i = 1; i < 4; i++)
+        assert_ptr_equal(p[i], p[i - 1] + 32);
+    assert_true(resize_page_run(p[0], 23));
+    assert_true(resize_page_run(p[2], 12));
+    /* 9 touched pages behind the first, 20 behind the third. */
+    run = alloc_page_run(GFP_KERNEL, 17, 0);
+    assert_ptr_equal(run, p[2] + 12);
+    assert_false(page_was_absent(run));
+    free_page_run(p[1]);
+    p[1] = alloc_page_run(GFP_KERNEL, 41, 0); /* more than any block there */
+    assert_ptr_equal(p[1], p[0] + 23);
+    assert_whole();
+    for (int i = 0; i < 4; i++)
+        free_page_run(p[i]);
+    free_page_run(run);
+    assert_all_whole_blocks();
+}
+
 static void test_bulk(void **state)
 {
     enum { N = 200 };
@@ -283,6 +378,8 @@ static void test_check_sees_damage(void **state)
 /* In a pool of a few pageblocks mobilities must mix. */
 static const struct CMUnitTest few_blocks_tests[] = {
     cmocka_unit_test(test_order_of_addresses),
+    cmocka_unit_test(test_run_gives_its_tail_back),
+    cmocka_unit_test(test_run_fills_gaps),
     cmocka_unit_test(test_random),
     cmocka_unit_test(test_every_order_to_the_end),
     cmocka_unit_test(test_known_zero),

@@ -467,6 +467,24 @@ static void free_stranger(void)
     __free_pages(&stranger, 0);
 }
 
+static void free_run_twice(void)
+{
+    struct page *p = alloc_page_run(GFP_KERNEL, 21, 5);
+
+    free_page_run(p);
+    free_page_run(p);
+}
+
+static void free_run_inside(void)
+{
+    free_page_run(alloc_page_run(GFP_KERNEL, 21, 5) + 20);
+}
+
+static void free_run_as_block(void)
+{
+    __free_pages(alloc_page_run(GFP_KERNEL, 21, 5), 5);
+}
+
 static void test_misuse(void **state)
 {
     void (*misuse[])(void) = {free_twice, free_twice_large, free_wrong_order, free_inside,
@@ -478,6 +496,12 @@ static void test_misuse(void **state)
         said_by(misuse[i], text, sizeof text);
         assert_non_null(strstr(text, "__free_pages(): not an allocated block of this order: '0x"));
     }
+    said_by(free_run_as_block, text, sizeof text);
+    assert_non_null(strstr(text, "__free_pages(): not an allocated block of this order: '0x"));
+    said_by(free_run_twice, text, sizeof text);
+    assert_non_null(strstr(text, "free_page_run(): not an allocated run or block: '0x"));
+    said_by(free_run_inside, text, sizeof text);
+    assert_non_null(strstr(text, "free_page_run(): not an allocated run or block: '0x"));
 }
 
 /* ---- Giving back ------------------------------------------------------------------------------ */

@@ -153,7 +153,7 @@ static void test_migration(void **state)
     stop = false;
     for (int i = 0; i < THREADS; i++)
         start(&workers[i], (uint64_t)i + 1);
-    for (unsigned ms = 0; ms < 1500; ms++) {
+    for (unsigned ms = 0; ms < 800; ms++) {
         for (unsigned i = 0; i < THREADS; i++)
             move(&workers[i], (i + ms) % cpus);
         if (ms % 100 == 50)
@@ -193,7 +193,7 @@ static void test_threads_end(void **state)
     size_t before = 0;
 
     (void)state;
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < 120; round++) {
         pthread_t thread;
         void **held;
 
@@ -241,7 +241,7 @@ static void test_fork(void **state)
     stop = false;
     for (int i = 0; i < THREADS; i++)
         start(&workers[i], (uint64_t)i + 1);
-    for (int i = 0; i < 25; i++) {
+    for (int i = 0; i < 12; i++) {
         pid_t pid = fork();
         int status;
 

@@ -191,6 +191,234 @@ static void damaged_link(void)
     hidden = kmem_cache_alloc(a, GFP_KERNEL);
 }
 
+/* ---- debug=1: each in a child of its own, which has not started yet ---- */
+
+static void debug_on(void)
+{
+    setenv("HEAPMARK_SLUB", "debug=1", 1);
+}
+
+static void debug_free_twice(void)
+{
+    void *other[40];
+
+    debug_on();
+    hidden = slub_malloc(100);
+    for (int i = 0; i < 40; i++)
+        other[i] = slub_malloc(100);
+    slub_free(hidden);
+    for (int i = 0; i < 40; i++)
+        slub_free(other[i]);
+    slub_free(hidden);
+}
+
+static void debug_cache_free_twice(void)
+{
+    struct kmem_cache *a;
+    void *other;
+
+    debug_on();
+    a = kmem_cache_create("twice", 72, 0, SLAB_NO_SHEAVES, NULL);
+    hidden = kmem_cache_alloc(a, GFP_KERNEL);
+    other = kmem_cache_alloc(a, GFP_KERNEL);
+    kmem_cache_free(a, hidden);
+    kmem_cache_free(a, other);
+    kmem_cache_free(a, hidden);
+}
+
+static void debug_write_past_end(void)
+{
+    debug_on();
+    hidden = kmalloc(192, GFP_KERNEL);
+    hidden[192] = 0;
+    kfree(hidden);
+}
+
+static void debug_write_past_odd_end(void)
+{
+    struct kmem_cache *a;
+
+    debug_on();
+    a = kmem_cache_create("odd", 61, 0, 0, NULL);
+    hidden = kmem_cache_zalloc(a, GFP_KERNEL);
+    hidden[61] = 'x';
+    kmem_cache_free(a, hidden);
+}
+
+static void debug_write_far_past_end(void)
+{
+    debug_on();
+    hidden = slub_malloc(48);
+    memset(hidden, 'x', 80);
+    slub_free(hidden);
+}
+
+static void debug_write_after_free(void)
+{
+    debug_on();
+    hidden = slub_malloc(1000);
+    slub_free(hidden);
+    hidden[999] = 'x';
+    for (int i = 0; i < 2000; i++)
+        (void)!slub_malloc(1000);
+}
+
+static void nothing(void *object)
+{
+    (void)object;
+}
+
+static void debug_write_past_constructed(void)
+{
+    struct kmem_cache *a;
+
+    debug_on();
+    a = kmem_cache_create("constructed", 64, 0, 0, nothing);
+    hidden = kmem_cache_alloc(a, GFP_KERNEL);
+    memset(hidden, 'x', 64);
+    kmem_cache_free(a, hidden); /* may write there before, and after */
+    hidden[0] = 'y';
+    hidden = kmem_cache_alloc(a, GFP_KERNEL);
+    hidden[64] = 'x';
+    kmem_cache_free(a, hidden);
+}
+
+static void debug_check_sees_it(void)
+{
+    debug_on();
+    hidden = slub_malloc(64);
+    hidden[64] = 'x';
+    if (kmem_check() != -1)
+        _exit(3);
+}
+
+static void test_debug(void **state)
+{
+    static const struct {
+        void (*misuse)(void);
+        const char *message;
+    } cases[] = {
+        {debug_free_twice, "cache 'malloc-112': object was freed before: '0x"},
+        {debug_cache_free_twice, "cache 'twice': object was freed before: '0x"},
+        {debug_write_past_end, "cache 'kmalloc-192': written past the end of an object: '0x"},
+        {debug_write_past_odd_end, "cache 'odd': written past the end of an object: '0x"},
+        {debug_write_far_past_end, "cache 'malloc-48': written past the end of an object: '0x"},
+        {debug_write_after_free, "cache 'malloc-1024': written to after it was freed: '0x"},
+        {debug_write_past_constructed,
+         "cache 'constructed': written past the end of an object: '0x"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect(cases[i].misuse, SIGABRT, cases[i].message);
+    expect(debug_check_sees_it, 0, "cache 'malloc-64': written past the end of an object: '0x");
+}
+
+/* ---- the first call of a program may be any ---- */
+
+static void went_on(const void *got)
+{
+    if (!got || write(STDERR_FILENO, "slub: went on\n", 14) < 0)
+        _exit(3);
+}
+
+static void first_pages(void)
+{
+    went_on((void *)__get_free_pages(GFP_KERNEL, 1));
+}
+
+static void first_vmalloc(void)
+{
+    went_on(vmalloc(10000));
+}
+
+static void first_kmalloc(void)
+{
+    went_on(kmalloc(100, GFP_KERNEL));
+}
+
+static void first_calloc(void)
+{
+    went_on(slub_calloc(10, 10000));
+}
+
+static void first_others(void)
+{
+    vm_unmap_aliases();
+    slub_free(NULL);
+    slub_mallopt(M_PERTURB, 0);
+    went_on(slub_memalign(4096, 100));
+}
+
+static void test_first_calls(void **state)
+{
+    void (*const first[])(void) = {first_pages, first_vmalloc, first_kmalloc, first_calloc,
+                                   first_others};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
+        expect(first[i], 0, "slub: went on");
+}
+
+/* ---- usercopy ---- */
+
+static struct kmem_cache *user_cache(void)
+{
+    return kmem_cache_create_usercopy("user", 100, 0, 0, 16, 32, NULL);
+}
+
+static void usercopy_before(void)
+{
+    check_object_size((char *)kmem_cache_alloc(user_cache(), GFP_KERNEL) + 15, 4, true);
+}
+
+static void usercopy_behind(void)
+{
+    check_object_size((char *)kmem_cache_alloc(user_cache(), GFP_KERNEL) + 40, 9, false);
+}
+
+static void usercopy_overflow(void)
+{
+    check_object_size((char *)kmem_cache_alloc(user_cache(), GFP_KERNEL) + 20, SIZE_MAX - 4, true);
+}
+
+static void usercopy_plain(void)
+{
+    struct kmem_cache *a = kmem_cache_create("plain", 100, 0, SLAB_NO_MERGE, NULL);
+
+    check_object_size(kmem_cache_alloc(a, GFP_KERNEL), 1, true);
+}
+
+static void usercopy_kmalloc(void)
+{
+    check_object_size((char *)kmalloc(64, GFP_KERNEL) + 60, 5, true);
+}
+
+static void usercopy_allowed(void)
+{
+    char *object = kmem_cache_alloc(user_cache(), GFP_KERNEL), here[4];
+
+    check_object_size(object + 16, 32, true);
+    check_object_size(object + 47, 1, false);
+    check_object_size(object + 48, 0, true);
+    check_object_size(kmalloc(64, GFP_KERNEL), 64, true);
+    check_object_size(here, 4, true);
+    went_on(object);
+}
+
+static void test_usercopy(void **state)
+{
+    (void)state;
+    expect(usercopy_before, SIGABRT,
+           "usercopy: exposure attempt: cache 'user': offset 15, size 4; allowed are 32 from 16");
+    expect(usercopy_behind, SIGABRT,
+           "usercopy: overwrite attempt: cache 'user': offset 40, size 9");
+    expect(usercopy_overflow, SIGABRT, "usercopy: exposure attempt: cache 'user': offset 20, size");
+    expect(usercopy_plain, SIGABRT, "cache 'plain': offset 0, size 1; allowed are 0 from 0");
+    expect(usercopy_kmalloc, SIGABRT, "cache 'kmalloc-64': offset 60, size 5");
+    expect(usercopy_allowed, 0, "slub: went on");
+}
+
 static void test_misuse(void **state)
 {
     static const struct {
@@ -231,6 +459,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_destroy_refuses),
+        cmocka_unit_test(test_debug),
+        cmocka_unit_test(test_usercopy),
+        cmocka_unit_test(test_first_calls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -643,7 +643,15 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_closed_descriptor),
 };
 
+/* What other nodes have a part in: finding frames, and giving them back. */
+static const struct CMUnitTest node_tests[] = {
+    cmocka_unit_test(test_basics),          cmocka_unit_test(test_scattered),
+    cmocka_unit_test(test_huge_falls_back), cmocka_unit_test(test_beyond_the_pool),
+    cmocka_unit_test(test_random),          cmocka_unit_test(test_fork),
+};
+
 DEFINE_GROUP(vmalloc_group, tests)
+DEFINE_GROUP(node_group, node_tests)
 
 int main(void)
 {
@@ -653,6 +661,6 @@ int main(void)
     refuse_start();
     pthread_atfork(kmem_pages_before_fork, kmem_pages_after_fork_parent,
                    kmem_pages_after_fork_child);
-    return (in_child("one node", &one, vmalloc_group) +
-            in_child("two nodes", &two, vmalloc_group)) != 0;
+    return (in_child("one node", &one, vmalloc_group) + in_child("two nodes", &two, node_group)) !=
+           0;
 }

@@ -1,6 +1,7 @@
 /*
- * kmalloc: general caches of 8 to 8192 bytes, made at their first use, in three types; above, blocks
- * of pages.
+ * kmalloc: general caches of 8 to 8192 bytes, in three types; above, blocks of pages. A cache is made by
+ * the first call that may wait. Others before it, and everybody if there is no memory for it, get pages
+ * instead: GFP_ATOMIC must not wait for a cache, nor __GFP_NOFAIL be refused for want of one.
  */
 #include <string.h>
 
@@ -69,13 +70,16 @@ static struct kmem_cache *make_cache(enum kmalloc_type type, unsigned index)
     return *at;
 }
 
+/* NULL: there is none, and none can be made. */
 static inline struct kmem_cache *kmalloc_slab(size_t size, gfp_t gfp)
 {
     unsigned index = kmalloc_index(size);
     enum kmalloc_type type = kmalloc_type(gfp);
     struct kmem_cache *s = __atomic_load_n(&kmalloc_caches[type][index], __ATOMIC_ACQUIRE);
 
-    return likely(s != NULL) ? s : make_cache(type, index);
+    if (likely(s != NULL))
+        return s;
+    return gfpflags_allow_blocking(gfp) ? make_cache(type, index) : NULL;
 }
 
 static void *kmalloc_large(size_t size, gfp_t gfp, int node)
@@ -101,7 +105,7 @@ void *kmalloc(size_t size, gfp_t gfp)
     if (unlikely(size == 0))
         return ZERO_SIZE_PTR;
     s = kmalloc_slab(size, gfp);
-    return likely(s != NULL) ? kmem_cache_alloc(s, gfp) : NULL;
+    return likely(s != NULL) ? kmem_cache_alloc(s, gfp) : kmalloc_large(size, gfp, NUMA_NO_NODE);
 }
 
 void *kmalloc_node(size_t size, gfp_t gfp, int node)
@@ -113,7 +117,7 @@ void *kmalloc_node(size_t size, gfp_t gfp, int node)
     if (size == 0)
         return ZERO_SIZE_PTR;
     s = kmalloc_slab(size, gfp);
-    return s ? kmem_cache_alloc_node(s, gfp, node) : NULL;
+    return s ? kmem_cache_alloc_node(s, gfp, node) : kmalloc_large(size, gfp, node);
 }
 
 void *kzalloc(size_t size, gfp_t gfp)
@@ -133,7 +137,7 @@ static struct page *large_page(const void *object, const char *function)
     state = frame_state(frame);
     if (!frame_is_used(state))
         fault("kfree: freed before, or never allocated", object);
-    if (frame_head(frame, state) != frame || (uintptr_t)object % PAGE_SIZE)
+    if (!frame_starts(frame, state) || (uintptr_t)object % PAGE_SIZE)
         fault("kfree: pointer into the middle of an object", object);
     return frame_to_page(frame);
 }
@@ -145,13 +149,10 @@ static __attribute__((noinline)) void kfree_slow(void *object)
     if (ZERO_OR_NULL_PTR(object))
         return;
     slab = slab_of(object);
-    if (likely(slab != NULL)) {
+    if (likely(slab != NULL))
         slab_free_slow(slab->slab_cache, slab, object);
-    } else {
-        struct page *page = large_page(object, "kfree: not from kmalloc");
-
-        __free_pages(page, page_order(page));
-    }
+    else
+        free_page_run(large_page(object, "kfree: not from kmalloc"));
 }
 
 void kfree(const void *object)
@@ -174,9 +175,9 @@ size_t ksize(const void *object)
         const struct kmem_cache *s = slab->slab_cache;
 
         check_object(s, slab, object, "ksize: pointer into the middle of an object");
-        return s->ctor ? s->inuse : s->size;
+        return s->debug ? s->object_size : s->ctor ? s->inuse : s->size;
     }
-    return PAGE_SIZE << page_order(large_page(object, "ksize: not from kmalloc"));
+    return page_frames(large_page(object, "ksize: not from kmalloc")) << PAGE_SHIFT;
 }
 
 void *krealloc(const void *object, size_t size, gfp_t gfp)

@@ -5,6 +5,7 @@
 #include "aligned.h"
 #include "classes.h"
 #include "large.h"
+#include "options.h"
 #include "slub_malloc.h"
 
 static void *out_of_memory(void)
@@ -32,10 +33,13 @@ static void *allocate_aligned(size_t align, size_t bytes)
         return slub_malloc(bytes);
     if (bytes > PTRDIFF_MAX)
         return out_of_memory();
-    if (align <= PAGE_SIZE && aligned_class(align, bytes) <= MALLOC_CACHE_MAX)
+    slub_start(); /* for the configuration */
+    /* With debug=1 the objects of a class lie further apart than its size. */
+    if (align <= PAGE_SIZE && !kmem_config.debug && aligned_class(align, bytes) <= MALLOC_CACHE_MAX)
         return slub_malloc(aligned_class(align, bytes));
     /* Blocks of pages are aligned to their size: above the slabs' sizes, or the block is a page. */
     memory = large_alloc(bytes, align > PAGE_SIZE ? align : PAGE_SIZE, false);
+    perturb_new(memory, bytes);
     return memory ? memory : out_of_memory();
 }
 

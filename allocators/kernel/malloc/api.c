@@ -4,6 +4,7 @@
 #include "classes.h"
 #include "fault.h"
 #include "large.h"
+#include "options.h"
 #include "slub_malloc.h"
 
 static void *out_of_memory(void)
@@ -28,50 +29,14 @@ static void *allocate(size_t size, bool zero)
     } else {
         memory = large_alloc(size, 1, zero);
     }
+    if (!zero)
+        perturb_new(memory, size);
     return memory ? memory : out_of_memory();
 }
 
 void *malloc_slow(size_t size)
 {
     return allocate(size, false);
-}
-
-void free_slow(void *memory)
-{
-    int saved = errno;
-    struct slab *slab;
-
-    if (!memory)
-        return;
-    slab = slab_of(memory);
-    if (likely(slab != NULL))
-        slab_free_slow(slab->slab_cache, slab, memory);
-    else
-        large_free(memory);
-    errno = saved;
-}
-
-void *slub_malloc(size_t bytes)
-{
-    void *memory;
-
-    return malloc_fast(bytes, &memory) ? memory : malloc_slow(bytes);
-}
-
-void slub_free(void *memory)
-{
-    if (unlikely(!free_fast(memory)))
-        free_slow(memory);
-}
-
-void *slub_calloc(size_t count, size_t bytes)
-{
-    size_t total;
-    void *memory;
-
-    if (unlikely(__builtin_mul_overflow(count, bytes, &total)))
-        return out_of_memory();
-    return malloc_fast(total, &memory) ? memset(memory, 0, total) : allocate(total, true);
 }
 
 /* Bytes that can be used at `memory`. */
@@ -82,7 +47,38 @@ static size_t usable(const void *memory, const char *wrong)
     if (unlikely(!slab))
         return large_size(memory, wrong);
     check_object(slab->slab_cache, slab, memory, wrong);
-    return slab->slab_cache->size;
+    return slab->slab_cache->object_size;
+}
+
+void free_slow(void *memory)
+{
+    int saved = errno;
+    struct slab *slab;
+
+    if (!memory)
+        return;
+    if (unlikely(malloc_options.perturb))
+        memset(memory, (int)malloc_options.perturb,
+               usable(memory, "free: not from malloc, or freed before"));
+    slab = slab_of(memory);
+    if (likely(slab != NULL))
+        slab_free_slow(slab->slab_cache, slab, memory);
+    else
+        large_free(memory);
+    errno = saved;
+}
+
+RSEQ_DEFINE_MALLOC(slub_malloc, malloc_slow)
+RSEQ_DEFINE_FREE(slub_free, free_slow)
+
+void *slub_calloc(size_t count, size_t bytes)
+{
+    size_t total;
+    void *memory;
+
+    if (unlikely(__builtin_mul_overflow(count, bytes, &total)))
+        return out_of_memory();
+    return malloc_fast(total, &memory) ? memset(memory, 0, total) : allocate(total, true);
 }
 
 /* What a request of `bytes` would get; for blocks of pages, no more than that. */
@@ -105,13 +101,13 @@ void *slub_realloc(void *memory, size_t bytes)
     if (unlikely(bytes > PTRDIFF_MAX))
         return out_of_memory();
     old = usable(memory, "realloc: not from malloc, or freed before");
-    /* In place, unless that keeps more than half of the object idle. */
-    if (bytes <= old && granted(bytes) > old / 2)
-        return memory;
     copy = old > MALLOC_CACHE_MAX ? large_resize(memory, bytes) : NULL;
     if (copy)
         return copy;
-    copy = slub_malloc(bytes);
+    /* In place, unless that keeps more than half of the object idle. */
+    if (bytes <= old && granted(bytes) > old / 2)
+        return memory;
+    copy = slub_malloc(bytes > old ? large_ahead(bytes) : bytes);
     if (!copy)
         return bytes <= old ? memory : NULL;
     memcpy(copy, memory, old < bytes ? old : bytes);

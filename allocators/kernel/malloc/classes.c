@@ -45,18 +45,20 @@ static void name_class(char *name, size_t bytes)
 }
 
 /*
- * From now on the fast path finds the cache. Until then, and with stats=1, the table leads to cell 0,
+ * From now on the fast path finds the cache. Until then, and with stats=1, the tables lead to cell 0,
  * which never serves.
  */
 static void open_class(const struct kmem_cache *s, unsigned class)
 {
-    size_t end = class_bytes(class) / STEP, first = class ? class_bytes(class - 1) / STEP : 0;
+    size_t end = class_bytes(class), first = class ? class_bytes(class - 1) + 1 : 0;
+    uint16_t cell = (uint16_t)PERCPU_SHEAF_CELL(s->index);
 
     if (s->path != PATH_SHEAF || kmem_config.stats)
         return;
-    for (size_t i = first; i < end; i++)
-        __atomic_store_n(&percpu_area.size_cells[i], (uint16_t)PERCPU_SHEAF_CELL(s->index),
-                         __ATOMIC_RELEASE);
+    for (size_t i = first / STEP; i < end / STEP; i++)
+        __atomic_store_n(&percpu_area.size_cells[i], cell, __ATOMIC_RELEASE);
+    for (size_t size = first; size <= end && size < PERCPU_SMALL; size++)
+        __atomic_store_n(&percpu_area.small_cells[size], cell, __ATOMIC_RELEASE);
 }
 
 static struct kmem_cache *make(unsigned class)

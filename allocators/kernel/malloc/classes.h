@@ -29,16 +29,8 @@ static inline __attribute__((always_inline)) bool malloc_fast(size_t size, void 
            likely(percpu_take_fast(none, percpu_cell_of_step(none, step), memory));
 }
 
-/* To the main sheaf; false: not taken, NULL included. */
-static inline __attribute__((always_inline)) bool free_fast(void *memory)
-{
-    size_t cell;
-
-    return likely(fast_cell(memory, &cell)) && likely(percpu_put_fast(cell, memory));
-}
-
-/* The rest of malloc and free: errno, refills, large requests, wrong pointers. */
-void *malloc_slow(size_t size);
-void free_slow(void *memory);
+/* The rest of malloc and free, for assembly to jump to: errno, refills, large requests, wrong pointers. */
+__attribute__((used)) void *malloc_slow(size_t size);
+__attribute__((used)) void free_slow(void *memory);
 
 #endif

@@ -142,26 +142,6 @@ int slub_malloc_trim(size_t pad)
     return after.released_bytes > before.released_bytes;
 }
 
-/* Accepted for the sake of programs that tune glibc; there is nothing here that they would tune. */
-int slub_mallopt(int parameter, int value)
-{
-    switch (parameter) {
-    case M_MXFAST: return value >= 0 && (size_t)value <= 80 * sizeof(size_t) / 4;
-    case M_ARENA_TEST:
-    case M_ARENA_MAX: return value > 0;
-    case M_NLBLKS:
-    case M_GRAIN:
-    case M_KEEP:
-    case M_TRIM_THRESHOLD:
-    case M_TOP_PAD:
-    case M_MMAP_THRESHOLD:
-    case M_MMAP_MAX:
-    case M_CHECK_ACTION:
-    case M_PERTURB: return 1;
-    default: return 1; /* as the original: unknown parameters are no error */
-    }
-}
-
 const char *slub_allocator_flags(void)
 {
     slub_start();

@@ -12,7 +12,17 @@ void *large_alloc(size_t bytes, size_t align, bool zero);
 /* Aborts with `function` in the message unless `memory` starts a block or a mapping. */
 void large_free(void *memory);
 size_t large_size(const void *memory, const char *wrong);
-/* In place or by moving page tables; NULL: must be copied. */
+/*
+ * In place, into free pages behind or giving back those at the end, or by moving page tables; NULL: must
+ * be copied.
+ */
 void *large_resize(void *memory, size_t bytes);
+
+/*
+ * What to ask for when a block of pages must be moved to grow to `bytes`: a little more, lest a program
+ * that appends again and again copies all of it each time.
+ */
+enum { MALLOC_AHEAD = 8 /* one part in so many */ };
+size_t large_ahead(size_t bytes);
 
 #endif

@@ -3,20 +3,11 @@
 #include "malloc_names.h"
 #include "slub_malloc.h"
 
-EXPORT void *malloc(size_t bytes)
-{
-    void *memory;
-
-    return malloc_fast(bytes, &memory) ? memory : malloc_slow(bytes);
-}
-
-EXPORT void free(void *memory)
-{
-    if (unlikely(!free_fast(memory)))
-        free_slow(memory);
-}
-
+/* clang-format off */
+EXPORT RSEQ_DEFINE_MALLOC(malloc, malloc_slow)
+EXPORT RSEQ_DEFINE_FREE(free, free_slow)
 EXPORT_MALLOC_NAMES(slub);
+/* clang-format on */
 
 EXPORT const char *heapmark_allocator_flags(void)
 {

@@ -34,7 +34,10 @@ void *slub_pvalloc(size_t bytes);
 
 size_t slub_malloc_usable_size(void *memory);
 
-/* Accepts the documented parameters and does nothing: 1; 0 for others. */
+/*
+ * 1, or 0 for an M_MXFAST out of range. M_MMAP_THRESHOLD (within 32 KiB and 4 MiB), M_MMAP_MAX,
+ * M_TRIM_THRESHOLD, M_TOP_PAD and M_PERTURB have their documented effects; the others have none.
+ */
 int slub_mallopt(int parameter, int value);
 
 /* Gives back sheaves, empty slabs and free pages beyond `pad` bytes; 1 if memory was released. */

@@ -12,6 +12,7 @@
 
 #include "fault.h"
 #include "out.h"
+#include "inject.h"
 #include "os.h"
 #include "pcp.h"
 #include "reclaim.h"
@@ -159,19 +160,55 @@ static __attribute__((noinline)) struct page *alloc_slowly(int node, gfp_t gfp, 
     return frame == NO_FRAME ? NULL : hand_out(frame, gfp, order);
 }
 
-struct page *alloc_pages_node(int node, gfp_t gfp, unsigned order)
+/* What is not on top of this CPU's list. */
+static __attribute__((noinline)) struct page *alloc_elsewhere(int node, gfp_t gfp, unsigned order)
 {
     size_t frame = NO_FRAME;
 
+    if (should_fail_pages(gfp))
+        return NULL;
     if (node < 0)
         node = numa_node_id();
     else if (unlikely((unsigned)node >= page_globals.nodes))
         return NULL;
-    if (likely(order < PCP_ORDERS && !(gfp & (__GFP_DMA | __GFP_HIGHMEM))))
+    if (order < page_globals.listed_orders && !(gfp & (__GFP_DMA | __GFP_HIGHMEM)))
         frame = pcp_take(node_zone(node, ZONE_NORMAL), gfp, order);
-    if (unlikely(frame == NO_FRAME))
-        return alloc_slowly(node, gfp, order);
-    return likely(!(gfp & __GFP_ZERO)) ? frame_to_page(frame) : hand_out(frame, gfp, order);
+    return frame == NO_FRAME ? alloc_slowly(node, gfp, order) : hand_out(frame, gfp, order);
+}
+
+/* The ends of the fast paths that are not fast; calls in their last place. */
+static __attribute__((noinline)) struct page *wake_with(struct pcp *p, struct page *page)
+{
+    lock_wake(&p->lock);
+    return page;
+}
+
+static __attribute__((noinline)) void wake(struct pcp *p)
+{
+    lock_wake(&p->lock);
+}
+
+static __attribute__((noinline)) struct page *unlock_and_alloc(int node, gfp_t gfp, unsigned order,
+                                                               struct pcp *p)
+{
+    lock_drop(&p->lock);
+    return alloc_elsewhere(node, gfp, order);
+}
+
+struct page *alloc_pages_node(int node, gfp_t gfp, unsigned order)
+{
+    struct pcp *p;
+    size_t frame;
+
+    if (unlikely(order >= page_globals.listed_orders ||
+                 gfp & (__GFP_DMA | __GFP_HIGHMEM | __GFP_ZERO) || !near_pcp(node, &p) ||
+                 !lock_try(&p->lock)))
+        return alloc_elsewhere(node, gfp, order);
+    if (unlikely(!pcp_pop(p, gfp, order, &frame)))
+        return unlock_and_alloc(node, gfp, order, p);
+    if (unlikely(pcp_drop(p)))
+        return wake_with(p, frame_to_page(frame));
+    return frame_to_page(frame);
 }
 
 static __attribute__((noinline)) void free_to_zone(struct zone *z, size_t frame, unsigned order)
@@ -186,19 +223,47 @@ static __attribute__((noinline)) void free_to_zone(struct zone *z, size_t frame,
         zone_release_surplus(z);
 }
 
-void __free_pages(struct page *page, unsigned order)
+static __attribute__((noinline)) void free_elsewhere(size_t frame, unsigned order)
 {
-    size_t frame = page_to_frame(page);
     struct zone *z;
 
-    if (unlikely(frame >= page_globals.bytes >> PAGE_SHIFT || order > MAX_PAGE_ORDER ||
+    if (unlikely(frame >= page_globals.frames || order > MAX_PAGE_ORDER ||
                  (frame_state(frame) & (PAGE_WHOSE_MASK | PAGE_ORDER_MASK)) !=
                      (PAGE_IS_USED | order) ||
                  frame & (((size_t)1 << order) - 1)))
-        fault("__free_pages(): not an allocated block of this order", page);
+        fault("__free_pages(): not an allocated block of this order", frame_to_page(frame));
     z = frame_zone(frame);
-    if (unlikely(order >= PCP_ORDERS || !z->pcp || !pcp_give(z, frame, order)))
+    if (order >= page_globals.listed_orders || !z->pcp || !pcp_give(z, frame, order))
         free_to_zone(z, frame, order);
+}
+
+static __attribute__((noinline)) void unlock_and_free(size_t frame, unsigned order, struct pcp *p)
+{
+    lock_drop(&p->lock);
+    free_elsewhere(frame, order);
+}
+
+/* Is it a block that a CPU's list may take? What is not may still be an allocated block. */
+static inline bool is_listed_block(size_t frame, unsigned order)
+{
+    return order < page_globals.listed_orders && frame < page_globals.frames &&
+           (frame_state(frame) & (PAGE_WHOSE_MASK | PAGE_ORDER_MASK)) == (PAGE_IS_USED | order) &&
+           frame >> order << order == frame &&
+           pool.pageblock[frame >> MAX_PAGE_ORDER] & PAGEBLOCK_LISTED;
+}
+
+void __free_pages(struct page *page, unsigned order)
+{
+    size_t frame = page_to_frame(page);
+    struct pcp *p;
+
+    if (unlikely(!is_listed_block(frame, order) ||
+                 !near_pcp((int)(frame >> page_globals.node_shift), &p) || !lock_try(&p->lock)))
+        free_elsewhere(frame, order);
+    else if (unlikely(!pcp_push(p, frame, order, pageblock_mobility(frame))))
+        unlock_and_free(frame, order, p);
+    else if (unlikely(pcp_drop(p)))
+        wake(p);
 }
 
 void page_mark_slab(struct page *page)
@@ -235,7 +300,8 @@ size_t alloc_pages_bulk_node(int node, gfp_t gfp, size_t count, struct page **pa
         node = numa_node_id();
     else if ((unsigned)node >= page_globals.nodes)
         return 0;
-    n = take_bulk(node_zone(node, highest), gfp, highest, count, pages);
+    /* Where failures are injected, each page is asked for by itself. */
+    n = fail_pages ? 0 : take_bulk(node_zone(node, highest), gfp, highest, count, pages);
     for (size_t i = 0; i < n; i++)
         (void)hand_out(page_to_frame(pages[i]), gfp, 0);
     /* What is left is somebody else's node, or takes patience. */

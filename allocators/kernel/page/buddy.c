@@ -7,14 +7,9 @@
 
 #include "state.h"
 
-static enum mobility mobility_of(size_t frame)
-{
-    return pool.mobility[frame >> MAX_PAGE_ORDER];
-}
-
 static void list_push(struct zone *z, size_t frame, unsigned order, unsigned absent)
 {
-    struct free_area *a = &z->area[mobility_of(frame)][presence_of(absent, order)];
+    struct free_area *a = &z->area[pageblock_mobility(frame)][presence_of(absent, order)];
     struct page *p = frame_to_page(frame), *first = a->list[order];
 
     p->buddy.absent = absent;
@@ -24,6 +19,7 @@ static void list_push(struct zone *z, size_t frame, unsigned order, unsigned abs
         first->buddy.prev = p;
     a->list[order] = p;
     a->orders |= 1u << order;
+    pool.pageblock_present[frame >> MAX_PAGE_ORDER] += (uint16_t)((1u << order) - absent);
     state_set(frame, PAGE_IS_FREE | order | (frame_state(frame) & PAGE_IS_ABSENT));
 }
 
@@ -32,7 +28,7 @@ static unsigned list_remove(struct zone *z, size_t frame, unsigned order)
 {
     struct page *p = frame_to_page(frame);
     unsigned absent = p->buddy.absent;
-    struct free_area *a = &z->area[mobility_of(frame)][presence_of(absent, order)];
+    struct free_area *a = &z->area[pageblock_mobility(frame)][presence_of(absent, order)];
 
     if (p->buddy.next)
         p->buddy.next->buddy.prev = p->buddy.prev;
@@ -40,6 +36,7 @@ static unsigned list_remove(struct zone *z, size_t frame, unsigned order)
         p->buddy.prev->buddy.next = p->buddy.next;
     else if (!(a->list[order] = p->buddy.next))
         a->orders &= ~(1u << order);
+    pool.pageblock_present[frame >> MAX_PAGE_ORDER] -= (uint16_t)((1u << order) - absent);
     state_set(frame, frame_state(frame) & PAGE_IS_ABSENT);
     return absent;
 }
@@ -69,6 +66,12 @@ unsigned buddy_put(struct zone *z, size_t frame, unsigned order)
 {
     state_fill(frame, order, 0);
     return coalesce(z, frame, order, 0);
+}
+
+unsigned buddy_put_mixed(struct zone *z, size_t frame, unsigned order)
+{
+    state_fill_keeping(frame, order, 0);
+    return coalesce(z, frame, order, state_absent(frame, order));
 }
 
 void buddy_put_absent(struct zone *z, size_t frame, unsigned order)
@@ -119,8 +122,10 @@ static void mark_used(struct zone *z, size_t frame, unsigned order)
 
     z->absent -= absent;
     z->present -= ((size_t)1 << order) - absent;
-    /* A block is said to read as zero as a whole or not at all. */
-    state_fill(frame, order, PAGE_IS_USED | order | (absent == 1u << order ? PAGE_IS_ABSENT : 0));
+    /* Each frame remembers what it was, lest a run that is cut out of the block lose count of the
+     * rest; but a block is said to read as zero as a whole or not at all. */
+    state_fill_keeping(frame, order, PAGE_IS_USED | order);
+    state_set(frame, PAGE_IS_USED | order | (absent == 1u << order ? PAGE_IS_ABSENT : 0));
 }
 
 /* From the smallest block that is large enough. */
@@ -171,7 +176,7 @@ static bool convert_pageblock(struct zone *z, enum mobility to, enum presence p)
         return false;
     frame = page_to_frame(block);
     unsigned absent = list_remove(z, frame, MAX_PAGE_ORDER);
-    pool.mobility[frame >> MAX_PAGE_ORDER] = (uint8_t)to;
+    set_pageblock(z, frame, to);
     list_push(z, frame, MAX_PAGE_ORDER, absent);
     return true;
 }
@@ -227,6 +232,132 @@ size_t buddy_take(struct zone *z, unsigned order, enum mobility m, enum appetite
     if (frame != NO_FRAME)
         mark_used(z, frame, order);
     return frame;
+}
+
+/* Where the free block around `frame` starts; NO_FRAME: it is not free. */
+static size_t free_head(const struct zone *z, size_t frame)
+{
+    for (unsigned order = 0; order < NR_PAGE_ORDERS && frame < z->frontier; order++) {
+        size_t head = frame & -((size_t)1 << order);
+        unsigned state = frame_state(head);
+
+        if ((state & PAGE_WHOSE_MASK) == PAGE_IS_FREE && (state & PAGE_ORDER_MASK) >= order)
+            return head;
+    }
+    return NO_FRAME;
+}
+
+/* From the start of a free block on. */
+static bool all_free(const struct zone *z, size_t frame, size_t end)
+{
+    while (frame < end) {
+        unsigned state = frame_state(frame);
+
+        if (frame >= z->frontier || (state & PAGE_WHOSE_MASK) != PAGE_IS_FREE)
+            return false;
+        frame += (size_t)1 << (state & PAGE_ORDER_MASK);
+    }
+    return true;
+}
+
+/* What is left over of a block that was taken in part: the pieces' buddies are, in part, taken. */
+static void push_rest(struct zone *z, size_t frame, size_t end)
+{
+    while (frame < end) {
+        unsigned order = state_order_between(frame, end);
+
+        list_push(z, frame, order, state_absent(frame, order));
+        frame += (size_t)1 << order;
+    }
+}
+
+bool buddy_take_at(struct zone *z, size_t frame, size_t count)
+{
+    size_t end = frame + count, absent = 0, start = free_head(z, frame), at = start;
+
+    if (start == NO_FRAME || frame >> MAX_PAGE_ORDER != (end - 1) >> MAX_PAGE_ORDER ||
+        !all_free(z, start, end))
+        return false;
+    while (at < end) {
+        unsigned order = frame_state(at) & PAGE_ORDER_MASK;
+
+        list_remove(z, at, order);
+        at += (size_t)1 << order;
+    }
+    for (size_t f = frame; f < end; f++)
+        absent += (frame_state(f) & PAGE_IS_ABSENT) != 0;
+    z->absent -= absent;
+    z->present -= count - absent;
+    push_rest(z, start, frame);
+    push_rest(z, end, at);
+    return true;
+}
+
+/*
+ * The first free block that starts at `at` or behind; `end` or more: there is none. Looks at the state
+ * bytes alone, eight at a time: a pageblock is 16 lines of them, its page structures a thousand.
+ */
+static size_t next_free(size_t at, size_t end)
+{
+    const uint64_t whose = EVERY_BYTE * PAGE_WHOSE_MASK, free = EVERY_BYTE * PAGE_IS_FREE;
+
+    for (; at < end && at % 8; at++)
+        if ((frame_state(at) & PAGE_WHOSE_MASK) == PAGE_IS_FREE)
+            return at;
+    for (; at < end; at += 8) {
+        uint64_t word = *(const uint64_t *)(page_globals.state + at);
+        uint64_t other = (word ^ free) & whose; /* a byte of it is 0 where a free block starts */
+        uint64_t found = (other - EVERY_BYTE) & ~other & EVERY_BYTE << 7;
+
+        if (found)
+            return at + (size_t)__builtin_ctzl(found) / 8;
+    }
+    return end;
+}
+
+static size_t span_in(struct zone *z, size_t block, size_t count)
+{
+    size_t end = block + MAX_ORDER_NR_PAGES, from = block, next = block;
+
+    for (size_t at = block; (at = next_free(at, end)) < end && at < z->frontier; at = next) {
+        unsigned order = frame_state(at) & PAGE_ORDER_MASK, absent;
+
+        if (at != next)
+            from = at;
+        next = at + ((size_t)1 << order);
+        absent = order ? frame_to_page(at)->buddy.absent : state_absent(at, 0);
+        if (absent == 1u << order)
+            from = next;
+        else if (absent)
+            for (size_t f = at; f < next && f - from < count; f++)
+                if (frame_state(f) & PAGE_IS_ABSENT)
+                    from = f + 1;
+        if (next - from >= count)
+            return from;
+    }
+    return NO_FRAME;
+}
+
+/* So many pageblocks are looked into: what is saved are page faults, which are dear, but not priceless. */
+enum { SPAN_BLOCKS = 16 };
+
+size_t buddy_take_span(struct zone *z, enum mobility m, size_t count)
+{
+    unsigned looked = 0;
+
+    for (size_t block = z->start; block < z->frontier && looked < SPAN_BLOCKS;
+         block += MAX_ORDER_NR_PAGES) {
+        size_t frame;
+
+        if (pool.pageblock_present[block >> MAX_PAGE_ORDER] < count ||
+            pageblock_mobility(block) != m)
+            continue;
+        looked++;
+        frame = span_in(z, block, count);
+        if (frame != NO_FRAME && buddy_take_at(z, frame, count))
+            return frame;
+    }
+    return NO_FRAME;
 }
 
 size_t buddy_take_coldest(struct zone *z, unsigned order, enum presence presence)

@@ -27,6 +27,21 @@ unsigned buddy_put(struct zone *z, size_t frame, unsigned order);
 /* The same for a block of which no frame is present: fresh, or given back to the system. */
 void buddy_put_absent(struct zone *z, size_t frame, unsigned order);
 
+/* The same for a used block whose frames are present or absent as each of them says. */
+unsigned buddy_put_mixed(struct zone *z, size_t frame, unsigned order);
+
+/*
+ * Takes the frames from `frame` on that are all free, whatever blocks they lie in. Their states are for
+ * the caller to set. False: one of the `count` is not free, or not in the same pageblock.
+ */
+bool buddy_take_at(struct zone *z, size_t frame, size_t count);
+
+/*
+ * The lowest `count` frames in a row that are free and present, wherever the blocks around them begin and
+ * end; NO_FRAME: none among the first pageblocks that have as many. The same otherwise.
+ */
+size_t buddy_take_span(struct zone *z, enum mobility mobility, size_t count);
+
 /* Takes the coldest free block of exactly this order and presence; NO_FRAME: none. Its state is used. */
 size_t buddy_take_coldest(struct zone *z, unsigned order, enum presence presence);
 

@@ -14,6 +14,7 @@ struct census {
     size_t free[NR_MOBILITIES][NR_PRESENCES][NR_PAGE_ORDERS]; /* blocks */
     size_t cached[PCP_ORDERS]; /* blocks, in lists of any mobility: short of memory they mix */
     size_t present, absent;    /* frames */
+    size_t before;             /* present ones when the current pageblock began */
 };
 
 /* The first thing wrong. */
@@ -50,7 +51,7 @@ static bool check_free(size_t frame, unsigned order, struct census *c, struct ve
     if (order < MAX_PAGE_ORDER &&
         (frame_state(buddy) & (PAGE_WHOSE_MASK | PAGE_ORDER_MASK)) == (PAGE_IS_FREE | order))
         return wrong(v, "two free buddies were not merged", frame);
-    c->free[pool.mobility[frame >> MAX_PAGE_ORDER]][presence_of(absent, order)][order]++;
+    c->free[pageblock_mobility(frame)][presence_of(absent, order)][order]++;
     c->absent += absent;
     c->present += ((size_t)1 << order) - absent;
     return true;
@@ -70,20 +71,53 @@ static bool check_owned(size_t frame, unsigned state, struct census *c, struct v
     return true;
 }
 
+/* A number of frames that is no power of two, or lies where no block of that order may. */
+static bool check_run(size_t frame, size_t n, struct verdict *v)
+{
+    for (size_t f = frame + 1; f < frame + n; f++)
+        if ((frame_state(f) & ~(unsigned)PAGE_IS_ABSENT) != (PAGE_IS_USED | PAGE_IN_RUN))
+            return wrong(v, "a frame does not belong to the run around it", f);
+    return true;
+}
+
+static bool check_block(struct zone *z, size_t frame, struct census *c, struct verdict *v)
+{
+    unsigned state = frame_state(frame), order = state & PAGE_ORDER_MASK;
+
+    if (order > MAX_PAGE_ORDER || frame & (((size_t)1 << order) - 1) ||
+        frame + ((size_t)1 << order) > z->frontier)
+        return wrong(v, "a block is not aligned, or crosses the frontier", frame);
+    return (state & PAGE_WHOSE_MASK) == PAGE_IS_FREE ? check_free(frame, order, c, v)
+                                                     : check_owned(frame, state, c, v);
+}
+
+/* At the first frame behind a pageblock, or at the frontier. */
+static bool check_pageblock(size_t end, struct census *c, struct verdict *v)
+{
+    size_t present = c->present - c->before;
+
+    c->before += present;
+    return pool.pageblock_present[(end - 1) >> MAX_PAGE_ORDER] == present ||
+           wrong(v, "a pageblock miscounts its present frames", end - 1);
+}
+
 static bool check_frames(struct zone *z, struct census *c, struct verdict *v)
 {
     for (size_t frame = z->start; frame < z->frontier;) {
-        unsigned state = frame_state(frame), order = state & PAGE_ORDER_MASK;
-        size_t n = (size_t)1 << order;
+        unsigned state = frame_state(frame);
+        bool run = frame_is_used(state) && (state & PAGE_ORDER_MASK) == PAGE_RUN;
+        size_t n = page_frames(frame_to_page(frame));
 
         if ((state & PAGE_WHOSE_MASK) == 0)
             return wrong(v, "a frame belongs to nothing", frame);
-        if (order > MAX_PAGE_ORDER || frame & (n - 1) || frame + n > z->frontier)
-            return wrong(v, "a block is not aligned, or crosses the frontier", frame);
-        if (!((state & PAGE_WHOSE_MASK) == PAGE_IS_FREE ? check_free(frame, order, c, v)
-                                                        : check_owned(frame, state, c, v)))
+        if (run && (n == 0 || n > z->frontier - frame))
+            return wrong(v, "a run is as long as no run can be", frame);
+        if (!(run ? check_run(frame, n, v) : check_block(z, frame, c, v)))
             return false;
         frame += n;
+        if ((frame & (MAX_ORDER_NR_PAGES - 1)) == 0 || frame == z->frontier)
+            if (!check_pageblock(frame, c, v))
+                return false;
     }
     for (size_t frame = z->frontier; frame < z->committed; frame++)
         if (frame_state(frame) != 0)
@@ -108,8 +142,7 @@ static bool check_list(struct zone *z, enum mobility m, enum presence p, unsigne
         if (page->buddy.prev != prev)
             return wrong(v, "a free list's back link is wrong", frame);
         if ((frame_state(frame) & (PAGE_WHOSE_MASK | PAGE_ORDER_MASK)) != (PAGE_IS_FREE | order) ||
-            pool.mobility[frame >> MAX_PAGE_ORDER] != m ||
-            presence_of(page->buddy.absent, order) != p)
+            pageblock_mobility(frame) != m || presence_of(page->buddy.absent, order) != p)
             return wrong(v, "a free block is on the wrong list", frame);
     }
     return n == expected || wrong(v, "a free block is on no list", z->start);

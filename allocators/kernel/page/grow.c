@@ -6,6 +6,7 @@
 #include "buddy.h"
 
 #include "os.h"
+#include "zone.h"
 
 enum { GROW_ORDER = 6 /* a page of page structures */, COMMIT_SHARE = 8 };
 
@@ -36,6 +37,8 @@ static bool commit_to(struct zone *z, size_t frame)
         return true;
     if (z->shared && !open_memfd(z))
         return false;
+    if (to < z->committed + zone_pad())
+        to = (z->committed + zone_pad()) & ~(MAX_ORDER_NR_PAGES - 1);
     if (to < frame)
         to = (frame + MAX_ORDER_NR_PAGES - 1) & ~(MAX_ORDER_NR_PAGES - 1);
     if (to > z->end)
@@ -68,13 +71,13 @@ bool zone_grow(struct zone *z, unsigned order, enum mobility m)
     size_t from = (z->frontier + size - 1) & -size;
     size_t inside = from & (MAX_ORDER_NR_PAGES - 1);
 
-    if (inside && pool.mobility[from >> MAX_PAGE_ORDER] != m)
+    if (inside && pageblock_mobility(from) != m)
         from += MAX_ORDER_NR_PAGES - inside;
     if (from >= z->end || !commit_to(z, from + size))
         return false;
     move_frontier(z, from);
     if ((from & (MAX_ORDER_NR_PAGES - 1)) == 0)
-        pool.mobility[from >> MAX_PAGE_ORDER] = (uint8_t)m;
+        set_pageblock(z, from, m);
     move_frontier(z, from + size);
     return true;
 }

@@ -4,7 +4,7 @@
 
 unsigned long __get_free_pages(gfp_t gfp, unsigned order)
 {
-    struct page *page = alloc_pages(gfp, order);
+    struct page *page = kmem_alloc_pages(gfp, order);
 
     return page ? (unsigned long)page_address(page) : 0;
 }
@@ -22,6 +22,7 @@ void free_pages(unsigned long address, unsigned order)
 
 struct page *kmem_alloc_pages(gfp_t gfp, unsigned order)
 {
+    pages_start_once();
     return alloc_pages(gfp, order);
 }
 

@@ -1,9 +1,9 @@
 /*
  * Page frames: the buddy system and what surrounds it, as the layers above see it.
  *
- * What is fast: order 0 to 3 from the calling CPU's list (about 90 instructions for alloc_pages(), 110
+ * What is fast: order 0 to 3 from the calling CPU's list (58 instructions for alloc_pages(), 78
  * for __free_pages(); no zone lock, no page structure touched), page_address(), virt_to_page(),
- * page_state(), page_head() (one or two loads). What is not: higher orders (some 1,300 a pair, with
+ * page_state(), page_head() (one or two loads). What is not: higher orders (some 1,000 a pair, with
  * splitting and merging), an empty or full CPU list (the zone lock, for several blocks at a time), and
  * the first touch of a block that page_was_absent() (a page fault for each frame).
  */
@@ -22,6 +22,7 @@ struct page {
             struct page *next, *prev;
             unsigned absent; /* frames of this free block */
         } buddy;
+        size_t run_pages; /* of the allocated run that starts here: see alloc_page_run() */
         unsigned long words[8];
     };
 };
@@ -46,7 +47,9 @@ struct page_config {
 /* One byte a frame. */
 enum page_state {
     PAGE_ORDER_MASK = 0x0f, /* of the block: valid for its first frame, and for all frames of an
-                               allocated one */
+                               allocated one; or, where a run is allocated, one of these two: */
+    PAGE_RUN = 0x0f,        /* its first frame */
+    PAGE_IN_RUN = 0x0e,     /* every other */
     PAGE_IS_FREE = 0x10,    /* first frame of a block in the buddy system */
     PAGE_IS_CACHED = 0x20,  /* first frame of a block in a CPU list */
     PAGE_IS_USED = 0x30,    /* every frame of an allocated block */
@@ -63,6 +66,10 @@ struct page_globals {
     uint8_t *state;
     unsigned node_shift; /* frames of a slice, log2 */
     unsigned nodes;
+    size_t frames;          /* of all slices */
+    struct pcp *pcps;       /* of all nodes and CPUs */
+    unsigned cpus;          /* of each node in pcps */
+    unsigned listed_orders; /* orders below are served from CPU lists; 0: none are */
 } __attribute__((aligned(64)));
 
 extern struct page_globals page_globals;
@@ -72,6 +79,18 @@ extern struct page_globals page_globals;
  * at half the size, down to 16 MiB. 0, or -ENOMEM, or -EINVAL for a bad configuration. One thread.
  */
 int kmem_pages_start(const struct page_config *config) __attribute__((warn_unused_result));
+
+/*
+ * For the entrances of programs, whose first call may be any: starts everything with the configuration of
+ * the environment unless there is a pool already. Of the layers above.
+ */
+void slub_start(void);
+
+static inline void pages_start_once(void)
+{
+    if (unlikely(!page_globals.bytes))
+        slub_start();
+}
 
 /*
  * 2^order frames, aligned to their size, or NULL as `gfp` says. `node` NUMA_NO_NODE: this CPU's.
@@ -88,6 +107,23 @@ static inline struct page *alloc_pages(gfp_t gfp, unsigned order)
 
 /* `order` as allocated; anything that is not an allocated block of that order aborts. Any thread. */
 void __free_pages(struct page *page, unsigned order);
+
+/*
+ * Runs: any number of frames in a row, 1 to 1024, aligned to 2^order frames. With order 0 and GFP_KERNEL
+ * the lowest that are free and present, wherever they lie; else cut out of a block, and what it has
+ * beyond them goes back at once, as with the kernel's alloc_pages_exact(). A run that could be a block is
+ * one. Freed by free_page_run(), which also frees plain blocks; anything else aborts. Any thread.
+ */
+struct page *alloc_page_run(gfp_t gfp, size_t pages, unsigned order)
+    __attribute__((warn_unused_result));
+void free_page_run(struct page *page);
+
+/*
+ * Makes a run or block longer or shorter where it lies. It grows into what is free behind it, as far as
+ * that leaves the watermarks whole, and not beyond its 4 MiB block. False: it stays as it is. `pages`
+ * is at least 1.
+ */
+bool resize_page_run(struct page *page, size_t pages) __attribute__((warn_unused_result));
 
 /*
  * Up to `count` single frames into `pages`, in ascending runs where they can be had; the number
@@ -142,24 +178,44 @@ static inline bool frame_is_used(unsigned state)
     return (state & PAGE_WHOSE_MASK) == PAGE_IS_USED;
 }
 
-/* The first frame of the allocated block around `frame`, whose state is given. */
+/* The first frame of the allocated block around `frame`, whose state is given. Not of a run. */
 static inline size_t frame_head(size_t frame, unsigned state)
 {
     return frame & -((size_t)1 << (state & PAGE_ORDER_MASK));
 }
 
-/* The first page of the allocated block around `page`. */
+/* Is `frame`, which is used, the first of its block or run? */
+static inline bool frame_starts(size_t frame, unsigned state)
+{
+    unsigned order = state & PAGE_ORDER_MASK;
+
+    return order == PAGE_RUN || (order != PAGE_IN_RUN && frame_head(frame, state) == frame);
+}
+
+/* The first page of the allocated block or run around `page`. */
 static inline struct page *page_head(struct page *page)
 {
     size_t frame = page_to_frame(page);
+    unsigned state = frame_state(frame);
 
-    return frame_to_page(frame_head(frame, frame_state(frame)));
+    while ((state & PAGE_ORDER_MASK) == PAGE_IN_RUN)
+        state = frame_state(--frame);
+    return (state & PAGE_ORDER_MASK) == PAGE_RUN ? frame_to_page(frame)
+                                                 : frame_to_page(frame_head(frame, state));
 }
 
-/* Of an allocated block. */
+/* Of an allocated block; not of a run. */
 static inline unsigned page_order(const struct page *page)
 {
     return page_state(page) & PAGE_ORDER_MASK;
+}
+
+/* Frames of the allocated block or run that starts at `page`. */
+static inline size_t page_frames(const struct page *page)
+{
+    unsigned order = page_order(page);
+
+    return order == PAGE_RUN ? page->run_pages : (size_t)1 << order;
 }
 
 /*
@@ -201,6 +257,14 @@ int cpu_to_node(unsigned cpu);
  * plus 1 MiB.
  */
 void kmem_pages_release(size_t keep_bytes);
+
+/*
+ * Of what is free, how much a zone leaves present in the steady state, instead of what was in use lately
+ * (SIZE_MAX: all of it); and how much more than that, which is also the least that is made readable at a
+ * time. What malloc has M_TRIM_THRESHOLD and M_TOP_PAD for.
+ */
+void kmem_pages_keep(size_t bytes);
+void kmem_pages_pad(size_t bytes);
 
 /*
  * From now on keeps `bytes` (of all nodes, at most half of the pool) present and out of the hands of

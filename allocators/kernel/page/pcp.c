@@ -11,7 +11,13 @@ static void reverse(uint32_t *frames, unsigned n)
     }
 }
 
-unsigned pcp_refill(struct zone *z, struct pcp *p, gfp_t gfp, unsigned order)
+/* See pcp_high(). */
+const struct pcp_span pcp_span[PCP_LISTS] = {
+    {0, 64}, {64, 32}, {96, 16}, {112, 8}, {120, 64}, {184, 32}, {216, 16}, {232, 8},
+};
+
+/* Fills an empty list; how many blocks it holds then. The list's lock is held. */
+static unsigned refill(struct zone *z, struct pcp *p, gfp_t gfp, unsigned order)
 {
     enum mobility m = gfp_mobility(gfp);
     uint32_t *frames = pcp_frames(p, m, order);
@@ -53,7 +59,11 @@ static bool give_oldest(struct zone *z, struct pcp *p, enum mobility m, unsigned
     return surplus;
 }
 
-bool pcp_spill(struct zone *z, struct pcp *p, enum mobility m, unsigned order)
+/*
+ * Moves the coldest batch of a full list, whose lock is held, to the zone. True: zone_release_surplus()
+ * is due.
+ */
+static bool spill(struct zone *z, struct pcp *p, enum mobility m, unsigned order)
 {
     bool surplus;
 
@@ -62,6 +72,37 @@ bool pcp_spill(struct zone *z, struct pcp *p, enum mobility m, unsigned order)
     lock_drop(&z->lock);
     page_waiters_wake();
     return surplus;
+}
+
+size_t pcp_take(struct zone *z, gfp_t gfp, unsigned order)
+{
+    struct pcp *p = this_pcp(z);
+    size_t frame = NO_FRAME;
+
+    if (!lock_try(&p->lock))
+        return NO_FRAME;
+    if (!((p->count[pcp_list(gfp_mobility(gfp), order)] != 0 || refill(z, p, gfp, order) != 0) &&
+          pcp_pop(p, gfp, order, &frame)))
+        frame = NO_FRAME;
+    lock_drop(&p->lock);
+    return frame;
+}
+
+bool pcp_give(struct zone *z, size_t frame, unsigned order)
+{
+    enum mobility m = pageblock_mobility(frame);
+    struct pcp *p = this_pcp(z);
+    bool surplus = false, given;
+
+    if (!lock_try(&p->lock))
+        return false;
+    if (p->count[pcp_list(m, order)] == pcp_high(order))
+        surplus = spill(z, p, m, order);
+    given = pcp_push(p, frame, order, m);
+    lock_drop(&p->lock);
+    if (surplus)
+        zone_release_surplus(z);
+    return given;
 }
 
 static void drain(struct zone *z, struct pcp *p, gfp_t gfp)

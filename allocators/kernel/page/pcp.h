@@ -28,9 +28,16 @@ static inline unsigned pcp_list(enum mobility m, unsigned order)
     return (unsigned)m * PCP_ORDERS + order;
 }
 
+/* Where each list lies in struct pcp.frames. */
+struct pcp_span {
+    uint8_t first, blocks;
+};
+
+extern const struct pcp_span pcp_span[PCP_LISTS];
+
 static inline uint32_t *pcp_frames(struct pcp *p, enum mobility m, unsigned order)
 {
-    return p->frames + m * (PCP_FRAMES / 2) + 128 - (128 >> order);
+    return p->frames + pcp_span[pcp_list(m, order)].first;
 }
 
 static inline struct pcp *this_pcp(struct zone *z)
@@ -40,62 +47,83 @@ static inline struct pcp *this_pcp(struct zone *z)
     return &z->pcp[likely(cpu < pool.cpus) ? cpu : cpu % pool.cpus];
 }
 
-/* Fills an empty list; how many blocks it holds then. The list's lock is held. */
-unsigned pcp_refill(struct zone *z, struct pcp *p, gfp_t gfp, unsigned order);
-
-/* Moves the coldest batch of a full list to the zone; the same. True: zone_release_surplus() is due. */
-bool pcp_spill(struct zone *z, struct pcp *p, enum mobility m, unsigned order);
-
-/* Empties all lists of all CPUs; for a context that must not sleep, those that are not in use. */
-void pcp_drain_all(gfp_t gfp);
-
-static inline size_t pcp_take(struct zone *z, gfp_t gfp, unsigned order)
+/*
+ * The calling CPU's lists of a node, of its own if that is negative, whether there is an rseq or not.
+ * False: there is no such node, or that takes a question to the system, or there are more CPUs than were
+ * possible at the start.
+ */
+static inline __attribute__((always_inline)) bool near_pcp(int node, struct pcp **p)
 {
-    struct pcp *p = this_pcp(z);
-    enum mobility m = gfp_mobility(gfp);
-    uint8_t *count = &p->count[pcp_list(m, order)];
-    unsigned n, state;
-    size_t frame = NO_FRAME;
+    unsigned cpu = os_cpu_at_hand(page_globals.cpus);
 
-    if (unlikely(!lock_try(&p->lock)))
-        return NO_FRAME;
-    n = *count;
-    if (likely(n != 0) || (n = pcp_refill(z, p, gfp, order)) != 0) {
-        size_t top = pcp_frames(p, m, order)[n - 1];
-
-        state = frame_state(top);
-        /* To touch an absent frame would enter the operating system. */
-        if (likely(!(state & PAGE_IS_ABSENT) || gfp & __GFP_DIRECT_RECLAIM)) {
-            *count = (uint8_t)(n - 1);
-            state_set(top, state | PAGE_IS_USED);
-            frame = top;
-        }
+    if (unlikely(cpu >= page_globals.cpus))
+        return false;
+    if (likely(page_globals.nodes == 1)) {
+        *p = page_globals.pcps + cpu;
+        return node <= 0;
     }
-    lock_drop(&p->lock);
-    return frame;
+    if (node < 0)
+        node = pool.node_of_cpu[cpu];
+    *p = page_globals.pcps + (size_t)node * page_globals.cpus + cpu;
+    return (unsigned)node < page_globals.nodes;
 }
 
-/* False: the list is busy. */
-static inline bool pcp_give(struct zone *z, size_t frame, unsigned order)
+/*
+ * lock_drop(), but that waking who waits, if that is what it returns, is left to the caller for its last
+ * act: a call from the middle would cost every pass a stack frame.
+ */
+static inline __attribute__((always_inline)) bool pcp_drop(struct pcp *p)
 {
-    enum mobility m = pool.mobility[frame >> MAX_PAGE_ORDER];
-    struct pcp *p = this_pcp(z);
-    uint8_t *count = &p->count[pcp_list(m, order)];
-    bool surplus = false;
-
-    if (unlikely(!lock_try(&p->lock)))
+    if (single_threaded()) {
+        __atomic_store_n(&p->lock.word, 0, __ATOMIC_RELEASE);
         return false;
-    if (unlikely(*count == pcp_high(order)))
-        surplus = pcp_spill(z, p, m, order);
+    }
+    return __atomic_exchange_n(&p->lock.word, 0, __ATOMIC_RELEASE) == 2;
+}
+
+/* The block on top of a list. False: there is none, or none that is fit for `gfp`. Lock held. */
+static inline __attribute__((always_inline)) bool pcp_pop(struct pcp *p, gfp_t gfp, unsigned order,
+                                                          size_t *frame)
+{
+    unsigned list = pcp_list(gfp_mobility(gfp), order), n = p->count[list];
+    uint8_t *state;
+
+    if (unlikely(n == 0))
+        return false;
+    *frame = p->frames[pcp_span[list].first + n - 1];
+    state = &page_globals.state[*frame];
+    /* To touch an absent frame would enter the operating system. */
+    if (unlikely(*state & PAGE_IS_ABSENT) && !(gfp & __GFP_DIRECT_RECLAIM))
+        return false;
+    __atomic_store_n(state, *state | PAGE_IS_USED, __ATOMIC_RELAXED);
+    p->count[list] = (uint8_t)(n - 1);
+    return true;
+}
+
+/* A used block of a zone with lists onto one of them. False: it is full. Lock held. */
+static inline __attribute__((always_inline)) bool pcp_push(struct pcp *p, size_t frame,
+                                                           unsigned order, enum mobility m)
+{
+    unsigned list = pcp_list(m, order), n = p->count[list];
+
+    if (unlikely(n == pcp_span[list].blocks))
+        return false;
+    p->frames[pcp_span[list].first + n] = (uint32_t)frame;
     /* It was written, as far as anybody knows. */
     if (order > 0)
         state_fill(frame, order, PAGE_IS_USED | order);
     state_set(frame, PAGE_IS_CACHED | order);
-    pcp_frames(p, m, order)[(*count)++] = (uint32_t)frame;
-    lock_drop(&p->lock);
-    if (unlikely(surplus))
-        zone_release_surplus(z);
+    p->count[list] = (uint8_t)(n + 1);
     return true;
 }
+
+/* From this CPU's list, filled first if need be; NO_FRAME: it cannot be, or is busy. */
+size_t pcp_take(struct zone *z, gfp_t gfp, unsigned order);
+
+/* Empties all lists of all CPUs; for a context that must not sleep, those that are not in use. */
+void pcp_drain_all(gfp_t gfp);
+
+/* Onto this CPU's list, part of which goes to the zone if need be. False: the list is busy. */
+bool pcp_give(struct zone *z, size_t frame, unsigned order);
 
 #endif

@@ -26,6 +26,9 @@ struct free_area {
 
 enum { PCP_ORDERS = 4, PCP_LISTS = NR_MOBILITIES * PCP_ORDERS, PCP_FRAMES = 240 };
 
+/* A byte for each pageblock. */
+enum { PAGEBLOCK_MOBILITY = 1, PAGEBLOCK_LISTED = 2 /* of a zone with CPU lists */ };
+
 /* One CPU's blocks of one zone: stacks of frame numbers, the last freed on top. */
 struct pcp {
     struct lock lock;
@@ -63,7 +66,8 @@ struct pool {
     struct node *nodes;
     unsigned cpus;
     uint8_t *node_of_cpu;
-    uint8_t *mobility; /* by pageblock */
+    uint8_t *pageblock;          /* written when the frontier enters it */
+    uint16_t *pageblock_present; /* frames of each that are free and present */
     size_t failures, reclaims;
 };
 
@@ -87,6 +91,16 @@ static inline struct zone *frame_zone(size_t frame)
     if (likely(frame >= z->start && frame < z->end))
         return z;
     return frame < z->start ? z - 1 : z + 1;
+}
+
+static inline enum mobility pageblock_mobility(size_t frame)
+{
+    return pool.pageblock[frame >> MAX_PAGE_ORDER] & PAGEBLOCK_MOBILITY;
+}
+
+static inline void set_pageblock(const struct zone *z, size_t frame, enum mobility m)
+{
+    pool.pageblock[frame >> MAX_PAGE_ORDER] = (uint8_t)(m | (z->pcp ? PAGEBLOCK_LISTED : 0));
 }
 
 static inline void *frame_address(size_t frame)

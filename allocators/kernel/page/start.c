@@ -52,16 +52,19 @@ static bool map_tables(unsigned nodes, unsigned cpus, size_t frames)
     size_t pcps = (size_t)nodes * cpus * sizeof(struct pcp);
     size_t node_bytes = nodes * sizeof(struct node);
     size_t blocks = frames >> MAX_PAGE_ORDER;
-    char *at = kmem_os.map(node_bytes + pcps + blocks + cpus);
+    char *at = kmem_os.map(node_bytes + pcps + blocks * sizeof(uint16_t) + blocks + cpus);
 
     if (!at)
         return false;
     pool.nodes = (struct node *)at;
-    pool.mobility = (uint8_t *)at + node_bytes + pcps;
-    pool.node_of_cpu = pool.mobility + blocks;
+    pool.pageblock_present = (uint16_t *)(at + node_bytes + pcps);
+    pool.pageblock = (uint8_t *)(pool.pageblock_present + blocks);
+    pool.node_of_cpu = pool.pageblock + blocks;
     pool.cpus = cpus;
+    page_globals.pcps = (struct pcp *)(at + node_bytes);
+    page_globals.cpus = cpus;
     for (unsigned n = 0; n < nodes; n++)
-        pool.nodes[n].zone[ZONE_NORMAL].pcp = (struct pcp *)(at + node_bytes) + (size_t)n * cpus;
+        pool.nodes[n].zone[ZONE_NORMAL].pcp = page_globals.pcps + (size_t)n * cpus;
     return true;
 }
 
@@ -92,6 +95,8 @@ static bool reserve(const struct layout *l, const struct topology *t)
     page_globals.state = state;
     page_globals.node_shift = l->node_shift;
     page_globals.nodes = t->nodes;
+    page_globals.frames = frames;
+    page_globals.listed_orders = PCP_ORDERS;
     page_globals.bytes = bytes;
     return true;
 }

@@ -31,6 +31,33 @@ static inline void state_fill(size_t frame, unsigned order, unsigned state)
     }
 }
 
+/* Sets all bytes of a block, and leaves of each whether its frame is absent. */
+static inline void state_fill_keeping(size_t frame, unsigned order, unsigned state)
+{
+    uint8_t *s = page_globals.state + frame;
+    uint64_t word = EVERY_BYTE * state, kept = EVERY_BYTE * PAGE_IS_ABSENT;
+
+    if (order < 3) {
+        for (size_t i = 0; i < (size_t)1 << order; i++)
+            state_set(frame + i, state | (s[i] & PAGE_IS_ABSENT));
+        return;
+    }
+    for (size_t i = 0; i < (size_t)1 << order; i += 8)
+        __atomic_store_n((uint64_t *)(s + i), word | (*(uint64_t *)(s + i) & kept),
+                         __ATOMIC_RELAXED);
+}
+
+/* The largest block that may start at `frame` and ends at `end` or before. */
+static inline unsigned state_order_between(size_t frame, size_t end)
+{
+    unsigned aligned = frame ? (unsigned)__builtin_ctzl(frame) : MAX_PAGE_ORDER;
+    unsigned fits = 63 - (unsigned)__builtin_clzl(end - frame);
+
+    return aligned < fits          ? aligned < MAX_PAGE_ORDER ? aligned : MAX_PAGE_ORDER
+           : fits < MAX_PAGE_ORDER ? fits
+                                   : MAX_PAGE_ORDER;
+}
+
 /* Absent frames of a block. */
 static inline unsigned state_absent(size_t frame, unsigned order)
 {

@@ -6,6 +6,12 @@ enum { PEAK_WINDOW_MS = 5000, SLACK_FRAMES = 256 };
 
 __thread bool in_reclaim;
 
+/* See kmem_pages_keep(). Frames; read without a lock. */
+static struct {
+    bool chosen;
+    size_t keep, pad;
+} policy;
+
 /* What must be left of all that is free. */
 static size_t frames_to_leave(const struct zone *z, gfp_t gfp, enum zone_kind highest,
                               enum urgency u)
@@ -52,6 +58,32 @@ size_t zone_take(struct zone *z, gfp_t gfp, unsigned order, enum zone_kind highe
     return frame;
 }
 
+/* Enough is left for others, as far as somebody may care who could do without these. */
+static bool may_spare(const struct zone *z, size_t count)
+{
+    size_t reserve = zone_reserve(z);
+
+    return zone_free_frames(z) >= count + z->watermark[WMARK_LOW] &&
+           (reserve == 0 || z->present >= count + reserve);
+}
+
+bool zone_take_at(struct zone *z, size_t frame, size_t count)
+{
+    if (!may_spare(z, count) || !buddy_take_at(z, frame, count))
+        return false;
+    note_peak(z);
+    return true;
+}
+
+size_t zone_take_span(struct zone *z, enum mobility mobility, size_t count)
+{
+    size_t frame = may_spare(z, count) ? buddy_take_span(z, mobility, count) : NO_FRAME;
+
+    if (frame != NO_FRAME)
+        note_peak(z);
+    return frame;
+}
+
 /* Moves the window on; the most frames used within the last one to two. */
 static size_t recent_peak(struct zone *z)
 {
@@ -67,11 +99,30 @@ static size_t recent_peak(struct zone *z)
     return z->peak.now > z->peak.before ? z->peak.now : z->peak.before;
 }
 
+void kmem_pages_keep(size_t bytes)
+{
+    policy.chosen = true;
+    policy.keep = bytes >> PAGE_SHIFT;
+}
+
+void kmem_pages_pad(size_t bytes)
+{
+    policy.pad = bytes >> PAGE_SHIFT;
+}
+
+size_t zone_pad(void)
+{
+    return policy.pad;
+}
+
 size_t zone_surplus(struct zone *z)
 {
     size_t used = zone_used_frames(z), peak = recent_peak(z);
     size_t keep = (peak > used ? peak - used : 0) + SLACK_FRAMES;
 
+    if (policy.chosen)
+        keep = policy.keep;
+    keep += policy.pad;
     if (keep < zone_reserve(z))
         keep = zone_reserve(z);
     return z->present > keep ? z->present - keep : 0;

@@ -21,11 +21,23 @@ extern __thread bool in_reclaim;
  */
 size_t zone_take(struct zone *z, gfp_t gfp, unsigned order, enum zone_kind highest, enum urgency u);
 
+/*
+ * Exactly the `count` frames from `frame` on, for somebody who owns those before; false: not all free,
+ * or too few would be left. Lock held.
+ */
+bool zone_take_at(struct zone *z, size_t frame, size_t count);
+
+/* `count` present frames in a row, for GFP_KERNEL; NO_FRAME: none, or too few would be left. Lock held. */
+size_t zone_take_span(struct zone *z, enum mobility mobility, size_t count);
+
 /* Gives a used block back. Lock held. True: zone_release_surplus() is due. */
 bool zone_give(struct zone *z, size_t frame, unsigned order);
 
 /* Present frames beyond what was in use at any time of the last 5 to 10 s, plus 1 MiB. Lock held. */
 size_t zone_surplus(struct zone *z);
+
+/* What kmem_pages_pad() says, frames. */
+size_t zone_pad(void);
 
 /* Free and present frames. Takes the lock. */
 size_t zone_present(struct zone *z);

@@ -11,7 +11,8 @@
 int percpu_mode;
 void *percpu_no_sheaf[2];
 void (*percpu_drain_block)(struct cpu_block *b);
-struct percpu_area percpu_area __attribute__((aligned(4096)));
+/* Used by assembly, which the compiler does not look into. */
+struct percpu_area percpu_area __attribute__((aligned(4096), used));
 
 /* Of one node. */
 static unsigned indices;
@@ -40,9 +41,32 @@ static bool barrier_registered(void)
     return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0;
 }
 
+/*
+ * More than any number of a CPU here: the kernel's own sets of CPUs have room for all. Entries above
+ * need not be written, which would cost the memory of two whole tables.
+ */
+static unsigned cpu_numbers(void)
+{
+    unsigned char set[PERCPU_CPUS / 8];
+    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof set, set);
+
+    return bytes > 0 ? (unsigned)bytes * 8 : PERCPU_CPUS;
+}
+
+static void empty_tables(void)
+{
+    unsigned cpus = cpu_numbers();
+
+    for (unsigned i = 0; i < cpus; i++)
+        percpu_area.alloc[i] = percpu_area.free[i] = PERCPU_NONE;
+    for (unsigned i = 0; i < 2; i++)
+        percpu_area.unregistered_alloc[i] = percpu_area.unregistered_free[i] = PERCPU_NONE;
+}
+
 void percpu_start(enum percpu_mode want, unsigned indices_of_node)
 {
     indices = indices_of_node;
+    empty_tables();
     percpu_area.rseq = __rseq_offset;
     percpu_area.none[0] = (struct cpu_sheaf){.top = PERCPU_NO_TOP, .end = PERCPU_NO_TOP};
     if (want != PERCPU_THREAD && __rseq_size > 0 && rseq_cpu() >= 0 && barrier_registered()) {
@@ -110,10 +134,8 @@ static struct cpu_block *new_block(int cpu)
 
 static void publish(struct cpu_block *b)
 {
-    ptrdiff_t offset = (char *)b - (char *)PERCPU_NONE;
-
-    __atomic_store_n(&percpu_area.free[b->cpu], offset, __ATOMIC_RELEASE);
-    __atomic_store_n(&percpu_area.alloc[b->cpu], offset + (ptrdiff_t)b->bias, __ATOMIC_RELEASE);
+    __atomic_store_n(&percpu_area.free[b->cpu], (char *)b, __ATOMIC_RELEASE);
+    __atomic_store_n(&percpu_area.alloc[b->cpu], (char *)b + b->bias, __ATOMIC_RELEASE);
 }
 
 static bool make_block_of(int cpu)
@@ -139,7 +161,8 @@ bool percpu_ready(void)
 
     if (percpu_mode == PERCPU_RSEQ) {
         cpu = rseq_cpu();
-        return (cpu >= 0 && __atomic_load_n(&percpu_area.alloc[cpu], __ATOMIC_RELAXED)) ||
+        return (cpu >= 0 &&
+                __atomic_load_n(&percpu_area.alloc[cpu], __ATOMIC_RELAXED) != PERCPU_NONE) ||
                make_block_of(cpu);
     }
     b = slot_enter();
@@ -174,8 +197,8 @@ void percpu_stop(void)
         return;
     }
     for (struct cpu_block *b = blocks; b; b = b->next) {
-        __atomic_store_n(&percpu_area.alloc[b->cpu], 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&percpu_area.free[b->cpu], 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&percpu_area.alloc[b->cpu], PERCPU_NONE, __ATOMIC_RELAXED);
+        __atomic_store_n(&percpu_area.free[b->cpu], PERCPU_NONE, __ATOMIC_RELAXED);
     }
     /* Sections that read the old entries have ended or start again when this returns. */
     if (!single_threaded())

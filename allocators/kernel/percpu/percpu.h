@@ -11,7 +11,7 @@
  * between: take out (exchange, swap), work on what is now private, put back, and look at what the
  * putting back gave you.
  *
- * A thread finds its block through a table: none + table[cpu]. Entry 0 leads to `percpu_area.none`,
+ * A thread finds its block through a table by CPU. Without a block it leads to `percpu_area.none`,
  * whose cells hold no object and accept none: that is what a CPU has before its first use, what a
  * thread without rseq gets (cpu_id -1, -2), and what everybody gets while somebody else works on the
  * blocks (percpu_stop()). The fast path needs no other test than "was there an object".
@@ -34,6 +34,7 @@
 #define PERCPU_CELL  32   /* bytes */
 #define PERCPU_CPUS  8192 /* the most a kernel can be built for */
 #define PERCPU_SIZES 2048 /* requests up to 32 KiB, in steps of 16 bytes */
+#define PERCPU_SMALL 1025 /* requests up to 1 KiB, by the byte */
 
 struct slab;
 struct sheaf;
@@ -78,34 +79,41 @@ enum percpu_mode { PERCPU_NOT_STARTED, PERCPU_RSEQ, PERCPU_THREAD };
  * with the same low 12 bits, whatever page either is in. These two functions store at offset 16 of
  * a cell (top) and 8 of the C library's rseq area; both are 32 bytes large and aligned. So nothing
  * here that is read for every call lies at such an offset in its 32 bytes, or else it lies where a page
- * of cells has those of index 2 to 8, which belong to caches without sheaves.
+ * of cells has those of index 2 to 8, which belong to caches without sheaves, as far as it is not too
+ * long. Words lie in reach of a displacement of one byte from `none`.
  */
 struct percpu_area {
-    char unused[0xc0];
+    char unused[0xfa0];
     uintptr_t pool; /* address of frame 0 */
-    uint64_t unused_8[2];
+    uint64_t unused_a8[2];
     size_t pool_bytes; /* in which free may use frame_cells: all, or 0 */
     /* For each frame the cell of the slab's cache and node, 0: not a slab's. */
     uint16_t *frame_cells;
-    uint64_t unused_40;
-    size_t sizes;   /* entries of size_cells that malloc may use: all, or 0 */
-    ptrdiff_t rseq; /* __rseq_offset */
-    struct cpu_sheaf none[PERCPU_CELLS] __attribute__((aligned(4096))); /* entry 0 leads here */
+    uint64_t unused_c8[2];
+    size_t small; /* entries of small_cells that malloc may use: all, or 0 */
+    size_t sizes; /* the same of size_cells */
+    uint64_t unused_e8[2];
+    ptrdiff_t rseq;                      /* __rseq_offset */
+    struct cpu_sheaf none[PERCPU_CELLS]; /* of who has no block */
     char unused_alloc[0x30];
-    ptrdiff_t unregistered_alloc[2]; /* index -2 and -1 of the table behind */
-    ptrdiff_t alloc[PERCPU_CPUS];
+    char *unregistered_alloc[2]; /* index -2 and -1 of the table behind */
+    char *alloc[PERCPU_CPUS];    /* in the CPU's block, the cells of its node */
     char unused_free[0x80];
-    ptrdiff_t unregistered_free[2];
-    ptrdiff_t free[PERCPU_CPUS];
+    char *unregistered_free[2];
+    char *free[PERCPU_CPUS]; /* the CPU's block */
     char unused_sizes[0xf80];
-    uint16_t size_cells[PERCPU_SIZES]; /* malloc's: the cell for (size - 1) / 16; 0: none */
+    uint16_t small_cells[PERCPU_SMALL]; /* malloc's: the cell for a size; 0: none */
+    uint16_t size_cells[PERCPU_SIZES];  /* and for (size - 1) / 16 */
 };
 
+#define PERCPU_FROM_NONE(field) \
+    ((ptrdiff_t)offsetof(struct percpu_area, field) - (ptrdiff_t)offsetof(struct percpu_area, none))
+
 /* Where in their pages: see above. */
-_Static_assert(offsetof(struct percpu_area, pool) % 4096 == 0xc0 &&
+_Static_assert(offsetof(struct percpu_area, none) % 4096 == 0 && PERCPU_FROM_NONE(pool) >= -128 &&
                    offsetof(struct percpu_area, alloc) % 4096 == 0x40 &&
                    offsetof(struct percpu_area, free) % 4096 == 0xd0 &&
-                   offsetof(struct percpu_area, size_cells) % 4096 == 0x50,
+                   offsetof(struct percpu_area, small_cells) % 4096 == 0x50,
                "what is read often lies apart from what is stored often");
 
 extern struct percpu_area percpu_area;
@@ -113,8 +121,7 @@ extern struct percpu_area percpu_area;
 /* What size_cells has for `step`. */
 static inline size_t percpu_cell_of_step(const char *none, size_t step)
 {
-    const uint16_t *sizes = (const uint16_t *)(none + offsetof(struct percpu_area, size_cells) -
-                                               offsetof(struct percpu_area, none));
+    const uint16_t *sizes = (const uint16_t *)(none + PERCPU_FROM_NONE(size_cells));
 
     return __atomic_load_n(&sizes[step], __ATOMIC_RELAXED);
 }
@@ -127,8 +134,8 @@ static inline size_t cell_of_frame(size_t frame)
 
 /* The tables, as rseq_x86_64.h wants them. */
 #define PERCPU_NONE  ((char *)percpu_area.none)
-#define PERCPU_ALLOC (offsetof(struct percpu_area, alloc) - offsetof(struct percpu_area, none))
-#define PERCPU_FREE  (offsetof(struct percpu_area, free) - offsetof(struct percpu_area, none))
+#define PERCPU_ALLOC PERCPU_FROM_NONE(alloc)
+#define PERCPU_FREE  PERCPU_FROM_NONE(free)
 
 extern int percpu_mode;
 

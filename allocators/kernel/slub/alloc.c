@@ -4,6 +4,8 @@
  */
 #include <string.h>
 
+#include "../page/inject.h"
+#include "debug.h"
 #include "fault.h"
 #include "slub.h"
 
@@ -19,7 +21,7 @@ void *slab_alloc_direct(struct kmem_cache *s, gfp_t gfp, int node)
     return object;
 }
 
-void *slab_alloc_slow(struct kmem_cache *s, gfp_t gfp)
+static void *alloc_by_path(struct kmem_cache *s, gfp_t gfp)
 {
     void *object;
 
@@ -35,9 +37,19 @@ void *slab_alloc_slow(struct kmem_cache *s, gfp_t gfp)
     }
 }
 
+/* Every object that leaves comes through here if it is to be looked at: with debug, no fast path is open. */
+void *slab_alloc_slow(struct kmem_cache *s, gfp_t gfp)
+{
+    void *object = should_fail_object(gfp) ? NULL : alloc_by_path(s, gfp);
+
+    return unlikely(s->debug) ? debug_alloc(s, object) : object;
+}
+
 void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object)
 {
     check_object(s, slab, object, "free: pointer into the middle of an object");
+    if (unlikely(s->debug))
+        debug_free(s, object); /* before anybody else may have it */
     switch (s->path) {
     case PATH_SHEAF:
         if (percpu_put(s->index, slab_nid(slab), object))
@@ -79,11 +91,13 @@ void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node)
 {
     void *object;
 
+    if (node != NUMA_NO_NODE && (unsigned)node >= node_count())
+        return NULL;
     if (node == NUMA_NO_NODE || node_count() == 1)
         return alloc(s, gfp);
-    if (node < 0 || (unsigned)node >= node_count())
-        return NULL;
-    object = slab_alloc_direct(s, gfp, node);
+    object = should_fail_object(gfp) ? NULL : slab_alloc_direct(s, gfp, node);
+    if (unlikely(s->debug))
+        debug_alloc(s, object);
     if (object && (gfp & __GFP_ZERO))
         memset(object, 0, s->object_size);
     return object;
@@ -128,12 +142,13 @@ static size_t take_from_sheaf(struct kmem_cache *s, size_t count, void **p)
 
 int kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **p)
 {
-    size_t got = s->path == PATH_SHEAF ? take_from_sheaf(s, count, p) : 0;
+    /* What is looked at comes one by one. */
+    size_t got = s->path == PATH_SHEAF && !s->debug ? take_from_sheaf(s, count, p) : 0;
 
     while (got < count) {
         size_t left = count - got, n;
 
-        if (left >= BULK_DIRECT && s->path != PATH_CPU) {
+        if (left >= BULK_DIRECT && s->path != PATH_CPU && !s->debug) {
             n = slabs_take(s, gfp, percpu_node(), left < INT16_MAX ? (unsigned)left : INT16_MAX,
                            p + got);
             stat_add(s, ALLOC_SLOWPATH, n);

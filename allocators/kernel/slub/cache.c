@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../os.h"
+#include "debug.h"
 #include "fault.h"
 #include "out.h"
 #include "slub.h"
@@ -72,10 +73,9 @@ static unsigned slab_order(unsigned size, unsigned min_order, unsigned fraction)
  * A slab shall hold so many objects that its lock is taken rarely, more with more CPUs; then the
  * least order is chosen that wastes at most a sixteenth, or else an eighth, a quarter, a half.
  */
-static int calculate_order(unsigned size)
+int slab_calculate_order(unsigned size, unsigned cpus)
 {
-    unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), min_objects = 4, most, min_order,
-             order;
+    unsigned min_objects = 4, most, min_order, order;
 
     for (; cpus; cpus >>= 1)
         min_objects += 4;
@@ -117,14 +117,17 @@ static bool calculate_sizes(struct kmem_cache *s)
     int order;
 
     s->inuse = size;
-    if (s->ctor) { /* the object stays as constructed while it is free */
+    if (s->debug) { /* out of the object, too, and not in the red zone's place */
+        s->offset = debug_describe(s);
+        size = s->offset + DEBUG_TAIL;
+    } else if (s->ctor) { /* the object stays as constructed while it is free */
         s->offset = size;
         size += sizeof(void *);
     } else { /* in the middle, out of the way of small overruns */
         s->offset = s->object_size / 2 & -(unsigned)sizeof(void *);
     }
     s->size = align_up(size, s->align);
-    order = calculate_order(s->size);
+    order = slab_calculate_order(s->size, (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
     if (order < 0)
         return false;
     s->order = (unsigned)order;
@@ -231,6 +234,7 @@ static bool describe(struct kmem_cache *s, const char *name, unsigned size, unsi
     s->object_size = size;
     s->align = calculate_alignment(flags, align, size);
     s->ctor = ctor;
+    s->debug = kmem_config.debug && slub_started; /* not what caches and sheaves are made of */
     s->refcount = 1;
     s->random = random_key(s);
     s->allocflags = flags_gfp(flags);
@@ -488,6 +492,13 @@ static void start_pages(void)
         fault("cannot start: the system refuses memory for the table of frames", NULL);
 }
 
+void slub_fast_paths(bool open)
+{
+    __atomic_store_n(&percpu_area.small, open ? PERCPU_SMALL : 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&percpu_area.sizes, open ? PERCPU_SIZES : 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&percpu_area.pool_bytes, open ? page_globals.bytes : 0, __ATOMIC_RELEASE);
+}
+
 static void start_once(void)
 {
     config_read();
@@ -500,10 +511,7 @@ static void start_once(void)
                             (unsigned)(sizeof(struct kmem_cache) + node_count() * sizeof(void *)));
     kmem_cache_node = boot_cache(1, "kmem_cache_node", node_bytes());
     sheaves_start();
-    if (!kmem_config.stats) {
-        __atomic_store_n(&percpu_area.sizes, PERCPU_SIZES, __ATOMIC_RELEASE);
-        __atomic_store_n(&percpu_area.pool_bytes, page_globals.bytes, __ATOMIC_RELEASE);
-    }
+    slub_fast_paths(!kmem_config.stats);
     pthread_atfork(slub_before_fork, slub_after_fork_parent, slub_after_fork_child);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "debug.h"
 #include "fault.h"
 #include "out.h"
 #include "slub.h"
@@ -46,6 +47,17 @@ static bool check_list(struct checked *c, struct slab *slab, void *list, unsigne
     return true;
 }
 
+/* With debug=1 every object has its red zone from the start, free or not. */
+static bool check_red_zones(struct checked *c, struct slab *slab)
+{
+    const char *base = slab_address(slab);
+
+    for (unsigned i = 0; c->s->debug && i < slab->fresh; i++)
+        if (!debug_is_whole(c->s, base + (size_t)i * c->s->size))
+            return fail(c, "written past the end of an object", base + (size_t)i * c->s->size);
+    return true;
+}
+
 static bool check_slab(struct checked *c, struct slab *slab, int node)
 {
     size_t frame = page_to_frame((struct page *)slab);
@@ -67,7 +79,7 @@ static bool check_slab(struct checked *c, struct slab *slab, int node)
     if (slab->inuse + length != slab->fresh)
         return fail(c, "slab whose counts do not agree with its free list", slab);
     c->slabs[node]++;
-    return true;
+    return check_red_zones(c, slab);
 }
 
 static bool is_full(const struct slab *slab)

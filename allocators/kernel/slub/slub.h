@@ -15,6 +15,12 @@ extern struct kmem_cache *cache_of_index[PERCPU_CELLS];
 void slub_start(void);
 extern bool slub_started;
 
+/*
+ * Opens or closes the fast paths of malloc, free and kfree: while they are closed, every call comes
+ * through code that has time for more. Any thread; calls under way end as they began.
+ */
+void slub_fast_paths(bool open);
+
 /* The cell of the cache whose slab `object` lies in; false: in none, or the fast path is closed. */
 static inline __attribute__((always_inline)) bool fast_cell(const void *object, size_t *cell)
 {
@@ -143,6 +149,9 @@ void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object);
 
 struct kmem_cache *create_cache(const char *name, unsigned size, unsigned align, slab_flags_t flags,
                                 unsigned useroffset, unsigned usersize, void (*ctor)(void *));
+/* The kernel's, up to 8 KiB: order of a slab on a machine of so many CPUs; -1: too large. */
+int slab_calculate_order(unsigned size, unsigned cpus);
+
 /* Everything that is free of this cache goes to its slabs, and empty slabs to the page layer. */
 void cache_flush(struct kmem_cache *s);
 

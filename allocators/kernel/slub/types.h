@@ -134,6 +134,8 @@ struct kmem_cache {
     unsigned barn_max;      /* full sheaves that a barn keeps */
     unsigned useroffset, usersize;
     void (*ctor)(void *);
+    void (*user_ctor)(void *); /* with debug: `ctor` is that of debug.c, and calls this */
+    bool debug;                /* see debug.h */
     struct cache_stats *stats; /* NULL without the knob stats=1 */
     struct kmem_cache *next;   /* of slab_caches */
     char name[32];

@@ -137,6 +137,7 @@ static void *vmalloc_with(size_t size, gfp_t gfp, int node)
     size_t pages = size / PAGE_SIZE + (size % PAGE_SIZE != 0);
     struct vmap_area *a;
 
+    pages_start_once();
     gfp |= __GFP_HIGHMEM;
     if (pages == 0 || !(gfp & __GFP_DIRECT_RECLAIM) || pages > frames_there_are(node) ||
         !space_start())
@@ -254,6 +255,7 @@ void *vmap(struct page **pages, unsigned count, unsigned long flags, pgprot_t pr
     struct vmap_area *a;
 
     (void)flags;
+    pages_start_once();
     if (count == 0 || !space_start() || !(a = space_take(count, PAGE_SIZE)))
         return NULL;
     a->prot = prot;
