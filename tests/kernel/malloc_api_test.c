@@ -1,5 +1,6 @@
 /* Documented results, errno and limits of the malloc interface. */
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -166,8 +167,11 @@ static void test_mallopt_mmap(void **state)
     assert_int_equal(mappings_for(32769), 1);
     assert_int_equal(slub_mallopt(M_MMAP_MAX, 0), 1);
     assert_int_equal(mappings_for(4 << 20), 0);
-    assert_int_equal(mappings_for(5 << 20), 1); /* no block of pages is that large */
-    assert_int_equal(slub_mallopt(M_MMAP_MAX, -1), 1);
+    assert_int_equal(mappings_for(5 << 20), 1);        /* no block of pages is that large */
+    assert_int_equal(slub_mallopt(M_MMAP_MAX, -1), 1); /* less than none: none */
+    assert_int_equal(mappings_for(4 << 20), 0);
+    assert_int_equal(slub_mallopt(M_MMAP_MAX, INT_MAX), 1);
+    assert_int_equal(mappings_for(4 << 20), 1);
     assert_int_equal(slub_mallopt(M_MMAP_THRESHOLD, (2 << 20) + 1), 1);
     assert_int_equal(kmem_check(), 0);
 }

@@ -258,6 +258,40 @@ static void test_fork(void **state)
     assert_int_equal(kmem_check(), 0);
 }
 
+static void *map_and_unmap(void *unused)
+{
+    while (!stop)
+        slub_free(slub_malloc((size_t)5 << 20));
+    return unused;
+}
+
+/* Blocks that are mappings have a table and a lock of their own. */
+static void test_fork_beside_mappings(void **state)
+{
+    pthread_t thread[2];
+
+    (void)state;
+    slub_free(slub_malloc(1));
+    stop = false;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, map_and_unmap, NULL), 0);
+    for (int i = 0; i < 60; i++) {
+        pid_t pid = fork();
+        int status;
+
+        if (pid == 0) {
+            alarm(60);
+            slub_free(slub_malloc((size_t)5 << 20));
+            _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+    }
+    stop = true;
+    for (int i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+}
+
 /* The knob decides, as far as the machine lets it. */
 static void test_mode(void **state)
 {
@@ -279,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_migration),
         cmocka_unit_test(test_threads_end),
         cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_fork_beside_mappings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

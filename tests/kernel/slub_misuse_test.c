@@ -193,9 +193,14 @@ static void damaged_link(void)
 
 /* ---- debug=1: each in a child of its own, which has not started yet ---- */
 
+/* Beside the knobs that the test was started with. */
 static void debug_on(void)
 {
-    setenv("HEAPMARK_SLUB", "debug=1", 1);
+    const char *given = getenv("HEAPMARK_SLUB");
+    char knobs[200];
+
+    snprintf(knobs, sizeof knobs, "%s%sdebug=1", given ? given : "", given && *given ? ":" : "");
+    setenv("HEAPMARK_SLUB", knobs, 1);
 }
 
 static void debug_free_twice(void)
@@ -457,10 +462,8 @@ static void test_destroy_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_misuse),
-        cmocka_unit_test(test_destroy_refuses),
-        cmocka_unit_test(test_debug),
-        cmocka_unit_test(test_usercopy),
+        cmocka_unit_test(test_misuse),      cmocka_unit_test(test_destroy_refuses),
+        cmocka_unit_test(test_debug),       cmocka_unit_test(test_usercopy),
         cmocka_unit_test(test_first_calls),
     };
 

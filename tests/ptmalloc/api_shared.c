@@ -69,6 +69,8 @@ void test_bad_alignment(void **state)
 
 void test_alignment(void **state)
 {
+    void *none;
+
     (void)state;
     for (size_t align = 8; align <= (size_t)8 << 20; align *= 2) {
         for (size_t bytes = 1; bytes < 300000; bytes = bytes * 7 + 3) {
@@ -84,6 +86,9 @@ void test_alignment(void **state)
             ptm_free(p);
             ptm_free(q);
         }
+        assert_non_null(none = ptm_aligned_alloc(align, 0));
+        (void)ptm_malloc_usable_size(none);
+        ptm_free(none);
     }
     assert_int_equal(ptm_check(), 0);
 }

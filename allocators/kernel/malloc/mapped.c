@@ -112,7 +112,7 @@ void *mapped_alloc(size_t bytes, size_t align)
     size_t all, head;
     char *start;
 
-    bytes = (bytes + PAGE_SIZE - 1) & PAGE_MASK;
+    bytes = bytes ? (bytes + PAGE_SIZE - 1) & PAGE_MASK : PAGE_SIZE;
     if (align < PAGE_SIZE)
         align = PAGE_SIZE;
     if (__builtin_add_overflow(bytes, align - PAGE_SIZE, &all) || all > PTRDIFF_MAX)

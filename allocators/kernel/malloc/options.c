@@ -46,7 +46,9 @@ int slub_mallopt(int parameter, int value)
     switch (parameter) {
     case M_MXFAST: return value >= 0 && value <= MXFAST_MAX;
     case M_MMAP_THRESHOLD: set_mmap_threshold(bytes); return 1;
-    case M_MMAP_MAX: __atomic_store_n(&malloc_options.mmap_max, bytes, __ATOMIC_RELAXED); return 1;
+    case M_MMAP_MAX:
+        __atomic_store_n(&malloc_options.mmap_max, value < 0 ? 0 : bytes, __ATOMIC_RELAXED);
+        return 1;
     case M_TRIM_THRESHOLD:
         slub_start();
         kmem_pages_keep(bytes);

@@ -111,8 +111,9 @@ void __free_pages(struct page *page, unsigned order);
 /*
  * Runs: any number of frames in a row, 1 to 1024, aligned to 2^order frames. With order 0 and GFP_KERNEL
  * the lowest that are free and present, wherever they lie; else cut out of a block, and what it has
- * beyond them goes back at once, as with the kernel's alloc_pages_exact(). A run that could be a block is
- * one. Freed by free_page_run(), which also frees plain blocks; anything else aborts. Any thread.
+ * beyond them goes back at once, as with the kernel's alloc_pages_exact(); without GFP_KERNEL it is kept
+ * where the zone's lock is not to be had. A run that could be a block is one. Freed by free_page_run(),
+ * which also frees plain blocks; anything else aborts. Any thread.
  */
 struct page *alloc_page_run(gfp_t gfp, size_t pages, unsigned order)
     __attribute__((warn_unused_result));

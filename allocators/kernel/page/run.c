@@ -46,12 +46,14 @@ static bool give(struct zone *z, size_t frame, size_t end, enum came came)
     return surplus;
 }
 
-static void shorten(size_t frame, size_t from, size_t to, enum came came)
+/* Where `gfp` may not wait for the lock and would have to, the run stays as long as it is. */
+static void shorten(gfp_t gfp, size_t frame, size_t from, size_t to, enum came came)
 {
     struct zone *z = frame_zone(frame);
     bool surplus;
 
-    lock_take(&z->lock);
+    if (!lock_take_for(&z->lock, gfp))
+        return;
     surplus = give(z, frame + to, frame + from, came);
     if (to > 0)
         mark(frame, to);
@@ -88,7 +90,7 @@ static struct page *alloc_cut(gfp_t gfp, size_t pages, unsigned order)
         order++;
     page = alloc_pages(gfp, order);
     if (page && pages < (size_t)1 << order)
-        shorten(page_to_frame(page), (size_t)1 << order, pages, UNTOUCHED);
+        shorten(gfp, page_to_frame(page), (size_t)1 << order, pages, UNTOUCHED);
     return page;
 }
 
@@ -130,7 +132,7 @@ void free_page_run(struct page *page)
     size_t pages = length(page, "free_page_run(): not an allocated run or block");
 
     if (page_order(page) == PAGE_RUN)
-        shorten(page_to_frame(page), pages, 0, USED_SINCE);
+        shorten(GFP_KERNEL, page_to_frame(page), pages, 0, USED_SINCE);
     else
         __free_pages(page, page_order(page));
 }
@@ -143,7 +145,7 @@ bool resize_page_run(struct page *page, size_t pages)
     bool done = true;
 
     if (pages < old) {
-        shorten(frame, old, pages, USED_SINCE);
+        shorten(GFP_KERNEL, frame, old, pages, USED_SINCE);
     } else if (pages > old) {
         lock_take(&z->lock);
         done = frame >> MAX_PAGE_ORDER == (frame + pages - 1) >> MAX_PAGE_ORDER &&

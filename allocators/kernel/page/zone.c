@@ -6,11 +6,9 @@ enum { PEAK_WINDOW_MS = 5000, SLACK_FRAMES = 256 };
 
 __thread bool in_reclaim;
 
-/* See kmem_pages_keep(). Frames; read without a lock. */
-static struct {
-    bool chosen;
-    size_t keep, pad;
-} policy;
+/* See kmem_pages_keep(). Frames; read and written without a lock. */
+static size_t keep_chosen = SIZE_MAX; /* nobody chose */
+static size_t pad_chosen;
 
 /* What must be left of all that is free. */
 static size_t frames_to_leave(const struct zone *z, gfp_t gfp, enum zone_kind highest,
@@ -101,28 +99,27 @@ static size_t recent_peak(struct zone *z)
 
 void kmem_pages_keep(size_t bytes)
 {
-    policy.chosen = true;
-    policy.keep = bytes >> PAGE_SHIFT;
+    __atomic_store_n(&keep_chosen, bytes >> PAGE_SHIFT, __ATOMIC_RELAXED);
 }
 
 void kmem_pages_pad(size_t bytes)
 {
-    policy.pad = bytes >> PAGE_SHIFT;
+    __atomic_store_n(&pad_chosen, bytes >> PAGE_SHIFT, __ATOMIC_RELAXED);
 }
 
 size_t zone_pad(void)
 {
-    return policy.pad;
+    return __atomic_load_n(&pad_chosen, __ATOMIC_RELAXED);
 }
 
 size_t zone_surplus(struct zone *z)
 {
     size_t used = zone_used_frames(z), peak = recent_peak(z);
-    size_t keep = (peak > used ? peak - used : 0) + SLACK_FRAMES;
+    size_t keep = __atomic_load_n(&keep_chosen, __ATOMIC_RELAXED);
 
-    if (policy.chosen)
-        keep = policy.keep;
-    keep += policy.pad;
+    if (keep == SIZE_MAX)
+        keep = (peak > used ? peak - used : 0) + SLACK_FRAMES;
+    keep += zone_pad();
     if (keep < zone_reserve(z))
         keep = zone_reserve(z);
     return z->present > keep ? z->present - keep : 0;

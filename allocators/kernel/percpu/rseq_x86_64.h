@@ -47,15 +47,19 @@
                     "movq %c[table](%[area], " at ", 8), " at "\n\t" \
                     "addq %[cell], " at "\n\t"
 
-/* After the commit. The handler lies apart from the code that runs. */
-#define RSEQ_END                                           \
-    "72:\n\t"                                              \
-    ".pushsection .text.unlikely, \"ax\"\n\t"              \
+#define RSEQ_HANDLER                                       \
     ".byte 0x0f, 0xb9, 0x3d\n\t" /* ud1: never executed */ \
     ".long " RSEQ_SIGNATURE "\n"                           \
     "74:\n\t"                                              \
-    "jmp 70b\n\t"                                          \
-    ".popsection\n"
+    "jmp 70b\n"
+
+/*
+ * After the commit. The handler lies apart from the code that runs, where the compiler describes no
+ * frame: a signal that comes in the section finds its stack cut short there.
+ */
+#define RSEQ_END \
+    "72:\n\t"    \
+    ".pushsection .text.unlikely, \"ax\"\n\t" RSEQ_HANDLER ".popsection\n"
 
 #define RSEQ_INPUTS [rseq] "r"(rseq), [table] "i"(table), [area] "r"(area), [cell] "r"(cell)
 
@@ -165,7 +169,8 @@ refused:
     "testq %%rax, %%rax\n\t"                         \
     "je 79f\n\t"                                     \
     "addq $-8, %%rdx\n\t"                            \
-    "movq %%rdx, 16(%%rcx)\n" RSEQ_END              \
+    "movq %%rdx, 16(%%rcx)\n"                       \
+    "72:\n\t"                                       \
     "prefetchw (%%rax)\n\t"                         \
     "ret\n"                                         \
     "78:\n\t"                                        \
@@ -197,12 +202,17 @@ refused:
     "je 79f\n\t"                                     \
     "movq %%rdi, (%%rax)\n\t"                        \
     "addq $8, %%rax\n\t"                             \
-    "movq %%rax, 16(%%rcx)\n" RSEQ_END "ret\n"
+    "movq %%rax, 16(%%rcx)\n"                       \
+    "72:\n\t"                                       \
+    "ret\n"
+
+/* Inside the function, so that who walks the stack of a signal's handler knows where he is. */
+#define RSEQ_OTHERWISE(slow) "79:\n\tjmp " #slow "\n\t" RSEQ_HANDLER
 
 #define RSEQ_DEFINE_MALLOC(name, slow)                                                    \
     RSEQ_FUNCTION void *name(size_t size __attribute__((unused)))                         \
     {                                                                                     \
-        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_POP_BODY "79:\n\tjmp " #slow                \
+        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_POP_BODY RSEQ_OTHERWISE(slow)                 \
                          :                                                                \
                          : [none] "i"(offsetof(struct percpu_area, none)),                \
                            [small] RSEQ_FIELD(small), [bytes] RSEQ_FIELD(small_cells),    \
@@ -213,7 +223,7 @@ refused:
 #define RSEQ_DEFINE_FREE(name, slow)                                                      \
     RSEQ_FUNCTION void name(void *memory __attribute__((unused)))                         \
     {                                                                                     \
-        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_PUSH_BODY "79:\n\tjmp " #slow               \
+        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_PUSH_BODY RSEQ_OTHERWISE(slow)                \
                          :                                                                \
                          : [none] "i"(offsetof(struct percpu_area, none)),                \
                            [pool] RSEQ_FIELD(pool), [bytes] RSEQ_FIELD(pool_bytes),       \

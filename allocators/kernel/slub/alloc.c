@@ -142,13 +142,13 @@ static size_t take_from_sheaf(struct kmem_cache *s, size_t count, void **p)
 
 int kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **p)
 {
-    /* What is looked at comes one by one. */
-    size_t got = s->path == PATH_SHEAF && !s->debug ? take_from_sheaf(s, count, p) : 0;
+    bool one_by_one = s->debug || fail_objects; /* each is looked at, or may be refused */
+    size_t got = s->path == PATH_SHEAF && !one_by_one ? take_from_sheaf(s, count, p) : 0;
 
     while (got < count) {
         size_t left = count - got, n;
 
-        if (left >= BULK_DIRECT && s->path != PATH_CPU && !s->debug) {
+        if (left >= BULK_DIRECT && s->path != PATH_CPU && !one_by_one) {
             n = slabs_take(s, gfp, percpu_node(), left < INT16_MAX ? (unsigned)left : INT16_MAX,
                            p + got);
             stat_add(s, ALLOC_SLOWPATH, n);

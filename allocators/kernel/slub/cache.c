@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "../malloc/mapped.h"
 #include "../os.h"
 #include "debug.h"
 #include "fault.h"
@@ -245,10 +246,16 @@ static bool describe(struct kmem_cache *s, const char *name, unsigned size, unsi
     return true;
 }
 
-static void publish(struct kmem_cache *s)
+/* Who looks at every object must see every call, which comes by way of the counts. */
+static bool make_stats(struct kmem_cache *s)
 {
     if (kmem_config.stats)
         s->stats = kmem_os.map(sizeof *s->stats);
+    return s->stats || !s->debug;
+}
+
+static void publish(struct kmem_cache *s)
+{
     percpu_open(s->index, magic_of(s), (uint32_t)(PAGE_SIZE << s->order) - 1);
     s->next = slab_caches;
     slab_caches = s;
@@ -265,7 +272,8 @@ struct kmem_cache *create_cache(const char *name, unsigned size, unsigned align,
     memset(s, 0, kmem_cache->object_size);
     s->useroffset = useroffset;
     s->usersize = usersize;
-    if (!describe(s, name, size, align, flags, ctor) || !make_nodes(s) || !give_index(s)) {
+    if (!describe(s, name, size, align, flags, ctor) || !make_nodes(s) || !make_stats(s) ||
+        !give_index(s)) {
         release(s);
         return NULL;
     }
@@ -467,7 +475,8 @@ static struct kmem_cache *boot_cache(unsigned which, const char *name, unsigned 
 {
     struct kmem_cache *s = (struct kmem_cache *)boot_caches[which];
 
-    if (!describe(s, name, size, 64, SLAB_NO_SHEAVES | SLAB_NO_MERGE, NULL) || !give_index(s))
+    if (!describe(s, name, size, 64, SLAB_NO_SHEAVES | SLAB_NO_MERGE, NULL) || !make_stats(s) ||
+        !give_index(s))
         fault("cannot start: no room for cache", name);
     for (unsigned n = 0; n < node_count(); n++)
         s->node[n] = (struct kmem_cache_node *)boot_nodes[which][n];
@@ -578,10 +587,12 @@ void slub_before_fork(void)
     for_each_node(take_barns);
     for_each_node(take_list);
     kmem_pages_before_fork();
+    mapped_before_fork();
 }
 
 void slub_after_fork_parent(void)
 {
+    mapped_after_fork_parent();
     kmem_pages_after_fork_parent();
     for_each_node(drop_locks);
     percpu_resume();
@@ -590,6 +601,7 @@ void slub_after_fork_parent(void)
 
 void slub_after_fork_child(void)
 {
+    mapped_after_fork_child();
     kmem_pages_after_fork_child();
     for_each_node(reset_locks);
     percpu_after_fork_child();
