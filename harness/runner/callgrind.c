@@ -32,6 +32,8 @@ const char *callgrind_program(void)
 #define VALGRIND_ARCHITECTURE "amd64"
 #elif defined(__aarch64__)
 #define VALGRIND_ARCHITECTURE "arm64"
+#else
+#define VALGRIND_ARCHITECTURE "unknown" /* no file has this name: there is no tool */
 #endif
 
 const char *callgrind_tool(const char *program)

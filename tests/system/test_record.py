@@ -1,6 +1,7 @@
 """Recording real programs: known calls are all there, whatever way the program ends."""
 
 import os
+import platform
 import re
 import resource
 import shutil
@@ -36,6 +37,14 @@ def info(path):
         figures.setdefault("text", "")
         figures["text"] += line + "\n"
     return figures
+
+
+def wait_for_events(recorder, part):
+    """Until the first events stand in the unfinished trace."""
+    deadline = time.monotonic() + 20
+    while not part.exists():
+        assert recorder.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def count(figures, op):
@@ -173,7 +182,7 @@ def test_no_more_tasks():
     """A user who may start no other process is told so; one who may start no thread is recorded."""
     if os.geteuid() != 0:
         pytest.skip("another user's limits need root")
-    stranger = 54321
+    stranger = 20000 + os.getpid() % 40000  # whose tasks are nobody else's; namespaces often end at 65536
 
     def limited(tasks, mode):
         def become():
@@ -247,6 +256,7 @@ def test_killed_in_the_middle(tmp_path):
         while not child and time.monotonic() < deadline:
             with open(f"/proc/{recorder.pid}/task/{recorder.pid}/children") as children:
                 child = children.read().strip()
+        wait_for_events(recorder, tmp_path / "k.hmt.0.part")
         time.sleep(milliseconds / 1000)
         os.kill(int(child), signal.SIGKILL)
         said = recorder.communicate(timeout=60)[1]
@@ -260,7 +270,7 @@ def test_interrupted_from_the_keyboard(tmp_path):
     """SIGINT goes to both; the program ends by it, the recorder writes the trace."""
     recorder = subprocess.Popen([HEAPMARK, "record", "-o", "k.hmt", SUBJECT, "endless"],
                                 cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE, text=True)
-    time.sleep(0.3)
+    wait_for_events(recorder, tmp_path / "k.hmt.0.part")
     os.killpg(recorder.pid, signal.SIGINT)
     said = recorder.communicate(timeout=60)[1]
     assert recorder.returncode == 1 and "signal 2" in said
@@ -275,6 +285,21 @@ def test_program_that_closes_all_descriptors(tmp_path):
 def test_signal_handlers_that_allocate(tmp_path):
     _, figures, ops = recorded(tmp_path, "signals")
     assert (ops["malloc"], ops["free"]) == (2000, 2000)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the program steps through x86-64 code")
+@pytest.mark.parametrize("mode, before", [("interrupted_at_first", 0), ("interrupted_at_end", 247)])
+def test_handlers_between_any_two_instructions(tmp_path, mode, before):
+    """No thread loses more than one call, and no time is wrong, wherever the handler's call came."""
+    _, figures, ops = recorded(tmp_path, mode)
+    threads = count(figures, "thread starts")
+    own = before + 1 + 600
+    assert threads > 100 and figures["threads"] == [threads + 1]
+    # the handler's call, in all threads but the last, less the call that may be lost
+    assert threads * own <= ops["malloc"] < threads * (own + 1) + 16
+    verified = subprocess.run([HEAPMARK, "trace", "verify", "t.hmt"], cwd=tmp_path, text=True, capture_output=True)
+    assert verified.returncode == 0, verified.stderr
+    assert figures["duration"][0] < 10
 
 
 @pytest.mark.skipif(not SUBJECT_CXX, reason="no g++")
@@ -403,17 +428,23 @@ def test_max_size(tmp_path):
 
 def test_start_and_stop_by_time(tmp_path):
     """Of a program that calls without end, one part."""
-    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--start-after=100ms", "--stop-after=300ms",
-                                 "--", SUBJECT, "endless"], cwd=tmp_path, stderr=subprocess.PIPE,
-                                start_new_session=True, text=True)
-    time.sleep(0.6)
-    os.killpg(recorder.pid, signal.SIGINT)
-    recorder.communicate(timeout=60)
-    figures = info(tmp_path / "t.hmt")
-    assert count(figures, "malloc") > 1000
-    assert 0 <= count(figures, "malloc") - count(figures, "free") <= 1
-    assert "started or stopped" in figures["text"]
-    assert figures["duration"][0] < 0.6
+    for _ in range(5):  # a recorder that gets no processor stops late: then once more
+        recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--start-after=100ms", "--stop-after=300ms",
+                                     "--", SUBJECT, "endless"], cwd=tmp_path, stderr=subprocess.PIPE,
+                                    start_new_session=True, text=True)
+        wait_for_events(recorder, tmp_path / "t.hmt.0.part")
+        begin = time.monotonic()
+        time.sleep(0.5)
+        rest = time.monotonic() - begin
+        os.killpg(recorder.pid, signal.SIGINT)
+        recorder.communicate(timeout=60)
+        figures = info(tmp_path / "t.hmt")
+        assert count(figures, "malloc") > 1000
+        assert 0 <= count(figures, "malloc") - count(figures, "free") <= 1
+        assert "started or stopped" in figures["text"]
+        if figures["duration"][0] < rest - 0.1:
+            return
+    pytest.fail("the recording did not stop before the program's end")
 
 
 def test_toggle_by_signal(tmp_path):
@@ -421,10 +452,10 @@ def test_toggle_by_signal(tmp_path):
     recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--toggle-signal=USR1", "--",
                                  SUBJECT, "endless"], cwd=tmp_path, stderr=subprocess.PIPE,
                                 start_new_session=True, text=True)
+    wait_for_events(recorder, tmp_path / "t.hmt.0.part")
     for _ in range(4):
-        time.sleep(0.1)
         os.kill(recorder.pid, signal.SIGUSR1)
-    time.sleep(0.1)
+        time.sleep(0.1)
     os.killpg(recorder.pid, signal.SIGINT)
     recorder.communicate(timeout=60)
     figures = info(tmp_path / "t.hmt")

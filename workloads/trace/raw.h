@@ -63,6 +63,7 @@ enum raw_op {
     RAW_WIDE_SIZE,     /* `payload` is the size of the next record that says RAW_WIDE */
     RAW_CPU,           /* `payload` is the CPU, and above bit 32 its node, from here on */
     RAW_STACK,         /* two more return addresses of the next allocation: address, `payload` */
+    RAW_NOTHING,       /* reserved for what then had to go elsewhere; readers pass over it */
     RAW_ALIGNED = 64,  /* plus log2 of the alignment: address, size */
 };
 

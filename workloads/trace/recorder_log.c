@@ -13,7 +13,7 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-__thread struct log_thread log_thread;
+__thread struct log_thread log_thread = {.cursor = LOG_NOWHERE};
 struct log_guard log_guard;
 /* No thread's `control` is like this one's: nobody takes the short way. */
 static struct raw_header nothing = {.level = RAW_FREES};
@@ -127,7 +127,7 @@ static bool begin_image(void)
 static bool begin_child(void)
 {
     uint32_t busy = log_thread.busy;
-    log_thread = (struct log_thread){.busy = busy};
+    log_thread = (struct log_thread){.cursor = LOG_NOWHERE, .busy = busy};
     state = begin_process(true) ? STARTED : INERT;
     return state == STARTED;
 }
@@ -201,25 +201,30 @@ static struct raw_segment *find_segment(uint32_t bytes)
 }
 
 /*
- * A signal handler may come at any moment: until `end` is set again, last, it finds no room and
- * goes the long way, where `busy` turns it away.
+ * A signal handler may come at any moment: until `cursor` is set again, last, what it reserves fits
+ * nowhere, and it goes the long way, where `busy` turns it away. So it leaves no gap either.
  */
+static void leave_segment(struct log_thread *t)
+{
+    t->cursor = LOG_NOWHERE;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 static void use_segment(struct log_thread *t, struct raw_segment *segment)
 {
-    t->end = NULL;
-    atomic_signal_fence(memory_order_seq_cst);
     t->segment = segment;
     t->lap = (uint64_t)segment->lap << 8;
     t->epoch = UINT64_MAX; /* each segment says its own: it can be read without the one before */
     t->cpu = 0;
-    t->cursor = raw_records(segment);
+    t->last = raw_records(segment) + raw_record_count(segment) - 1;
     atomic_signal_fence(memory_order_seq_cst);
-    t->end = raw_records(segment) + raw_record_count(segment);
+    t->cursor = raw_records(segment);
 }
 
 static bool take_segment(struct log_thread *t)
 {
     uint32_t bytes = t->segment == NULL ? RAW_SEGMENT_BYTES_SMALL : RAW_SEGMENT_BYTES_LARGE;
+    leave_segment(t);
     struct raw_segment *segment = find_segment(bytes);
     if (segment == NULL)
         return false;
@@ -244,32 +249,36 @@ static bool take_segment(struct log_thread *t)
     return true;
 }
 
-/* Room for one record, or two if the epoch changes. `taken` is one, unless it is past the end. */
-static struct raw_record *reserve(struct log_thread *t, uint64_t now, struct raw_record *taken)
+/*
+ * A record after one that tells the epoch, both reserved while no signal handler can change segment
+ * or epoch; it may still take records between them.
+ */
+static struct raw_record *reserve(struct log_thread *t, uint64_t now)
 {
-    bool fits = taken < t->end;
-    if (fits && taken + 1 == t->end) /* the epoch would fit, but not the record: it stays empty */
-        log_fill(taken, RAW_EPOCH, 0, now >> 32);
-    if (!fits || taken + 1 == t->end) {
-        if (!take_segment(t)) {
-            t->cursor = t->end; /* else it would wrap one day */
-            return NULL;
+    for (;;) {
+        struct raw_record *record = log_advance(t);
+        if (log_fits(t, record)) {
+            t->epoch = now >> 32;
+            log_fill(record, RAW_EPOCH, 0, t->epoch);
+            record = log_advance(t);
+            if (log_fits(t, record))
+                return record;
         }
-        taken = log_advance(t);
+        if (!take_segment(t))
+            return NULL;
     }
-    t->epoch = now >> 32;
-    log_fill(taken, RAW_EPOCH, 0, t->epoch);
-    return log_advance(t);
 }
 
 struct raw_record *log_reserve_slow(uint64_t now, struct raw_record *taken)
 {
     struct log_thread *t = &log_thread;
+    if (log_fits(t, taken))
+        log_fill(taken, RAW_NOTHING, 0, 0);
     if (t->busy)
         return NULL;
     int saved_errno = errno;
     t->busy = 1;
-    struct raw_record *record = reserve(t, now, taken);
+    struct raw_record *record = reserve(t, now);
     t->busy = 0;
     errno = saved_errno;
     return record;
@@ -282,8 +291,8 @@ static void write_wide(enum raw_op op, uint64_t address, uint64_t size)
     struct raw_record *record = log_reserve(now);
     if (record == NULL)
         return;
-    if (log_thread.end - record < 2) { /* the two stand in one segment: readers go by segments */
-        log_fill(record, RAW_EPOCH, 0, now >> 32);
+    if (!log_fits(&log_thread, record + 1)) { /* readers go by segments: the two stand in one */
+        log_fill(record, RAW_NOTHING, 0, 0);
         record = log_reserve(now);
         if (record == NULL)
             return;
@@ -343,7 +352,7 @@ uint32_t log_thread_number(void)
         uint64_t now = log_now();
         struct raw_record *record = log_reserve(now);
         if (record != NULL)
-            log_fill(record, RAW_EPOCH, 0, now >> 32);
+            log_fill(record, RAW_NOTHING, 0, 0);
     }
     return t->segment != NULL ? t->thread + 1 : 0;
 }

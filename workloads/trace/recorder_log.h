@@ -20,10 +20,10 @@
 
 struct log_thread {
     /* All that most calls look at lies in one cache line. */
-    _Alignas(64) struct raw_record *cursor; /* in the segment; at or past `end`: full */
-    struct raw_record *end;
-    uint64_t epoch;   /* high half of the time that the segment knows */
-    uint64_t lap;     /* of the segment, where a record's head has it */
+    _Alignas(64) struct raw_record *cursor; /* the next record, when log_fits() */
+    struct raw_record *last;                /* of the segment */
+    uint64_t epoch;                         /* high half of the time that the segment knows */
+    uint64_t lap;                           /* of the segment, where a record's head has it */
     uint64_t control; /* log_control() when log_claim() may be used; 0: never */
     uint64_t now;     /* the last time that was read, */
     uint32_t left;    /* which so many more calls may carry, */
@@ -40,6 +40,9 @@ struct log_guard {
     _Alignas(RAW_PAGE_BYTES) _Atomic uint64_t recording; /* LOG_RECORDING, or 0 */
     char rest[RAW_PAGE_BYTES - sizeof(uint64_t)];
 };
+
+/* A cursor that fits no segment, nor does what log_advance() makes of it. */
+#define LOG_NOWHERE ((struct raw_record *)sizeof(struct raw_record))
 
 /* No level has this bit. */
 #define LOG_RECORDING (UINT64_C(1) << 31)
@@ -112,11 +115,24 @@ static inline struct raw_record *log_advance(struct log_thread *t)
 #endif
 }
 
+/*
+ * Whether a record that was reserved lies in the thread's segment. Since then a signal handler may
+ * have taken another segment, before or behind the one that the record is from: so both bounds
+ * count. They come from one load, lest one be the old segment's. The lower one is a large
+ * segment's; what lies below a small one is no record of this thread, whose first one it is.
+ */
+static inline bool log_fits(const struct log_thread *t, const struct raw_record *record)
+{
+    const uint64_t room = RAW_SEGMENT_BYTES_LARGE - sizeof(struct raw_segment);
+    struct raw_record *const volatile *last = &t->last;
+    return (uintptr_t)*last - (uintptr_t)record < room;
+}
+
 static inline struct raw_record *log_reserve(uint64_t now)
 {
     struct log_thread *t = &log_thread;
     struct raw_record *record = log_advance(t);
-    if (UNLIKELY(record >= t->end || now >> 32 != t->epoch))
+    if (UNLIKELY(!log_fits(t, record) || now >> 32 != t->epoch))
         return log_reserve_slow(now, record);
     return record;
 }
@@ -167,10 +183,10 @@ static inline __attribute__((always_inline)) bool log_claim(enum raw_op op, uint
         t->now = now;
     }
     struct raw_record *record = log_advance(t);
-    if (UNLIKELY(record >= t->end))
+    if (UNLIKELY(!log_fits(t, record)))
         return false;
     if (UNLIKELY(now >> 32 != t->epoch)) {
-        log_fill(record, RAW_EPOCH, 0, t->epoch); /* readers wait for each record in its turn */
+        log_fill(record, RAW_NOTHING, 0, 0); /* readers wait for each record in its turn */
         return false;
     }
     log_fill(record, op, address, log_payload(size, now));
