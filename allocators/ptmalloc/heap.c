@@ -214,6 +214,9 @@ static bool brk_grow(struct arena *a, size_t bytes)
             ptm_os.grow(-(intptr_t)ask);
         return brk_open(a, bytes);
     }
+    /* Who moved the break while brk_open() did, and then back, may have written on our last page. */
+    if ((uintptr_t)old & (ptm_page - 1))
+        heap_dirty(a, (char *)page_up((uintptr_t)old));
     h->committed = old + ask;
     set_end(h, h->committed);
     count_system(a, (intptr_t)ask);

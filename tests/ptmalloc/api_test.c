@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "api_shared.h"
+#include "os.h"
 #include "ptmalloc.h"
 
 /*
@@ -32,19 +34,98 @@ static void test_usable_size(void **state)
     }
 }
 
+static bool is_zero(const char *p, size_t bytes)
+{
+    return bytes == 0 || (p[0] == 0 && memcmp(p, p + 1, bytes - 1) == 0);
+}
+
 static void test_calloc_clears_used_memory(void **state)
 {
     (void)state;
     for (size_t bytes = 16; bytes < (size_t)3 << 20; bytes = bytes * 3 + 8) {
-        unsigned char *p = ptm_malloc(bytes);
+        char *p = ptm_malloc(bytes);
 
         memset(p, 0xff, bytes);
         ptm_free(p);
         p = ptm_calloc(1, bytes);
-        for (size_t i = 0; i < bytes; i++)
-            assert_int_equal(p[i], 0);
+        assert_true(is_zero(p, bytes));
         ptm_free(p);
     }
+}
+
+/* Where a block has grown into the top, which malloc never handed out. */
+static bool clears_what_realloc_took(void)
+{
+    const size_t bytes = 60000;
+    char *p, *grown;
+
+    ptm_mallopt(M_TOP_PAD, 1 << 20);
+    p = ptm_malloc(5000);
+    grown = ptm_realloc(p, bytes);
+    if (grown != p)
+        return false;
+    memset(grown, 0xff, bytes);
+    ptm_free(grown);
+    p = ptm_calloc(1, bytes);
+    return p == grown && is_zero(p, bytes);
+}
+
+static void *no_break(intptr_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+static bool same_heap(const char *p, const char *q)
+{
+    return (uintptr_t)p >> 26 == (uintptr_t)q >> 26;
+}
+
+/*
+ * At the end of a 64 MiB heap that closed when it was full, gave a block from its rest, and is the newest
+ * again.
+ */
+static bool clears_reopened_heap(void)
+{
+    const size_t block = 1 << 20, rest = 20000;
+    char *first, *last, *before, *p;
+
+    ptm_os.grow = no_break;
+    ptm_mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    ptm_mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    first = last = before = ptm_malloc(block);
+    while (same_heap(first, last)) {
+        before = last;
+        last = ptm_malloc(block);
+    }
+    p = ptm_malloc(rest);
+    if (!same_heap(first, p))
+        return false;
+    memset(p, 0xff, rest);
+    ptm_free(p);
+    ptm_free(last);
+    ptm_free(before);
+    p = ptm_calloc(1, block + rest);
+    return p == before && is_zero(p, block + rest);
+}
+
+/* Asks in a child that has not yet made a call, whose heap and mallopt() are its own. */
+static void assert_in_child(bool (*question)(void))
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0)
+        _exit(question() && ptm_check() == 0 ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void test_calloc_clears_where_the_top_is_dirty(void **state)
+{
+    (void)state;
+    assert_in_child(clears_what_realloc_took);
+    assert_in_child(clears_reopened_heap);
 }
 
 static void test_mapped(void **state)
@@ -263,6 +344,8 @@ static void test_dump(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* First, so that its children have a heap without a past. */
+        cmocka_unit_test(test_calloc_clears_where_the_top_is_dirty),
         API_SHARED_TESTS,
         cmocka_unit_test(test_usable_size),
         cmocka_unit_test(test_calloc_clears_used_memory),

@@ -157,7 +157,7 @@ static const struct knob_row {
     {"arenas", "arenas=3", 0, 0, NULL, has_three_arenas, true},
     {"arenas: eight for each processor", "arenas=3", 0, 0, NULL, has_eight_arenas, false},
     {"tcache", "tcache=10", 0, 0, NULL, caches_at_most_10, true},
-    {"tcache_max", "tcache_max=500:fastbin_max=0", 0, 0, NULL, caches_none_of_600, true},
+    {"tcache_max", "tcache_max=500", 0, 0, NULL, caches_none_of_600, true},
     {"mmap_threshold", "mmap_threshold=1m", 0, 0, NULL, maps_200k, false},
     {"mmap_max", "mmap_max=0", 0, 0, NULL, maps_200k, false},
     {"trim_threshold", "trim_threshold=64m", 0, 0, "tcache=0", keeps_8m, true},

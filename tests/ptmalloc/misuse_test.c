@@ -222,6 +222,53 @@ static void forged_mapping(void)
     ptm_free(p);
 }
 
+/* A block of 64 bytes from which a cached size reaches to the end of the heap. */
+static char *near_the_end(void)
+{
+    char *p;
+
+    do
+        p = ptm_malloc(64);
+    while ((char *)sbrk(0) - p > 1000);
+    return hidden(p);
+}
+
+/* Bytes from the start of the block's chunk to the end of the heap. */
+static size_t to_the_end(const char *p)
+{
+    return (size_t)((char *)sbrk(0) - (p - 16));
+}
+
+/* No chunk ends where the heap ends but the top. */
+static void small_size_reaches_end(void)
+{
+    char *p = near_the_end();
+
+    *size_word(p) = to_the_end(p) | 1;
+    ptm_free(p);
+}
+
+static void small_size_beyond_end(void)
+{
+    char *p = near_the_end();
+
+    *size_word(p) = (to_the_end(p) + 16) | 1;
+    ptm_free(p);
+}
+
+/* The chunk behind each block says that the block is free; one of the eight leaves the fast path. */
+static void small_next_says_free(void)
+{
+    char *p[8];
+
+    for (int i = 0; i < 8; i++)
+        p[i] = hidden(ptm_malloc(64));
+    for (int i = 0; i < 8; i++)
+        *size_word(p[i] + 80) &= ~(size_t)1;
+    for (int i = 0; i < 8; i++)
+        ptm_free(p[i]);
+}
+
 /* Whole pages, as a mapping is: the system would take them away from under their owner. */
 static void forged_mapping_of_pages(void)
 {
@@ -544,6 +591,9 @@ static const struct misuse {
     {"size_wraps", size_wraps, "free(): invalid pointer"},
     {"size_out_of_heap", size_out_of_heap, "free(): double free or corruption (out)"},
     {"next_size_overwritten", next_size_overwritten, "free(): invalid next size"},
+    {"small_size_reaches_end", small_size_reaches_end, "free(): double free or corruption (top)"},
+    {"small_size_beyond_end", small_size_beyond_end, "free(): double free or corruption (out)"},
+    {"small_next_says_free", small_next_says_free, "free(): double free or corruption (!prev)"},
     {"forged_mapping", forged_mapping, "free(): invalid pointer of a mapped chunk"},
     {"forged_mapping_of_pages", forged_mapping_of_pages,
      "free(): invalid pointer of a mapped chunk"},

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ static uint64_t dice = 88172645463325252u;
 static unsigned refuse_of_16; /* calls refused, of 16 */
 static bool break_is_taken;
 static bool strangers; /* move the break before we do, now and then */
+static size_t moves;   /* of strangers */
 static size_t refusals;
 
 static unsigned roll(void)
@@ -45,18 +47,28 @@ static bool refuse(void)
     return true;
 }
 
+/*
+ * What a stranger gets is theirs to write; of what they give back, the page that they keep a part of stays as
+ * they left it. So whatever we believe about either shows.
+ */
+static void move_the_break(void)
+{
+    size_t theirs = 16 * (1 + roll() % 500);
+    unsigned char *p = sbrk((intptr_t)theirs);
+
+    if (p == (void *)-1)
+        return;
+    moves++;
+    memset(p, 0xa5, theirs);
+    sbrk(-(intptr_t)(roll() % 2 ? theirs : roll() % theirs & ~15u));
+}
+
 static void *grow(intptr_t bytes)
 {
     if (bytes != 0 && (break_is_taken || refuse()))
         return NULL;
-    if (bytes > 0 && strangers && roll() % 2) {
-        size_t theirs = roll() % 9000;
-        unsigned char *p = sbrk((intptr_t)theirs);
-
-        /* Theirs to write: whatever we believe about it shows. */
-        for (size_t i = 0; p != (void *)-1 && i < theirs; i++)
-            p[i] = 0xa5;
-    }
+    if (bytes > 0 && strangers)
+        move_the_break();
     return real.grow(bytes);
 }
 
@@ -154,10 +166,27 @@ static void test_break_taken(void **state)
     run(13, 3000);
 }
 
+/* Blocks too big for the caches and too small for a mapping: one of them is first in each new heap. */
+static void calloc_beside_strangers(void)
+{
+    enum { COUNT = 200, BYTES = 3000 };
+    static const char zeros[BYTES];
+    void *p[COUNT];
+
+    for (int i = 0; i < COUNT; i++) {
+        p[i] = ptm_calloc(1, BYTES);
+        assert_memory_equal(p[i], zeros, BYTES);
+    }
+    for (int i = 0; i < COUNT; i++)
+        ptm_free(p[i]);
+    assert_in_range(moves, 4, SIZE_MAX);
+}
+
 static void test_strangers_move_the_break(void **state)
 {
     (void)state;
     strangers = true;
+    calloc_beside_strangers();
     run(21, 5000);
     refuse_of_16 = 4;
     run(22, 4000);
@@ -239,8 +268,11 @@ static void test_exhausted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused_often), cmocka_unit_test(test_refused_always),
-        cmocka_unit_test(test_break_taken),   cmocka_unit_test(test_strangers_move_the_break),
+        /* First: an arena that once could not move the break need not come back to it. */
+        cmocka_unit_test(test_strangers_move_the_break),
+        cmocka_unit_test(test_refused_often),
+        cmocka_unit_test(test_refused_always),
+        cmocka_unit_test(test_break_taken),
         cmocka_unit_test(test_exhausted),
     };
 

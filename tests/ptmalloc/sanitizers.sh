@@ -10,7 +10,8 @@ include="-I$root/allocators/ptmalloc -I$root/allocators/common"
 beside() { echo "$tests/model.c $tests/api_shared.c"; }
 . "$root/tests/system/sanitized.sh"
 
-# With and without what only the cache and several arenas bring; refusals differ in neither.
+# With and without what only the cache and several arenas bring. Refusals take other paths in each, too, but are
+# sanitized by default only, to save time; without sanitizers they run in every variant.
 build asan "-fsanitize=address,undefined -fno-sanitize-recover=all" api model refuse threads
 build tsan "-fsanitize=thread" threads
 for knobs in "" "arenas=1:tcache=0"; do

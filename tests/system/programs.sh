@@ -1,6 +1,7 @@
 #!/bin/sh
 # programs.sh LIBRARY ROOT [VARIABLE=VALUE...]: real programs under preload; what they print and make
-# must be what they print and make without. A program that is not installed is named and passed over.
+# must be what they print and make without; of redis-server, its digest of what it holds. Python's own test suite
+# and stress-ng judge themselves, by their exit status. A program that is not installed is named and passed over.
 # Each variable makes a variant of the allocator: it is set for another run of the preloaded program.
 set -u
 library=$1
