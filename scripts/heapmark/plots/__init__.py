@@ -85,8 +85,7 @@ def write_one(make, stem, formats):
 
 def draw(data, names, formats):
     """Draw plots of a run into RUN/plots/; yields the path of each file once it is written."""
-    # The longest ones stand last and are begun first, so that processes end together.
-    figures = {name: partial(function(name, "draw"), data) for name in reversed(names)}
+    figures = {name: partial(function(name, "draw"), data) for name in names}
     return write(figures, data.run.path / "plots", formats)
 
 
