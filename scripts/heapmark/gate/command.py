@@ -1,13 +1,14 @@
 """The command `heapmark gate`."""
 
+import math
 import os
 import sys
 from pathlib import Path
 
 from heapmark import ranges
 from heapmark.errors import InputError
-from heapmark.gate import allow, judge, limits, machine_text, sources, stored, text
-from heapmark.gate.result import Result
+from heapmark.gate import allow, judge, limits, live, machine_text, sources, stored, text
+from heapmark.gate.result import EXIT_CODES, Result
 from heapmark.history import table
 
 
@@ -20,8 +21,18 @@ def command(options):
     limited = limits.parse(options.max_regress, options.limit, options.metrics)
     the_judge = judge.Judge(limited, allowed)
     check_outputs(options)
-    outcome = sources.decide(options, budget, the_judge, say)
-    result = Result(
+    try:
+        outcome = sources.decide(options, budget, the_judge, say)
+    except live.OutOfTime:
+        write_documents(options, nothing_measured(options, budget))
+        return EXIT_CODES[judge.OPEN]
+    result = result_of(options, outcome, the_judge)
+    write(options, result, outcome)
+    return result.exit_code
+
+
+def result_of(options, outcome, the_judge):
+    return Result(
         verdict=judge.verdict(outcome.findings),
         base=outcome.pairing.base_label,
         head=outcome.pairing.head_label,
@@ -39,8 +50,15 @@ def command(options):
         machine=str(outcome.pairing.machines[0].get("hostname", "")),
         run=outcome.run,
     )
-    write(options, result, outcome)
-    return result.exit_code
+
+
+def nothing_measured(options, budget):
+    """What is said where the budget was over before the first trial: that it cannot be told."""
+    detail = (f"the budget of {budget:g} s ended before the first trial did: raise --time-budget, "
+              "or give a job of shorter trials")  # fmt: skip
+    finding = judge.Finding(judge.STATUS, options.job, judge.OPEN, None, math.nan, math.nan,
+                            detail=detail)  # fmt: skip
+    return Result(judge.OPEN, options.base, options.head, [finding], 0, 0, budget, job=options.job)
 
 
 def say(line):
@@ -73,6 +91,15 @@ def check_outputs(options):
 
 
 def write(options, result, outcome):
+    write_documents(options, result)
+    if options.history:
+        table.append(Path(options.history), result, commit(options))
+    if options.save_baseline:
+        machine = outcome.pairing.machines[0]
+        stored.write(options.save_baseline, stored.data_of(outcome.pairing, options.job, machine))
+
+
+def write_documents(options, result):
     documents = {
         options.json: machine_text.as_json,
         options.junit: machine_text.junit,
@@ -87,11 +114,6 @@ def write(options, result, outcome):
             Path(name).write_text(make(result), encoding="utf-8")
     if options.github:
         print(text.github(result), end="")
-    if options.history:
-        table.append(Path(options.history), result, commit(options))
-    if options.save_baseline:
-        machine = outcome.pairing.machines[0]
-        stored.write(options.save_baseline, stored.data_of(outcome.pairing, options.job, machine))
 
 
 def commit(options):

@@ -19,6 +19,10 @@ from heapmark.errors import InputError
 END_SECONDS = 20  # for the trials under way when the budget ends
 
 
+class OutOfTime(Exception):
+    """The budget ended before the first trial did: there is nothing to judge."""
+
+
 @dataclass
 class Live:
     """A run that grows. `started` is when the budget began, in time.monotonic()'s seconds."""
@@ -38,8 +42,9 @@ class Live:
         return time.monotonic() - self.started
 
     def grow_to(self, blocks, trials=()):
-        """Add blocks up to `blocks`, or as many as the budget allows. Raises InputError.
+        """Add blocks up to `blocks`, or as many as the budget allows.
 
+        Raises InputError, and OutOfTime where it allows not even one trial.
         `trials`: only of combinations that these trials ran; all of them where it is empty.
         """
         words = ["--resume=" + str(self.path), f"--reps={blocks}"]
@@ -52,6 +57,8 @@ class Live:
             ]  # fmt: skip
         begun = time.monotonic()
         call(["run", *words], max(1.0, self.budget - self.spent))
+        if self.blocks == 0 and not has_trials(self.path):
+            raise OutOfTime
         self.block_seconds = (time.monotonic() - begun) / (blocks - self.blocks)
         self.blocks = blocks
 
@@ -61,6 +68,15 @@ class Live:
 
     def load(self):
         return load.load_run(str(self.path))
+
+
+def has_trials(path):
+    """Whether a run's file of trials, which may not exist yet, holds more than its header."""
+    try:
+        with open(path / "trials.csv", encoding="utf-8") as lines:
+            return sum(1 for _ in lines) > 1
+    except FileNotFoundError:
+        return False
 
 
 def program():
