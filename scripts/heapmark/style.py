@@ -52,6 +52,11 @@ SETTINGS = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "axes.titley": 1.0,  # else each panel measures all of its labels to place the title above them
+    "axes.grid": True,  # lines from side to side, which need no tick marks beside them
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.bottom": False,
+    "ytick.left": False,
     "xtick.color": FAINT_INK,
     "ytick.color": FAINT_INK,
     "figure.facecolor": PAPER,
@@ -63,6 +68,7 @@ SETTINGS = {
 }
 # Dates and versions would make equal plots differ.
 METADATA = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+PACKED = {"compress_level": 3}  # 4 % more bytes than by the default 6, in three quarters of the time
 
 
 def apply():
@@ -81,7 +87,7 @@ def save(result, path):
     if kind == "svg":
         path.write_text(svg(result), encoding="utf-8")
     else:
-        result.savefig(path, format=kind, metadata=METADATA[kind])
+        result.savefig(path, format=kind, metadata=METADATA[kind], pil_kwargs=PACKED)
 
 
 def svg(result):
@@ -198,12 +204,25 @@ def handles(labels, looks):
 
 
 def legend(result, labels, looks, below_inches, columns):
-    """Contenders in rows, `below_inches` under the figure's top; looks: (colours, markers)."""
+    """Contenders in rows, `below_inches` under the figure's top; looks: (colours, markers).
+
+    As few rows as `columns` allow, and those of about one length.
+    """
+    rows = max(1, math.ceil(len(labels) / columns))
     result.legend(
-        handles=handles(labels, looks), loc="upper left", ncol=columns, fontsize=9,
+        handles=handles(labels, looks), loc="upper left", fontsize=9,
+        ncol=max(1, math.ceil(len(labels) / rows)),
         columnspacing=1.4, bbox_to_anchor=(0.012, 1 - below_inches / result.get_figheight()),
         handletextpad=0.5, borderaxespad=0,
     )  # fmt: skip
+
+
+def intervals(axes, points, colour):
+    """Upright bars of the intervals of (x, Estimate), behind a line's marks; one artist for all."""
+    bars = [(x, one.low, one.high) for x, one in points if one.has_interval]
+    if bars:
+        x, low, high = zip(*bars)
+        axes.vlines(x, low, high, color=colour, lw=1.4, capstyle="butt", zorder=2)
 
 
 # ---- ratio axes ---------------------------------------------------------------------------------

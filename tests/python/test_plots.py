@@ -301,6 +301,16 @@ def test_workload_filter(stored):
     assert {cell.workload for cell in data.cells} == {"larson"}
 
 
+def test_names_in_the_time_plot_tell_the_workloads_apart(tmp_path):
+    """Also long ones: no two may look alike for what was left out of their middle."""
+    sizes = (16, 256, 4096)
+    cells = [("prodcons", f"size={n} queue=1024", t, 9.0, n) for n in sizes for t in (1, 2)]
+    found = PlotData(load.load_run(rich.make(tmp_path, 6, cells, latency=False, timeline=False)))
+    (axes,) = figure("time", found).axes
+    shown = {text.get_text() for text in axes.texts}
+    assert len({text for text in shown if "prodcons" in text}) == len(cells)
+
+
 def test_failures_are_written_into_the_time_plot(data):
     texts = [text.get_text() for text in figure("time", data).axes[0].texts]
     assert "jemalloc: crashed" in texts

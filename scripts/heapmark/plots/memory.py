@@ -75,7 +75,8 @@ def panel(axes, comparison, cell, looks):
     """Draws into the upper part of `axes`; the ratio gets axes of its own in the lower part."""
     box = axes.get_position()
     lower = RATIO_SHARE * box.height
-    below = axes.figure.add_axes([box.x0, box.y0, box.width, lower * 0.86], sharex=axes)
+    place = [box.x0, box.y0, box.width, lower * 0.86]
+    below = panels.add_axes(axes.figure, place, sharex=axes)
     axes.set_position([box.x0, box.y0 + lower, box.width, box.height - lower])
     end = 0
     for label in looks.labels:
@@ -92,6 +93,7 @@ def panel(axes, comparison, cell, looks):
         end = max(end, calls[-1])
     axes.set_xlim(0, end or 1)
     axes.set_ylim(bottom=0)
+    panels.few_ticks(axes.yaxis)
     axes.tick_params(labelbottom=False)
     panels.name_axes(axes, "", "MiB")
     finish_ratio(below)
@@ -127,6 +129,4 @@ def finish_ratio(axes):
     axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.grid(color=style.GRID, lw=0.7)
-    axes.tick_params(labelsize=8.5)
     panels.name_axes(axes, "million calls", "ratio")

@@ -2,6 +2,8 @@
 
 import math
 
+from matplotlib.ticker import MaxNLocator
+
 from heapmark import style
 from heapmark.terminal import plural, shorten
 
@@ -32,7 +34,7 @@ class Grid:
             row, column = divmod(at, columns)
             top = height - self.head - row * (panel_inches + GAP_Y_INCHES)
             place = [LEFT + column * (wide + GAP_X), (top - panel_inches) / height, wide]
-            self.axes.append(self.figure.add_axes([*place, panel_inches / height]))
+            self.axes.append(add_axes(self.figure, [*place, panel_inches / height]))
 
     def decorate(self, title, run, caption):
         style.headline(self.figure, title, run)
@@ -42,10 +44,20 @@ class Grid:
         style.caption(self.figure, caption)
 
 
+def add_axes(figure, place, **options):
+    """The axes of a panel. Its ticks' size is set before there are many of them to set it of."""
+    axes = figure.add_axes(place, **options)
+    axes.tick_params(labelsize=8.5)
+    return axes
+
+
 def name_panel(axes, title):
     axes.set_title(shorten(title, 38), size=10, loc="left", pad=6)
-    axes.grid(color=style.GRID, lw=0.7)
-    axes.tick_params(labelsize=8.5)
+
+
+def few_ticks(axis):
+    """Some five round values: a panel has no room for more."""
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
 
 
 def name_axes(axes, x, y):

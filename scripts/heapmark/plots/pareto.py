@@ -73,7 +73,6 @@ def prepare_axes(axes, limits, comparison):
         axis.set_label_text(f"{what} relative to {baseline} (less is better)")
     axes.set_xlim(*limits[0])
     axes.set_ylim(*limits[1])
-    axes.grid(color=style.GRID, lw=0.8)
     axes.axvline(1, color=style.FAINT_INK, lw=1, zorder=1)
     axes.axhline(1, color=style.FAINT_INK, lw=1, zorder=1)
 

@@ -135,9 +135,7 @@ def lines(axes, comparison, sweep, looks):
         points = [(place + shift, ratio) for place, ratio in points if ratio]
         axes.plot([x for x, _ in points], [e.value for _, e in points], zorder=3,
                   **looks.line(label))  # fmt: skip
-        for x, e in points:
-            if e.has_interval:
-                axes.plot([x, x], [e.low, e.high], color=looks.colours[label], lw=1.4, zorder=2)
+        style.intervals(axes, points, looks.colours[label])
         estimates += [e for _, e in points]
     low, high = style.ratio_limits(estimates)
     high = max([high] + [e.value * 1.1 for e in estimates])  # a line that ends midway would mislead
@@ -169,7 +167,6 @@ def heat(axes, comparison, sweep, label):
         field(axes, columns.index(column), rows.index(row), comparison, cell, label)
     name_values(axes.xaxis, {value: at for at, value in enumerate(columns)})
     name_values(axes.yaxis, {value: at for at, value in enumerate(rows)})
-    axes.tick_params(length=0, labelsize=8.5)
     axes.set_xlabel(sweep.keys[1], size=9)
     axes.set_ylabel(sweep.keys[0], size=9)
 

@@ -66,12 +66,10 @@ def panel(axes, comparison, group, looks):
             draw_noise(axes, comparison, group, points)
         axes.plot([x for x, _, _ in points], [e.value for _, _, e in points], zorder=3,
                   **looks.line(label))  # fmt: skip
-        for x, _, estimate in points:
-            if estimate.has_interval:
-                axes.plot([x, x], [estimate.low, estimate.high], color=looks.colours[label], lw=1.4,
-                          zorder=2)  # fmt: skip
+        style.intervals(axes, [(x, e) for x, _, e in points], looks.colours[label])
         top = max([top] + [max(e.value, np.nan_to_num(e.high)) for _, _, e in points])
     axes.set_ylim(0, top * 1.06 or 1)
+    panels.few_ticks(axes.yaxis)
     axes.set_xlim(counts[0] / 1.25, counts[-1] * 1.25)
     axes.xaxis.set_major_locator(FixedLocator(counts))
     axes.xaxis.set_minor_locator(NullLocator())

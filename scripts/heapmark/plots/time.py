@@ -16,7 +16,10 @@ ROW_GAP_LANES = 1.6
 TITLE_INCHES, LEGEND_ROW_INCHES, FOOT_INCHES = 0.68, 0.19, 0.9
 LEGEND_COLUMNS = 6
 TALL_ROWS = 6  # from there on the scale is written above as well
-NAME_SIZE = 24
+NAME_SIZE = 34
+NAME_SIZE_MIN = 18  # letters; shorter names do not make the axes wider
+NAME_LETTER_INCHES, NAMES_MARGIN_INCHES = 0.081, 0.22
+RIGHT = 0.945
 OVERALL = "all workloads"
 
 
@@ -36,7 +39,8 @@ def draw(comparison):
     legend_rows = math.ceil(len(labels) / LEGEND_COLUMNS)
     inches = TITLE_INCHES + LEGEND_ROW_INCHES * (legend_rows + 2) + body + FOOT_INCHES
     figure = style.figure(inches)
-    axes = figure.add_axes([0.21, FOOT_INCHES / inches, 0.735, body / inches])
+    left = (NAMES_MARGIN_INCHES + NAME_LETTER_INCHES * longest_name(rows)) / style.WIDTH_INCHES
+    axes = figure.add_axes([left, FOOT_INCHES / inches, RIGHT - left, body / inches])
     limits = style.ratio_limits(
         [estimate for _, _, _, estimates in rows for estimate in estimates.values()]
     )
@@ -49,6 +53,12 @@ def draw(comparison):
     finish_axes(axes, rows, height, limits, comparison)
     decorate(figure, axes, labels, looks, comparison)
     return figure
+
+
+def longest_name(rows):
+    """Letters of the longest name as it is shown."""
+    shown = max(len(shorten(name, NAME_SIZE)) for _, name, _, _ in rows)
+    return max(shown, NAME_SIZE_MIN)
 
 
 def lanes(comparison):
@@ -95,11 +105,10 @@ def finish_axes(axes, rows, height, limits, comparison):
     style.ratio_axis(axes.xaxis, *limits)
     axes.set_xlim(*limits)
     axes.set_ylim(height * len(rows), 0)
-    axes.grid(axis="x", color=style.GRID, lw=0.8)
     axes.axvline(1, color=style.INK, lw=1.2, zorder=2)
     axes.set_yticks([])
     if len(rows) >= TALL_ROWS:
-        axes.tick_params(top=True, labeltop=True)
+        axes.tick_params(labeltop=True)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(f"time relative to {short_label(comparison.baseline)} (less is better)")
     for at, (cell, name, _, _) in enumerate(rows):

@@ -64,7 +64,7 @@ def draw(name, title, histograms):
         axes.bar(left, 100 * shares, width * 0.5, align="edge", color=colour, lw=0)
     axes.set_xlim(bins[0], bins[-1])
     name_axis(axes.xaxis, bins, size_name if name == "sizes" else time_name, name == "sizes")
-    axes.grid(axis="y", color=style.GRID, lw=0.8)
+    axes.xaxis.grid(False)
     axes.set_xlabel(unit)
     axes.set_ylabel("per cent")
     axes.legend(["of objects", "of bytes"], loc="upper right", fontsize=9)
