@@ -4,6 +4,8 @@
 #include "util/say.h"
 #include "version.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +50,16 @@ static int unknown_command(const char *name)
     return EXIT_USAGE;
 }
 
+/* What was printed may be the result itself: on a full disk it is not there. */
+static int check_output(int code)
+{
+    bool lost = fflush(stdout) != 0 || ferror(stdout);
+    if (!lost || code != EXIT_OK)
+        return code;
+    say_error("cannot write to standard output: %s", strerrordesc_np(errno != 0 ? errno : EIO));
+    return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -56,11 +68,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_usage(stdout);
-        return EXIT_OK;
+        return check_output(EXIT_OK);
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("heapmark %s (%s)\n", HEAPMARK_VERSION, HEAPMARK_GIT);
-        return EXIT_OK;
+        return check_output(EXIT_OK);
     }
     for (int i = 0; i < COMMANDS; i++) {
         char name[64];
@@ -68,7 +80,7 @@ int main(int argc, char **argv)
             continue;
         snprintf(name, sizeof name, "heapmark %s", commands[i].name);
         argv[1] = name;
-        return commands[i].run(argc - 1, argv + 1);
+        return check_output(commands[i].run(argc - 1, argv + 1));
     }
     return unknown_command(argv[1]);
 }

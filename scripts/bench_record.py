@@ -33,11 +33,10 @@ LOOP = r"""
 #include <time.h>
 enum { PAIRS = 4000000 };
 static pthread_barrier_t barrier;
-static void *volatile keep;
-static double now(void)
+static double now(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 static void *loop(void *argument)
@@ -59,12 +58,13 @@ int main(int argc, char **argv)
     for (int i = 0; i < threads; i++)
         pthread_create(&ids[i], NULL, loop, &barrier);
     pthread_barrier_wait(&barrier);
-    double start = now();
+    double start = now(CLOCK_MONOTONIC), cpu = now(CLOCK_PROCESS_CPUTIME_ID);
     if (threads == 0)
         loop(NULL);
     for (int i = 0; i < threads; i++)
         pthread_join(ids[i], NULL);
-    printf("%.9f\n", now() - start);
+    cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    printf("%.9f %.9f\n", now(CLOCK_MONOTONIC) - start, cpu);
     return 0;
 }
 """
@@ -142,7 +142,7 @@ def measure_loop(arguments, directory):
     source = write(os.path.join(directory, "loop.c"), LOOP)
     program = os.path.join(directory, "loop")
     subprocess.run(["gcc", "-O2", "-fno-builtin", "-pthread", "-o", program, source], check=True)
-    times = {}
+    times, cpu_times = {}, {}
     for turn in range(arguments.pairs):
         for threads in (0, 1, 2) if turn % 2 == 0 else (2, 1, 0):
             for recorded in (False, True):
@@ -150,7 +150,9 @@ def measure_loop(arguments, directory):
                 if recorded:
                     command = [arguments.heapmark, "record", "-o", "b.hmt", "--", *command]
                 _, done = timed(command, directory, None)
-                times.setdefault((threads, recorded), []).append(float(done.stdout))
+                elapsed, cpu = map(float, done.stdout.split())
+                times.setdefault((threads, recorded), []).append(elapsed)
+                cpu_times.setdefault((threads, recorded), []).append(cpu)
     events = 2 * 4000000
     print()
     for threads, where in ((0, "the only thread"), (1, "a second thread")):
@@ -161,8 +163,10 @@ def measure_loop(arguments, directory):
               f"plain call {statistics.median(plain) * 1e9 / events:.1f} ns)")
     for recorded, what in ((False, "plain"), (True, "recorded")):
         ratios = [2 * a / b for a, b in zip(times[1, recorded], times[2, recorded])]
+        each = [statistics.median(cpu_times[threads, recorded]) * 1e9 / events / threads for threads in (1, 2)]
         print(f"two threads, {what}: {statistics.median(ratios):.2f} times the throughput of one "
-              f"(quartiles {quartiles(ratios)})")
+              f"(quartiles {quartiles(ratios)}); the program's CPU time for each call {each[0]:.1f} ns with one "
+              f"thread, {each[1]:.1f} ns with two")
 
 
 def parse():

@@ -113,10 +113,11 @@ awk 'BEGIN {
 "$heapmark" record --ordered --only-first -o "$out/cc1.hmt" -- \
     "$(gcc -print-prog-name=cc1)" -quiet -O2 program.c -o program.s >/dev/null
 
-# ---- xz: two threads compress, block by block ------------------------------------------------------
-awk 'BEGIN { srand(7); for (i = 0; i < 250000; i++) printf "%d %s %d\n", i, substr("the quick brown fox jumps over the lazy dog", 1 + int(rand() * 30), 9), rand() * 1000000 }' >text
+# ---- xz: two threads unpack small blocks, which the main thread allocates and they free -----------
+awk 'BEGIN { srand(7); for (i = 0; i < 500000; i++) printf "%d %s %d\n", i, substr("the quick brown fox jumps over the lazy dog", 1 + int(rand() * 30), 9), rand() * 1000000 }' >text
+xz --threads=2 --block-size=4096 -0 --force text
 "$heapmark" record --ordered --only-first -o "$out/xz.hmt" -- \
-    xz --threads=2 --block-size=262144 -1 --keep --force text >/dev/null
+    xz --decompress --threads=2 --keep --force text.xz >/dev/null
 
 # ---- git: a commit of a few hundred files, then the log with its differences -----------------------
 mkdir repository

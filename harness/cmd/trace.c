@@ -65,7 +65,6 @@ static int unknown_command(const char *name)
 int cmd_trace(int argc, char **argv)
 {
     char name[64];
-    argp_err_exit_status = EXIT_USAGE;
     if (argc < 2) {
         say_error("say what to do with a trace: info or verify, cut, export, import or recover");
         return EXIT_USAGE;

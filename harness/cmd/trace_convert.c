@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 #include "cmd/trace.h"
 #include "cmd/trace_chart.h"
+#include "util/cli.h"
 #include "util/nearest.h"
 #include "util/parse.h"
 #include "util/say.h"
@@ -54,8 +55,8 @@ static int output_close(struct output *output, int failed)
     umask(mask);
     if (failed == 0 &&
         (fchmod(output->fd, 0666 & ~mask) != 0 || rename(output->temporary, output->path) != 0)) {
-        say_error("cannot write '%s': %s", output->path, strerrordesc_np(errno));
         failed = -errno;
+        say_error("cannot write '%s': %s", output->path, strerrordesc_np(-failed));
     }
     if (failed != 0)
         unlink(output->temporary);
@@ -146,10 +147,10 @@ static error_t parse_cut(int key, char *value, struct argp_state *state)
 static void say_cut(const struct request *request, const struct cut_result *result)
 {
     char from[32], to[32], bytes[32], mean[32];
-    printf("'%s': %" PRIu64 " of %" PRIu64 " events, from %s to %s, of %" PRIu32 " threads\n",
+    printf("'%s': %" PRIu64 " of %" PRIu64 " events, from %s to %s, of %" PRIu32 " thread%s\n",
            request->output, result->events - result->front_events, result->all_events,
            chart_time((double)result->from_ns, from), chart_time((double)result->to_ns, to),
-           result->threads);
+           result->threads, trace_plural(result->threads));
     if (request->cut.steady)
         printf("steady there: live bytes stay within %.1f %% of %s, over %.0f %% of the events; it "
                "is the longest stretch in which they stay within %.0f %%\n",
@@ -157,8 +158,9 @@ static void say_cut(const struct request *request, const struct cut_result *resu
                100 * (double)result->window.events / (double)result->all_events,
                100 * CUT_STEADY_SPREAD);
     if (result->front_events > 0)
-        printf("in front, %" PRIu64 " events make the %s that lived at its start\n",
-               result->front_events, chart_bytes((double)result->front_bytes, bytes));
+        printf("in front, %" PRIu64 " event%s for the %s that lived at its start\n",
+               result->front_events, trace_plural(result->front_events),
+               chart_bytes((double)result->front_bytes, bytes));
 }
 
 int trace_command_cut(int argc, char **argv)
@@ -174,19 +176,18 @@ int trace_command_cut(int argc, char **argv)
         {"steady", KEY_STEADY, NULL, 0, "the longest stretch in which live bytes hardly change", 0},
         {0},
     };
-    static const struct argp argp = {options,
-                                     parse_cut,
-                                     "-o FILE TRACE",
-                                     "Cut a part out of a trace. What lives at its start is made "
-                                     "again at its front.",
-                                     NULL,
-                                     NULL,
-                                     NULL};
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse_cut,
+        .args_doc = "-o FILE TRACE",
+        .doc = "Cut a part out of a trace. What lives at its start is made again at its front.",
+    };
     struct request request = {.cut = {.to_ns = UINT64_MAX, .thread = CUT_ALL_THREADS}};
     struct cut_result result;
     struct output output;
     char error[512], found[PATH_MAX];
-    argp_parse(&argp, argc, argv, 0, NULL, &request);
+    if (cli_parse(&argp, argc, argv, &request) != 0)
+        return EXIT_USAGE;
     if (!output_open(&output, request.output))
         return EXIT_USAGE;
     int failed = trace_cut(trace_find(request.path, found, sizeof found), &request.cut, output.fd,
@@ -252,10 +253,15 @@ int trace_command_export(int argc, char **argv)
          0},
         {0},
     };
-    static const struct argp argp = {options, parse_export, "TRACE", "Write a trace as text.",
-                                     NULL,    NULL,         NULL};
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse_export,
+        .args_doc = "TRACE",
+        .doc = "Write a trace as text.",
+    };
     struct request request = {.format = export_names[EXPORT_TEXT]};
-    argp_parse(&argp, argc, argv, 0, NULL, &request);
+    if (cli_parse(&argp, argc, argv, &request) != 0)
+        return EXIT_USAGE;
     enum export_format format =
         request.format == export_names[EXPORT_CSV] ? EXPORT_CSV : EXPORT_TEXT;
     if (request.output != NULL)
@@ -285,22 +291,26 @@ static error_t parse_import(int key, char *value, struct argp_state *state)
 static void say_import(const char *path, const struct import_result *result)
 {
     const struct trace_file_header *header = &result->header;
-    printf("'%s': %" PRIu64 " events from %" PRIu64 " lines of %s\n", path, header->events,
-           result->lines, import_description(result->format));
+    printf("'%s': %" PRIu64 " event%s from %" PRIu64 " line%s of %s\n", path, header->events,
+           trace_plural(header->events), result->lines, trace_plural(result->lines),
+           import_description(result->format));
     if (header->skipped_lines > 0)
-        printf("%" PRIu64 " lines could not be used; the first is line %" PRIu64 ": %s\n",
-               header->skipped_lines, result->first_skipped, result->skip_reason);
-    if (header->unknown_frees > 0)
-        printf("%" PRIu64 " frees of blocks that were never seen allocated: left out\n",
-               header->unknown_frees);
-    if (header->lost_frees > 0)
-        printf("%" PRIu64 " blocks were handed out again without a free: freed there\n",
-               header->lost_frees);
-    if (result->late_times > 0)
-        printf("%" PRIu64 " times were before the one in front of them: taken to be that one\n",
-               result->late_times);
-    if (result->lost > 0)
-        printf("%" PRIu64 " events were lost, as the source says itself\n", result->lost);
+        printf("%" PRIu64 " line%s could not be used; the first is line %" PRIu64 ": %s\n",
+               header->skipped_lines, trace_plural(header->skipped_lines), result->first_skipped,
+               result->skip_reason);
+    const struct {
+        uint64_t count;
+        const char *what, *then;
+    } oddities[] = {
+        {header->unknown_frees, "free", " of what was never seen allocated: left out"},
+        {header->lost_frees, "block", " handed out again without a free: freed there"},
+        {result->late_times, "time", " before the one in front: taken to be that one"},
+        {result->lost, "event", " lost, as the source says itself"},
+    };
+    for (size_t i = 0; i < sizeof oddities / sizeof *oddities; i++)
+        if (oddities[i].count > 0)
+            printf("%" PRIu64 " %s%s%s\n", oddities[i].count, oddities[i].what,
+                   trace_plural(oddities[i].count), oddities[i].then);
 }
 
 static int import_from(const struct request *request, FILE *in)
@@ -330,16 +340,15 @@ int trace_command_import(int argc, char **argv)
          "what FILE is (its first line tells)", 0},
         {0},
     };
-    static const struct argp argp = {options,
-                                     parse_import,
-                                     "-o TRACE FILE",
-                                     "Make a trace of what another tool wrote; FILE - is standard "
-                                     "input.",
-                                     NULL,
-                                     NULL,
-                                     NULL};
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse_import,
+        .args_doc = "-o TRACE FILE",
+        .doc = "Make a trace of what another tool wrote; FILE - is standard input.",
+    };
     struct request request = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &request);
+    if (cli_parse(&argp, argc, argv, &request) != 0)
+        return EXIT_USAGE;
     if (strcmp(request.path, "-") == 0)
         return import_from(&request, stdin);
     FILE *in = fopen(request.path, "rbe");

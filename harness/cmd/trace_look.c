@@ -1,6 +1,7 @@
 /* heapmark trace info, verify, recover: what a trace holds, and whether it is sound. */
 #include "cmd/cmd.h"
 #include "cmd/trace.h"
+#include "util/cli.h"
 #include "util/nearest.h"
 #include "util/say.h"
 #include "workloads/trace/reader.h"
@@ -90,22 +91,21 @@ int trace_command_info(int argc, char **argv)
         {"format", KEY_FORMAT, "text|csv", 0, "for people (the default), or RFC 4180", 0},
         {"table", KEY_TABLE, "NAME", 0,
          "of CSV: summary (the default), ops, histograms, sizes, lifetimes, leaks, live, threads "
-         "or "
-         "sites",
+         "or sites",
          0},
         {"csv", KEY_CSV, NULL, 0, "the same as --format=csv --table=histograms", 0},
         {0},
     };
-    static const struct argp argp = {options,
-                                     parse_info,
-                                     "TRACE",
-                                     "Show what a trace holds. It is read once, in a stream; "
-                                     "memory grows with the objects that live at one time.",
-                                     NULL,
-                                     NULL,
-                                     NULL};
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse_info,
+        .args_doc = "TRACE",
+        .doc = "Show what a trace holds. It is read once, in a stream; memory grows with the "
+               "objects that live at one time.",
+    };
     struct request request = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &request);
+    if (cli_parse(&argp, argc, argv, &request) != 0)
+        return EXIT_USAGE;
     struct trace_info *info = malloc(sizeof *info);
     if (info == NULL) {
         say_error("out of memory");
@@ -128,6 +128,15 @@ static error_t parse_path(int key, char *value, struct argp_state *state)
     }
 }
 
+/* A command with a file and no options: `run` does it. */
+static int run_on_path(int argc, char **argv, const char *arguments, const char *help,
+                       int (*run)(const char *path))
+{
+    const struct argp argp = {.parser = parse_path, .args_doc = arguments, .doc = help};
+    struct request request = {0};
+    return cli_parse(&argp, argc, argv, &request) == 0 ? run(request.path) : EXIT_USAGE;
+}
+
 static int verify(const char *name)
 {
     struct trace_reader *reader;
@@ -143,8 +152,9 @@ static int verify(const char *name)
         continue;
     const struct trace_file_header *header = trace_reader_header(reader);
     if (next == TRACE_END)
-        printf("'%s' is good: %" PRIu64 " events, %" PRIu32 " threads, %" PRIu64 " objects\n", path,
-               header->events, header->threads, header->objects);
+        printf("'%s' is good: %" PRIu64 " event%s, %" PRIu32 " thread%s, %" PRIu64 " object%s\n",
+               path, header->events, trace_plural(header->events), header->threads,
+               trace_plural(header->threads), header->objects, trace_plural(header->objects));
     else
         say_error("%s", trace_reader_error(reader));
     trace_reader_close(reader);
@@ -153,17 +163,10 @@ static int verify(const char *name)
 
 int trace_command_verify(int argc, char **argv)
 {
-    static const struct argp argp = {NULL,
-                                     parse_path,
-                                     "TRACE",
-                                     "Check every rule that a replay relies on. Exit status 2, the "
-                                     "place and the reason if one is broken.",
-                                     NULL,
-                                     NULL,
-                                     NULL};
-    struct request request = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &request);
-    return verify(request.path);
+    return run_on_path(argc, argv, "TRACE",
+                       "Check every rule that a replay relies on. Exit status 2, the place and "
+                       "the reason if one is broken.",
+                       verify);
 }
 
 static int recover(const char *path)
@@ -172,7 +175,8 @@ static int recover(const char *path)
     char error[2 * PATH_MAX + 512];
     int result = recording_recover(&recording, path, error, sizeof error);
     for (uint32_t i = 0; i < recording.trace_count; i++)
-        printf("'%s': %" PRIu64 " events\n", recording.traces[i].path, recording.traces[i].events);
+        printf("'%s': %" PRIu64 " event%s\n", recording.traces[i].path, recording.traces[i].events,
+               trace_plural(recording.traces[i].events));
     recording_release(&recording);
     if (result == 0)
         return EXIT_OK;
@@ -182,15 +186,8 @@ static int recover(const char *path)
 
 int trace_command_recover(int argc, char **argv)
 {
-    static const struct argp argp = {NULL,
-                                     parse_path,
-                                     "FILE",
-                                     "Finish the traces of a recording that was killed; FILE is "
-                                     "the '.raw' one that it left.",
-                                     NULL,
-                                     NULL,
-                                     NULL};
-    struct request request = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &request);
-    return recover(request.path);
+    return run_on_path(argc, argv, "FILE",
+                       "Finish the traces of a recording that was killed; FILE is the '.raw' one "
+                       "that it left.",
+                       recover);
 }

@@ -4,12 +4,16 @@
 #include "workloads/trace/import.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 
 enum { THREADS_SHOWN = 16, SITES_SHOWN = 20 };
+
+/* Of a histogram's rows: what stands before the bar, and the bar. */
+enum { ROW_COLUMNS = 62, BAR_MAX = 40 };
 
 const char *const trace_op_names[TRACE_OP_COUNT] = {
     [TRACE_MALLOC] = "malloc",     [TRACE_CALLOC] = "calloc", [TRACE_ALIGNED] = "aligned",
@@ -24,12 +28,42 @@ static double percent(double part, double whole)
 
 /* ---- where it comes from --------------------------------------------------------------------- */
 
+/* Nothing that a terminal would act upon. */
+static void print_escaped(const char *argument)
+{
+    for (const char *c = argument; *c != '\0'; c++)
+        if (*c == '\n')
+            printf("\\n");
+        else if (*c == '\\' || *c == '\'')
+            printf("\\%c", *c);
+        else if ((unsigned char)*c < ' ' || *c == 0x7f)
+            printf("\\x%02x", (unsigned char)*c);
+        else
+            putchar(*c);
+}
+
+/* As a shell takes it. */
+static void print_argument(const char *argument)
+{
+    bool odd = false, quotes = *argument == '\0';
+    for (const char *c = argument; *c != '\0'; c++) {
+        odd |= (unsigned char)*c < ' ' || *c == 0x7f || *c == '\'';
+        quotes |= strchr(" \"\\$`!*?[](){}<>|&;#~", *c) != NULL;
+    }
+    printf("%s", odd ? " $'" : quotes ? " '" : " ");
+    if (odd)
+        print_escaped(argument);
+    else
+        printf("%s", argument);
+    printf("%s", odd || quotes ? "'" : "");
+}
+
 static void print_command(const struct trace_info *info)
 {
     printf("command          ");
     const char *end = info->command + info->header.command_bytes;
     for (const char *at = info->command; at < end; at += strlen(at) + 1)
-        printf(" %s", at);
+        print_argument(at);
     printf("\n");
 }
 
@@ -190,7 +224,7 @@ struct row {
 
 static void print_rows(const char *title, const struct row *rows, unsigned count)
 {
-    unsigned first = 0, width = chart_width() - 62;
+    unsigned first = 0, width = chart_width() > ROW_COLUMNS ? chart_width() - ROW_COLUMNS : 0;
     uint64_t objects = 0, bytes = 0, most = 0;
     for (unsigned i = 0; i < count; i++) {
         objects += rows[i].objects;
@@ -206,7 +240,7 @@ static void print_rows(const char *title, const struct row *rows, unsigned count
         printf("  %-24s%14" PRIu64 "%7.2f %%%7.2f %%  ", rows[i].label, rows[i].objects,
                percent((double)rows[i].objects, (double)objects),
                percent((double)rows[i].bytes, (double)bytes));
-        chart_bar((double)rows[i].objects / (double)most, width > 40 ? 40 : width);
+        chart_bar((double)rows[i].objects / (double)most, width > BAR_MAX ? BAR_MAX : width);
         printf("\n");
     }
 }
@@ -256,12 +290,12 @@ static void print_threads(const struct trace_info *info, const struct trace_deta
 {
     if (info->header.threads < 2)
         return;
-    printf("\n%-18s%12s%12s%14s%12s%16s\n", "by thread", "allocations", "frees", "bytes",
+    printf("\n%-14s%12s%12s%12s%11s%13s\n", "by thread", "allocations", "frees", "bytes",
            "of others", "never freed");
     for (uint32_t i = 0; i < info->header.threads && i < THREADS_SHOWN; i++) {
         const struct trace_thread_info *thread = &details->threads[i];
         char bytes[32];
-        printf("  thread %-9" PRIu32 "%12" PRIu64 "%12" PRIu64 "%14s%12" PRIu64 "%16" PRIu64 "\n",
+        printf("  thread %-5" PRIu32 "%12" PRIu64 "%12" PRIu64 "%12s%11" PRIu64 "%13" PRIu64 "\n",
                i, thread->allocations, thread->ends, chart_bytes((double)thread->bytes, bytes),
                thread->foreign_ends, thread->kept_objects);
     }

@@ -117,6 +117,11 @@ def command(entry, program):
     return " ".join(word for word in (*words, shlex.quote(program)) if word)
 
 
+def percent(share):
+    """Two digits, but whole numbers from 100 on: "640 %" and not "6.4e+02 %"."""
+    return f"{share:.2g} %" if share < 99.5 else f"{share:,.0f} %"
+
+
 def fidelity(comparison):
     """How true the replays were, where the run says it: the worst of all trials."""
     ok = comparison.run.ok
@@ -128,5 +133,5 @@ def fidelity(comparison):
     if not worst:
         return ""
     return "fidelity, the worst of all replays: " + ", ".join(
-        f"{said} {share:.2g} %" for said, share in worst.items()
+        f"{said} {percent(share)}" for said, share in worst.items()
     )

@@ -25,6 +25,12 @@ static int open_memory(char path[64])
     return fd;
 }
 
+/* A few ticks, and now and then up to the end of time. */
+static uint64_t step_of(const uint8_t *data)
+{
+    return (uint64_t)(data[3] % 8) << (data[1] % 32 == 31 ? data[2] % 62 : 0);
+}
+
 static struct trace_event event_of(const uint8_t *data, uint64_t time)
 {
     static const uint64_t stack[] = {1, 2, 3};
@@ -40,7 +46,7 @@ static struct trace_event event_of(const uint8_t *data, uint64_t time)
                                 .cpu = data[1],
                                 .stack = stack,
                                 .stack_depth = trace_allocates(op) ? data[3] / 64 : 0,
-                                .time = time + data[3] % 8};
+                                .time = time + step_of(data)};
 }
 
 static void check_info(const char *path, uint64_t events)

@@ -78,3 +78,8 @@ def test_memory_of_many_passes_is_called_so(tmp_path, passes, is_said):
 def test_a_command_for_knobs_of_the_system_allocator():
     entry = {"environment": "GLIBC_TUNABLES=glibc.malloc.arena_max=1", "path": ""}
     assert advice.command(entry, "app") == "GLIBC_TUNABLES=glibc.malloc.arena_max=1 app"
+
+
+@pytest.mark.parametrize("share, shown", [(0.012, "0.012 %"), (3.21, "3.2 %"), (99.7, "100 %"), (1640, "1,640 %")])
+def test_a_share_is_never_an_exponent(share, shown):
+    assert advice.percent(share) == shown

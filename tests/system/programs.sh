@@ -1,22 +1,19 @@
 #!/bin/sh
-# programs.sh LIBRARY ROOT [VARIABLE=VALUE...]: real programs under preload; what they print and make
-# must be what they print and make without; of redis-server, its digest of what it holds. Python's own test suite
-# and stress-ng judge themselves, by their exit status. A program that is not installed is named and passed over.
-# Each variable makes a variant of the allocator: it is set for another run of the preloaded program.
+# programs.sh LIBRARY ROOT PLAIN [VARIABLE=VALUE...]: real programs under preload; what they print and make must be
+# what they print and make without, which lies in the directory PLAIN; of redis-server, its digest of what it
+# holds; of Python's own test suite and stress-ng, their verdicts. A program that is not installed is named
+# and passed over. Each variable makes a variant of the allocator: it is set for another run of the program.
+# programs.sh '' ROOT PLAIN: makes PLAIN, without preload. Several libraries may then share it.
 set -u
 library=$1
 root=$2
-shift 2
+plain=$3
+shift 3
 [ $# -gt 0 ] || set -- HEAPMARK_VARIANT=default
 variants=$* # none holds a space
 work=$(mktemp -d)
 failed=0
 trap 'rm -rf "$work"' EXIT
-
-# loaded VARIANT COMMAND...
-loaded() {
-    env LD_PRELOAD="$library" "$@"
-}
 
 have() {
     command -v "$1" >/dev/null && return 0
@@ -24,54 +21,55 @@ have() {
     return 1
 }
 
-# same NAME COMMAND...: runs the command in directories a (plain) and b (preloaded, with each variant);
-# all must succeed, print the same and leave the same files.
-same() {
+# run_plain NAME DIRECTORY COMMAND...: leaves in the directory what the command prints and makes.
+run_plain() {
     name=$1
-    shift
-    rm -rf "$work/a"
-    mkdir "$work/a"
-    (cd "$work/a" && "$@" >out 2>&1) || {
-        echo "FAIL: $name: fails without preload, too: $(tail -n 1 "$work/a/out")"
-        failed=1
-        return
-    }
+    directory=$2
+    shift 2
+    mkdir "$directory"
+    (cd "$directory" && "$@" >out 2>&1) && return
+    echo "FAIL: $name: fails without preload, too: $(tail -n 1 "$directory/out")"
+    failed=1
+}
+
+# run_loaded NAME DIRECTORY COMMAND...: the same preloaded, with each variant, must leave the same.
+run_loaded() {
+    name=$1
+    directory=$2
+    shift 2
     for variant in $variants; do
-        rm -rf "$work/b"
-        mkdir "$work/b"
-        (cd "$work/b" && export LD_PRELOAD="$library" "$variant" && "$@" >out 2>&1)
+        rm -rf "$work/loaded"
+        mkdir "$work/loaded"
+        (cd "$work/loaded" && export LD_PRELOAD="$library" "$variant" && "$@" >out 2>&1)
         code=$?
-        if [ $code -eq 0 ] && diff -r "$work/a" "$work/b" >"$work/difference" 2>&1; then
+        if [ $code -eq 0 ] && diff -r "$directory" "$work/loaded" >"$work/difference" 2>&1; then
             echo "ok: $name ($variant)"
         else
-            echo "FAIL: $name ($variant): exit status $code; $(tail -n 1 "$work/b/out");" \
+            echo "FAIL: $name ($variant): exit status $code; $(tail -n 1 "$work/loaded/out");" \
                 "$(head -n 3 "$work/difference")"
             failed=1
         fi
     done
 }
 
-# passes NAME COMMAND...: the same for a command that judges itself, which needs no plain run beside it.
-passes() {
+# same NAME COMMAND...
+same() {
     name=$1
+    directory=$plain/$(echo "$1" | tr -c 'a-z0-9\n' _)
     shift
-    for variant in $variants; do
-        rm -rf "$work/b"
-        mkdir "$work/b"
-        if (cd "$work/b" && export LD_PRELOAD="$library" "$variant" && "$@" >out 2>&1); then
-            echo "ok: $name ($variant)"
-        else
-            echo "FAIL: $name ($variant): $(tail -n 1 "$work/b/out")"
-            (cd "$work/b" && "$@" >out 2>&1) || echo "$name fails without preload, too"
-            failed=1
-        fi
-    done
+    if [ -z "$library" ]; then
+        run_plain "$name" "$directory" "$@"
+    else
+        run_loaded "$name" "$directory" "$@"
+    fi
 }
 
+# Folders that need nothing the build makes, as they were when PLAIN was made.
 compile_project() {
-    for f in "$root"/allocators/ptmalloc/*.c "$root"/tests/ptmalloc/*.c; do
-        gcc -std=gnu17 -O2 -D_GNU_SOURCE -I"$root/allocators/ptmalloc" -I"$root/allocators/common" -I"$root/harness" -c "$f" \
-            -o "$(basename "$f" .c).o" || return 1
+    source=$plain/source
+    for f in $(cd "$source" && find allocators/ptmalloc workloads -name '*.c'); do
+        gcc -std=gnu17 -O1 -D_GNU_SOURCE -I"$source" -I"$source/harness" -I"$source/allocators/ptmalloc" \
+            -I"$source/allocators/common" -c "$source/$f" -o "$(echo "${f%.c}.o" | tr / _)" || return 1
     done
 }
 
@@ -105,7 +103,7 @@ run_lua() {
 
 use_git() {
     export GIT_CONFIG_NOSYSTEM=1 HOME="$work"
-    git clone -q --no-local "$work/origin" copy && cd copy || return 1
+    git clone -q --no-local "$plain/origin" copy && cd copy || return 1
     git gc -q --aggressive && git fsck --strict && git log --stat --format=%H && git rev-parse HEAD
     status=$?
     cd .. && rm -rf copy
@@ -114,7 +112,7 @@ use_git() {
 
 # A history to clone: one file for each commit, and one that all of them change.
 make_origin() {
-    mkdir "$work/origin" && cd "$work/origin" || return 1
+    mkdir "$plain/origin" && cd "$plain/origin" || return 1
     export HOME="$work" GIT_AUTHOR_DATE=2000-01-01T00:00:00Z GIT_COMMITTER_DATE=2000-01-01T00:00:00Z
     git init -q . && git config user.name t && git config user.email t@example.org
     i=0
@@ -127,7 +125,7 @@ make_origin() {
 }
 
 press() {
-    "$1" -T2 "$2" -c "$work/data" >packed && "$1" -T2 -dc packed >unpacked && cksum <unpacked
+    "$1" -T2 "$2" -c "$plain/data" >packed && "$1" -T2 -dc packed >unpacked && cksum <unpacked
     rm -f packed
 }
 
@@ -145,20 +143,31 @@ text = json.dumps({str(i): "x" * (i % 300) for i in range(20000)})
 print(sorted(outs), len(text), zlib.crc32(text.encode()), len(re.findall("x{17,}", text)))'
 }
 
+# The verdict on every test, without the times and the name of a directory.
 test_python_suite() {
-    PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m test -q test_dict test_list \
-        test_set test_json test_re test_bytes test_zlib test_gc test_array test_struct test_deque \
-        >suite.log 2>&1
+    PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m test -v test_dict test_list test_json \
+        test_re test_bytes test_zlib test_array test_struct test_deque >"$work/suite.log" 2>&1
     status=$?
-    [ $status -eq 0 ] || cat suite.log
-    rm -f suite.log
+    sed -E 's/^[0-9:]+ load avg: [0-9.]+//; s/test_python_[0-9]+//; s/in [0-9.]+s$//; s/^Total duration: .*//' \
+        "$work/suite.log"
+    return $status
+}
+
+# The same of stress-ng; the second time, what is allocated is written to.
+stress() {
+    stress-ng --malloc 2 --malloc-ops 100000 --malloc-bytes 64m --malloc-thresh 1m --malloc-pthreads 2 \
+        --verify --timeout 60s >"$work/stress.log" 2>&1 &&
+        stress-ng --malloc 2 --malloc-ops 4000 --malloc-bytes 4m --malloc-max 200 --malloc-touch \
+            --verify --timeout 60s >>"$work/stress.log" 2>&1
+    status=$?
+    sed -E 's/ \[[0-9]+\]//; s/ in [0-9].*//' "$work/stress.log"
     return $status
 }
 
 # Reached by a socket of its own: tests of several libraries may run at once.
 test_redis() {
     socket=$work/redis.socket
-    "$@" redis-server --port 0 --unixsocket "$socket" --save '' --appendonly no --enable-debug-command yes \
+    redis-server --port 0 --unixsocket "$socket" --save '' --appendonly no --enable-debug-command yes \
         >"$work/redis.log" 2>&1 &
     server=$!
     trap 'kill "$server" 2>/dev/null' EXIT # of the subshell that runs this
@@ -166,7 +175,7 @@ test_redis() {
         redis-cli -s "$socket" ping >/dev/null 2>&1 && break
         sleep 0.3
     done
-    "$@" redis-benchmark -s "$socket" -n 20000 -c 20 -d 200 -r 5000 -q -t set,get,lpush,lpop,sadd,hset,mset \
+    redis-benchmark -s "$socket" -n 20000 -c 20 -d 200 -r 5000 -q -t set,get,lpush,lpop,sadd,hset,mset \
         >/dev/null || return 1
     redis-cli -s "$socket" flushall >/dev/null
     seq 1 20000 | awk '{ print "SET k" $1 " " $1 * $1; print "RPUSH l" $1 % 50 " " $1 }' |
@@ -176,50 +185,34 @@ test_redis() {
     wait "$server"
 }
 
+if [ -z "$library" ]; then
+    rm -rf "$plain"
+    mkdir "$plain" "$plain/source"
+    cp -r "$root/allocators" "$root/harness" "$root/workloads" "$plain/source"
+    if have git; then
+        (make_origin) || exit 1
+    fi
+    # Text that compresses somewhat, enough for several blocks.
+    seq 1 2500000 >"$plain/data"
+elif [ ! -d "$plain" ]; then
+    echo "programs.sh: cannot open '$plain': no such directory; 'programs.sh \"\" $root $plain' makes it" >&2
+    exit 2
+fi
 if have /usr/bin/python3; then
     same "python3: objects, threads, json" test_python
     if /usr/bin/python3 -c 'import test.test_dict' 2>/dev/null; then
-        passes "python3: its own test suite" test_python_suite
+        same "python3: its own test suite" test_python_suite
     else
         echo "skip: python3's test suite is not installed"
     fi
 fi
-have gcc && same "gcc: compiles an allocator and its tests" compile_project
+have gcc && same "gcc: compiles an allocator and all workloads" compile_project
 have sqlite3 && same "sqlite3" query_database
 have perl && same "perl" run_perl
 have lua5.4 && same "lua5.4" run_lua
-if have git; then
-    (make_origin) || exit 1
-    same "git: clone, gc, fsck, log" use_git
-fi
-# Text that compresses somewhat, enough for several blocks.
-seq 1 2500000 >"$work/data"
+have git && same "git: clone, gc, fsck, log" use_git
 have xz && same "xz with two threads" press xz -1
 have zstd && same "zstd with two threads" press zstd -6
-if have redis-server; then
-    plain=$(test_redis env) || failed=1
-    for variant in $variants; do
-        preloaded=$(test_redis loaded "$variant")
-        code=$?
-        if [ $code -eq 0 ] && [ "$plain" = "$preloaded" ] && [ -n "$plain" ]; then
-            echo "ok: redis-server under redis-benchmark ($variant)"
-        else
-            echo "FAIL: redis-server ($variant): exit status $code, digests '$plain' and '$preloaded'"
-            failed=1
-        fi
-    done
-fi
-if have stress-ng; then
-    for variant in $variants; do
-        if loaded "$variant" stress-ng --malloc 2 --malloc-ops 20000 --malloc-bytes 64m --malloc-thresh 1m \
-            --malloc-pthreads 2 --verify --timeout 60s >"$work/out" 2>&1 &&
-            loaded "$variant" stress-ng --malloc 2 --malloc-ops 2000 --malloc-bytes 64m --malloc-touch \
-                --verify --timeout 60s >>"$work/out" 2>&1; then
-            echo "ok: stress-ng malloc stressors ($variant)"
-        else
-            echo "FAIL: stress-ng ($variant): $(tail -n 2 "$work/out")"
-            failed=1
-        fi
-    done
-fi
+have redis-server && same "redis-server under redis-benchmark" test_redis
+have stress-ng && same "stress-ng malloc stressors" stress
 exit $failed

@@ -104,6 +104,19 @@ def test_a_place_for_the_decoded_trace(tmp_path, handover):
     assert list(place.iterdir()) == []
 
 
+def test_no_room_for_the_decoded_trace(tmp_path, handover):
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", small], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting needs root")
+    try:
+        none, said = replay(tmp_path, handover, params=["ahead=0"], code=2, env={**os.environ, "TMPDIR": str(small)})
+        assert none == [] and "$TMPDIR or /var/tmp, which cannot be written: No space left on device" in said
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
 # ---- what can go wrong -----------------------------------------------------------------------------
 
 

@@ -218,10 +218,50 @@ def test_refused_and_nothing_left(tmp_path):
     assert "say which part" in refused("cut", "-o", "x.hmt", "y.hmt")
     assert "--to is not after --from" in refused("cut", "--from=2s", "--to=1s", "-o", "x", "y")
     assert "a time was expected" in refused("cut", "--from=soon", "-o", "x", "y")
-    assert "cannot open 'y'" in refused("cut", "--from=1s", "-o", "x.hmt", "y")
+    absent = refused("cut", "--from=1s", "-o", "x.hmt", "y")
+    assert "cannot open 'y'" in absent and "'heapmark list traces'" in absent
+    assert "unknown option '--form'" not in refused("export", "--form=cvs", "y")  # a beginning will do
+    assert "unknown option '--steadi'; did you mean 'steady'?" in refused("cut", "--steadi", "y")
     assert "there is no table 'live_bytes'" in refused("info", "--format=csv",
                                                        "--table=live_bytes", "y")  # fmt: skip
     assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_is_no_success(tmp_path):
+    """Nothing is left of what had no room. What is printed may be the result itself."""
+    for words in ("trace info git", "trace info --csv git", "trace verify git", "trace export git",
+                  "trace --help", "list allocators --csv", "topo", "--version"):  # fmt: skip
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([BUILD / "heapmark", *words.split()], stdout=full, stderr=subprocess.PIPE,
+                                  text=True)  # fmt: skip
+        assert done.returncode == 2 and done.stderr.count("No space left on device") == 1, done
+    text = trace("export", "redis").stdout
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", small], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting needs root")
+    try:
+        for words in (["cut", "--from=1ms", "redis"], ["export", "redis"], ["import", "-"]):
+            said = trace(*words, "-o", small / "x", expect=2, text=text).stderr
+            assert "No space left on device" in said and os.listdir(small) == [], said
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+# ---- the corpus ----------------------------------------------------------------------------------
+
+
+def test_the_corpus_is_what_its_readme_says():
+    """Each trace is sound, at most 1 MiB, and has the events and threads that the table tells."""
+    rows = [line.split("|")[1:-1] for line in (TRACES / "README.md").read_text().splitlines() if line.startswith("| `")]
+    told = {row[0].strip(" `"): (row[2].strip().replace(",", ""), row[3].strip()) for row in rows}
+    found = {}
+    for path in TRACES.glob("*.hmt"):
+        assert path.stat().st_size <= 1 << 20
+        facts = summary(path)
+        found[path.name] = facts["events"], facts["threads"]
+    assert found == told and len(set(found) - {"floor.hmt"}) >= 6
 
 
 # ---- export, cut, info, verify -------------------------------------------------------------------
@@ -284,6 +324,16 @@ def test_cut_steady(tmp_path):
     assert 1600 < int(summary(part)["front_events"]) <= 2000
 
 
+def test_the_last_tick_there_is(tmp_path):
+    """Nothing runs over, and nothing takes for ever."""
+    last, far = 2**64 - 1, tmp_path / "far.hmt"
+    text = f"heapmark trace text 1\n0 0 malloc 1 5\n{last} 0 free 1\n{last} 0 malloc 1 7\nend\n"
+    trace("import", "-o", far, "-", text=text)
+    assert len(table(far, "live")) == 512 and "18446744073.7 s" in trace("info", far).stdout
+    said = trace("cut", "--from=1s", "-o", tmp_path / "part.hmt", far).stdout
+    assert "2 of 3 events, from 18446744073.7 s to 18446744073.7 s" in said
+
+
 def test_tables_agree(tmp_path):
     path = TRACES / "redis.hmt"
     facts = summary(path)
@@ -311,6 +361,8 @@ def test_info_draws_in_characters(tmp_path):
     fine = subprocess.run(command, env=environment, capture_output=True).stdout.decode()
     assert "\u28ff" in fine and "\u2588" in fine
     assert max(len(line) for line in fine.splitlines()[15:]) <= 100
+    narrow = subprocess.run(command, env=dict(environment, COLUMNS="75"), capture_output=True).stdout.decode()
+    assert max(len(line) for line in narrow.splitlines() if line.startswith("  ")) <= 75
     plain = subprocess.run(command, env=dict(environment, LC_ALL="C"), capture_output=True).stdout
     assert b"####" in plain and plain.isascii()
 

@@ -6,16 +6,36 @@
 #include "workloads/replay/touch.h"
 #include "workloads/replay/wait.h"
 
+#include <assert.h>
+
 /* What the loop is compiled for. */
 struct kind {
     enum touch touch;
     bool crossing, timed;
 };
 
-/* The size of a local malloc or free. trace_load() gives odd ones words of their own. */
-HM_INLINE size_t plain_size(uint64_t code)
+/*
+ * The parts of a word, each read from where it stands: that is one instruction, while a word that is
+ * taken apart in registers costs two or three, and has to be kept there across the call.
+ */
+HM_INLINE enum program_op op_at(const uint64_t *word)
 {
-    size_t size = program_size(code);
+    return (enum program_op)((const unsigned char *)word)[0];
+}
+
+HM_INLINE uint32_t slot_at(const uint64_t *word)
+{
+    uint32_t slot;
+    memcpy(&slot, (const char *)word + sizeof slot, sizeof slot);
+    return slot;
+}
+
+/* Of a local malloc or free. trace_load() gives odd sizes words of their own: others fit 16 bits. */
+HM_INLINE size_t plain_size_at(const uint64_t *word)
+{
+    uint16_t size;
+    static_assert(2 * STAMP_PAGE_BYTES <= UINT16_MAX, "where odd sizes begin");
+    memcpy(&size, (const char *)word + 1, sizeof size);
     if (stamp_is_odd(size))
         __builtin_unreachable();
     return size;
@@ -126,7 +146,9 @@ HM_INLINE const uint64_t *play_crossing(struct worker *w, struct player *p, uint
     uint32_t slot = program_slot(code);
     switch (program_op(code)) {
     case PROGRAM_SHARED_MALLOC: replay_publish(p, slot, make(w, p, size, k)); return next;
-    case PROGRAM_SHARED_FREE: end(w, p, replay_take(p, slot), size, k); return next;
+    case PROGRAM_SHARED_FREE:
+        end(w, p, touch_fetch(replay_take(p, slot), k.touch), size, k);
+        return next;
     case PROGRAM_SHARED_CALLOC: replay_publish(p, slot, make_zeroed(w, p, size, k)); return next;
     case PROGRAM_SHARED_ALIGNED:
         replay_publish(p, slot, make_aligned(w, p, *next, size, k));
@@ -163,9 +185,22 @@ HM_INLINE const uint64_t *play_other(struct worker *w, struct player *p, uint64_
     }
 }
 
-HM_INLINE bool is_op(uint64_t code, enum program_op op)
+HM_INLINE bool is_op(const uint64_t *word, enum program_op op)
 {
-    return __builtin_expect(program_op(code) == op, 1);
+    return __builtin_expect(op_at(word) == op, 1);
+}
+
+HM_INLINE void play_malloc(struct worker *w, struct player *p, void **local, const uint64_t *word,
+                           struct kind k)
+{
+    void *block = make(w, p, plain_size_at(word), k);
+    local[slot_at(word)] = block;
+}
+
+HM_INLINE void play_free(struct worker *w, struct player *p, void **local, const uint64_t *word,
+                         struct kind k)
+{
+    end(w, p, local[slot_at(word)], plain_size_at(word), k);
 }
 
 /*
@@ -178,20 +213,16 @@ HM_INLINE const uint64_t *play(struct worker *w, struct player *p, const uint64_
 {
     void **local = p->local;
     for (;;) {
-        uint64_t code = *next++;
-        if (is_op(code, PROGRAM_FREE)) {
-            end(w, p, local[program_slot(code)], plain_size(code), k);
-            code = *next++;
-        }
-        if (is_op(code, PROGRAM_MALLOC)) {
-            local[program_slot(code)] = make(w, p, plain_size(code), k);
-        } else if (program_op(code) == PROGRAM_FREE) {
-            end(w, p, local[program_slot(code)], plain_size(code), k);
-        } else if (program_op(code) == PROGRAM_END) {
-            return next;
-        } else {
-            next = play_other(w, p, code, next, k);
-        }
+        if (is_op(next, PROGRAM_FREE))
+            play_free(w, p, local, next++, k);
+        if (is_op(next, PROGRAM_MALLOC))
+            play_malloc(w, p, local, next++, k);
+        else if (op_at(next) == PROGRAM_FREE)
+            play_free(w, p, local, next++, k);
+        else if (op_at(next) == PROGRAM_END)
+            return next + 1;
+        else
+            next = play_other(w, p, *next, next + 1, k);
     }
 }
 

@@ -32,13 +32,13 @@ static void fill(struct trace_curve *curve, uint64_t position)
 {
     while (curve->position < position) {
         uint64_t bin = curve->position / curve->width;
-        uint64_t end = (bin + 1) * curve->width;
-        if (end > position)
-            end = position;
-        curve->bins[bin].byte_sum += (double)(end - curve->position) * (double)curve->live_bytes;
+        uint64_t step = curve->width - curve->position % curve->width;
+        if (step > position - curve->position)
+            step = position - curve->position;
+        curve->bins[bin].byte_sum += (double)step * (double)curve->live_bytes;
         if (curve->live_bytes > curve->bins[bin].bytes_max)
             curve->bins[bin].bytes_max = curve->live_bytes;
-        curve->position = end;
+        curve->position += step;
     }
 }
 
@@ -59,9 +59,8 @@ void curve_add(struct trace_curve *curve, uint64_t position, uint64_t time, uint
 /* How much of a bin has been filled: all, but for the last one. */
 static double filled(const struct trace_curve *curve, uint32_t bin)
 {
-    uint64_t begin = bin * curve->width;
-    uint64_t end = begin + curve->width;
-    return (double)((end < curve->position ? end : curve->position) - begin);
+    uint64_t here = curve->position - bin * curve->width;
+    return (double)(here < curve->width ? here : curve->width);
 }
 
 /* The end of the last bin may be a single event, which lasts no time. */

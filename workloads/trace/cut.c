@@ -178,8 +178,9 @@ static int choose_thread(struct cut *c)
 {
     if (c->request->thread >= (int64_t)c->threads) {
         char what[128];
-        snprintf(what, sizeof what, "it has no thread %" PRId64 "; its threads are 0 to %" PRIu32,
-                 c->request->thread, c->threads - 1);
+        snprintf(what, sizeof what, "it has no thread %" PRId64 "; its %s%" PRIu32,
+                 c->request->thread, c->threads == 1 ? "only one is " : "threads are 0 to ",
+                 c->threads - 1);
         return fail(c, -EINVAL, what);
     }
     return read_again(c, mark);
@@ -187,13 +188,19 @@ static int choose_thread(struct cut *c)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+static int cannot_write(struct cut *c, int error)
+{
+    char what[128];
+    snprintf(what, sizeof what, "the part cannot be written: %s", strerrordesc_np(-error));
+    return fail(c, error, what);
+}
+
 static int put(struct cut *c, struct trace_event *event)
 {
     int error = trace_writer_add(c->writer, event);
-    if (error == 0)
-        return 0;
-    return fail(c, error,
-                error == -EINVAL ? trace_writer_reason(c->writer) : strerrordesc_np(-error));
+    if (error == -EINVAL)
+        return fail(c, error, trace_writer_reason(c->writer));
+    return error != 0 ? cannot_write(c, error) : 0;
 }
 
 static uint32_t number_of(struct cut *c, uint32_t thread)
@@ -343,7 +350,7 @@ static int put_event(struct cut *c, const struct trace_event *source, uint64_t n
     if (number < c->source_front)
         count_front(c, &event);
     int error = put(c, &event);
-    c->result->to_ns = (uint64_t)((double)source->time * c->ns_per_tick);
+    c->result->to_ns = trace_scaled_time(source->time, c->ns_per_tick);
     return error != 0 ? error : hold(c, source, event.slot);
 }
 
@@ -351,7 +358,7 @@ static int begin(struct cut *c, const struct trace_event *event)
 {
     c->begun = true;
     c->start_tick = c->request->steady ? event->time : c->from_tick;
-    c->result->from_ns = (uint64_t)((double)event->time * c->ns_per_tick);
+    c->result->from_ns = trace_scaled_time(event->time, c->ns_per_tick);
     return rebuild(c);
 }
 
@@ -387,10 +394,10 @@ static int finish(struct cut *c, const struct trace_file_header *source, bool to
         facts.flags |= TRACE_STATUS_UNKNOWN;
     facts.null_frees = facts.failed_calls = facts.unknown_frees = facts.lost_frees = 0;
     facts.front_events = c->result->front_events;
-    facts.start_ns += (uint64_t)((double)c->start_tick * c->ns_per_tick);
+    facts.start_ns += trace_scaled_time(c->start_tick, c->ns_per_tick);
     int error = trace_writer_finish(c->writer, &facts);
     c->result->events = facts.events;
-    return error == 0 ? 0 : fail(c, error, strerrordesc_np(-error));
+    return error != 0 ? cannot_write(c, error) : 0;
 }
 
 static int write_cut(struct cut *c, struct trace_reader *reader, int fd)
@@ -399,7 +406,7 @@ static int write_cut(struct cut *c, struct trace_reader *reader, int fd)
     int error = trace_writer_open(&c->writer, fd, c->threads, trace_reader_command(reader),
                                   header->command_bytes);
     if (error != 0)
-        return fail(c, error, strerrordesc_np(-error));
+        return cannot_write(c, error);
     c->source_front = header->front_events;
     error = read_all(c, reader, take);
     if (error == 0 && trace_writer_rules(c->writer)->events == 0)
@@ -415,10 +422,10 @@ static int prepare(struct cut *c, const struct trace_file_header *header)
     c->threads = header->threads;
     c->ns_per_tick = 1e9 / (double)header->ticks_hz;
     c->end_event = UINT64_MAX;
-    c->from_tick = (uint64_t)((double)c->request->from_ns * ticks_per_ns);
+    c->from_tick = trace_scaled_time(c->request->from_ns, ticks_per_ns);
     c->to_tick = c->request->to_ns == UINT64_MAX
                      ? UINT64_MAX
-                     : (uint64_t)((double)c->request->to_ns * ticks_per_ns);
+                     : trace_scaled_time(c->request->to_ns, ticks_per_ns);
     c->tracks = calloc(c->threads, sizeof *c->tracks);
     if (c->tracks == NULL)
         return out_of_memory(c);

@@ -254,8 +254,11 @@ int64_t drain_round(struct drain *d)
     for (uint32_t i = 0; i < d->source_count && error == 0; i++) {
         struct source *source = d->sources[i];
         bool more = source != NULL && !source->finished;
-        while (more && error == 0)
+        uint64_t enough = read + DRAIN_ROUND_EVENTS;
+        while (more && error == 0 && read < enough) {
             error = read_source(d, source, end, &more, &read);
+            d->header->coarse++; /* to make a block takes milliseconds */
+        }
     }
     return error != 0 ? error : (int64_t)read;
 }

@@ -31,9 +31,12 @@ struct drain_hooks {
 /* Takes the raw file, mapped whole at `header`. 0 or -ENOMEM. */
 int drain_open(struct drain **out, struct raw_header *header, struct drain_hooks hooks);
 
+enum { DRAIN_ROUND_EVENTS = 1 << 18 };
+
 /*
- * Reads what is there. Returns the number of events read, so that the caller knows how soon to
- * come again; or -errno when memory is short.
+ * Reads what is there, of each process until it has DRAIN_ROUND_EVENTS or a little more. Returns the
+ * number of events read: after that many there may be more, and the caller comes again at once. Or
+ * -errno when memory is short.
  */
 int64_t drain_round(struct drain *drain);
 

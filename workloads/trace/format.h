@@ -182,6 +182,13 @@ static inline uint64_t trace_block_checksum(const struct trace_block_header *blo
     return trace_fnv(TRACE_FNV_BASIS, block, offsetof(struct trace_block_header, checksum));
 }
 
+/* A time in other units than the trace's ticks; what 64 bits cannot hold ends there. */
+static inline uint64_t trace_scaled_time(uint64_t time, double factor)
+{
+    double scaled = (double)time * factor;
+    return scaled < 0x1p64 ? (uint64_t)scaled : UINT64_MAX;
+}
+
 /* Neighbouring addresses lie on both sides: small differences become small numbers. */
 static inline uint64_t trace_zigzag(int64_t value)
 {

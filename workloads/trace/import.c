@@ -118,6 +118,15 @@ enum line_verdict import_fail(struct import *import, int error)
     return LINE_FAILED;
 }
 
+static enum line_verdict cannot_write(struct import *import, int error)
+{
+    import->failure = error;
+    snprintf(import->error, import->error_bytes,
+             "cannot import '%s': the trace cannot be written: %s", import->name,
+             strerrordesc_np(-error));
+    return LINE_FAILED;
+}
+
 void import_lost(struct import *import, uint64_t events)
 {
     import->result->lost += events;
@@ -133,7 +142,7 @@ enum line_verdict import_event(struct import *import, struct trace_event *event)
         error = trace_writer_add(import->writer, event);
     if (error == -EINVAL)
         return import_skip(import, trace_writer_reason(import->writer));
-    return error == 0 ? LINE_TAKEN : import_fail(import, error);
+    return error == 0 ? LINE_TAKEN : cannot_write(import, error);
 }
 
 /* ---- threads and times ----------------------------------------------------------------------- */
@@ -460,7 +469,7 @@ static int finish(struct import *import)
         return error;
     error = trace_writer_finish(import->writer, &import->result->header);
     if (error != 0)
-        import_fail(import, error);
+        cannot_write(import, error);
     return error;
 }
 

@@ -45,7 +45,7 @@ static int reach(struct survey *s, uint32_t slot)
 
 static uint64_t ticks_to_ns(const struct trace_info *info, uint64_t ticks)
 {
-    return (uint64_t)((double)ticks * 1e9 / (double)info->header.ticks_hz);
+    return trace_scaled_time(ticks, 1e9 / (double)info->header.ticks_hz);
 }
 
 /* ---- one event ------------------------------------------------------------------------------- */

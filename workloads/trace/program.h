@@ -39,9 +39,9 @@ enum { PROGRAM_MAGIC = 0x676d7032, PROGRAM_VERSION = 3, PROGRAM_CHUNK_WORDS = 40
 #define PROGRAM_CHUNK_BYTES (PROGRAM_CHUNK_WORDS * sizeof(uint64_t))
 
 /*
- * A word: op in bits 0-7, size in bits 8-31, slot in bits 32-63. The op fills a byte, so that one
- * instruction compares it. Sizes above PROGRAM_SIZE_MAX stand before the word, see PROGRAM_WIDE. The
- * size of a free is the object's.
+ * A word: op in bits 0-7, size in bits 8-31, slot in bits 32-63. All three begin and end with a byte,
+ * so that one instruction reads each from where it stands. Sizes above PROGRAM_SIZE_MAX stand before
+ * the word, see PROGRAM_WIDE. The size of a free is the object's.
  *
  * Local mallocs and frees are nearly all there is in most traces. Those of sizes that a stamp has
  * no fast path for (stamp_is_odd() in workload.h) have words of their own, so that the loop that is

@@ -13,7 +13,8 @@
  * A segment goes round: a thread takes it (from a list of free ones, or else from the end of the
  * file), fills it and marks it as full; the drain reads it and, once its records stand in the
  * trace, puts it on the list again. So the memory that is written stays the same and stays in the
- * caches. When the drain falls behind, or has died, threads carve off new segments: they never wait.
+ * caches. When the drain falls behind, waits or has died, threads carve off new segments: they never
+ * wait.
  *
  * A record is there when it carries the segment's lap, which grows with each round. One that does
  * not was never finished, or never begun, or is left from a lap before. A page of zeros where a

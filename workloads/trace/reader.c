@@ -85,7 +85,7 @@ static int read_identity(struct trace_reader *r)
         return fail(r, "is empty, not a heapmark trace");
     if (memcmp(header->magic, TRACE_MAGIC, known) != 0)
         return fail(r, "is not a heapmark trace: byte 0 on should read HMT; 'heapmark record' "
-                       "makes one");
+                       "makes one, 'heapmark trace import' makes one of other tools' output");
     if (got < identity_bytes)
         return fail(r, "is cut off at byte %zu: record it again", got);
     if (header->version == 0)
@@ -481,7 +481,8 @@ int trace_reader_open(struct trace_reader **out, const char *path, char *error, 
     FILE *file = fopen(path, "rbe");
     if (file == NULL) {
         int result = -errno;
-        snprintf(error, error_bytes, "cannot open '%s': %s", path, strerrordesc_np(-result));
+        snprintf(error, error_bytes, "cannot open '%s': %s%s", path, strerrordesc_np(-result),
+                 result == -ENOENT ? "; 'heapmark list traces' shows those that are shipped" : "");
         return result;
     }
     return trace_reader_open_stream(out, file, path, error, error_bytes);

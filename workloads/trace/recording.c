@@ -2,6 +2,7 @@
 
 #include "workloads/trace/format.h"
 #include "workloads/trace/recording_files.h"
+#include "workloads/trace/recording_pace.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,8 +19,9 @@
 enum {
     CALIBRATION_NS = 10000000, /* shortest span over which the clock's rate is taken */
     /*
-     * How often the drain looks. Seldom enough to cost nothing, often enough for the memory that
-     * goes round to stay in the caches: 5 ms of the fastest program are 4 MiB.
+     * How often the drain looks, if it does not have to wait (recording_pace.h). Seldom enough to cost
+     * nothing, often enough for the memory that goes round to stay in the caches: 5 ms of the
+     * fastest program are 4 MiB.
      */
     ROUND_BUSY_MS = 5,
     ROUND_IDLE_MS = 20,
@@ -235,6 +238,42 @@ static int end_processes(struct recording *r, uint32_t *running)
     return 0;
 }
 
+/*
+ * A process is in the table from its first call on, or from where a program is loaded: a child of
+ * fork() that has made none yet is not. It must not be forgotten when all others have ended, so
+ * orphans come to this process (a subreaper), and the recording goes on while it has children.
+ */
+static bool has_children(void)
+{
+    siginfo_t ended;
+    return waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* Where there are children from before, of whoever became this process by exec(), it cannot tell. */
+static void adopt(struct recording *r)
+{
+    r->adopts =
+        !r->options.only_first && !has_children() && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+}
+
+static void reap(struct recording *r)
+{
+    pid_t ended, whom = r->adopts ? -1 : r->first_pid;
+    int status;
+    while ((ended = waitpid(whom, &status, WNOHANG)) > 0) {
+        if (ended != child)
+            continue;
+        r->exit_status = status;
+        child = 0;
+    }
+}
+
+static void stop_adopting(const struct recording *r)
+{
+    if (r->adopts)
+        prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+}
+
 /* ---- the program ----------------------------------------------------------------------------- */
 
 static bool preload(const char *library, const char *raw_path)
@@ -285,16 +324,14 @@ static int start_program(struct recording *r, const char *path, char *const argu
     return recording_fail(r, -error, "cannot run '%s': %s", path, strerrordesc_np(error));
 }
 
-/* Sleeps until the next round, or until the first process ends, and counts milliseconds. */
-static void sleep_or_reap(struct recording *r, int pidfd, int64_t events)
+/* Sleeps that long, or until the first process ends, and counts milliseconds. */
+static void sleep_or_reap(struct recording *r, int pidfd, int milliseconds)
 {
     struct pollfd end = {.fd = child > 0 ? pidfd : -1, .events = POLLIN};
-    int left = events > BUSY_EVENTS ? ROUND_BUSY_MS : ROUND_IDLE_MS;
     do
         r->raw->coarse++;
-    while (poll(&end, 1, 1) == 0 && --left > 0);
-    if (child > 0 && waitpid((pid_t)child, &r->exit_status, WNOHANG) == child)
-        child = 0;
+    while (milliseconds-- > 0 && poll(&end, 1, 1) == 0);
+    reap(r);
 }
 
 static int drain_failed(struct recording *r, int error)
@@ -303,29 +340,50 @@ static int drain_failed(struct recording *r, int error)
                           strerrordesc_np(-error));
 }
 
+/* A round of the drain, if it is the time for one. *pause_ms: how long until the next. 0 or -errno. */
+static int drain_in_turn(struct recording *r, struct pace *pace, int *pause_ms)
+{
+    *pause_ms = ROUND_BUSY_MS;
+    if (!pace_allows(pace, r->raw, raw_now(false)))
+        return 0;
+    int64_t events = drain_round(r->drain);
+    if (events < 0)
+        return drain_failed(r, (int)events);
+    if (events >= DRAIN_ROUND_EVENTS)
+        *pause_ms = 0;
+    else if (events <= BUSY_EVENTS)
+        *pause_ms = ROUND_IDLE_MS;
+    return 0;
+}
+
 /* Until the program has ended and all that it started, or until a signal says so. */
 static int follow(struct recording *r, void (*note)(const char *text))
 {
-    int pidfd = open_pidfd((uint32_t)child), error = 0;
+    int pidfd = open_pidfd((uint32_t)child), pause_ms, error = 0;
     sig_atomic_t toggles_seen = toggles;
     uint32_t running = 0;
     bool told = false;
+    struct pace pace;
+    pace_begin(&pace, r->raw, r->raw_fd);
     while (error == 0) {
         read_end_clocks(r);
         control_level(r, &toggles_seen);
-        int64_t events = drain_round(r->drain);
-        error = events < 0 ? drain_failed(r, (int)events) : see_new_processes(r);
+        error = drain_in_turn(r, &pace, &pause_ms);
+        if (error == 0)
+            error = see_new_processes(r);
         if (error == 0)
             error = end_processes(r, &running);
-        if (error != 0 || (child == 0 && (running == 0 || interrupted)))
+        bool any_left = running > 0 || (r->adopts && has_children());
+        if (error != 0 || (child == 0 && (!any_left || interrupted)))
             break;
         if (child == 0 && !told) {
             note("the program has ended; processes that it started go on and are recorded: "
                  "Ctrl-C ends the recording, not them");
             told = true;
         }
-        sleep_or_reap(r, pidfd, events);
+        sleep_or_reap(r, pidfd, pause_ms);
     }
+    pace_end(&pace);
     if (pidfd >= 0)
         close(pidfd);
     return error;
@@ -338,15 +396,17 @@ int recording_run(struct recording *r, const char *path, char *const arguments[]
     interrupted = 0;
     set_level(r, r->options.start_after_ns != 0 ? RAW_OFF : RAW_ALL);
     r->raw->ever_partial = r->options.start_after_ns != 0;
+    adopt(r);
     int error = start_program(r, path, arguments, library);
-    if (error != 0)
-        return error;
-    handle_signals(r, &saved);
-    error = follow(r, note);
-    while (child > 0 && waitpid((pid_t)child, &r->exit_status, 0) < 0 && errno == EINTR)
-        continue;
-    child = 0;
-    restore_signals(&saved);
+    if (error == 0) {
+        handle_signals(r, &saved);
+        error = follow(r, note);
+        while (child > 0 && waitpid((pid_t)child, &r->exit_status, 0) < 0 && errno == EINTR)
+            continue;
+        child = 0;
+        restore_signals(&saved);
+    }
+    stop_adopting(r);
     return error;
 }
 

@@ -40,6 +40,7 @@ struct recording {
     struct recorded_process *processes; /* as many as have been seen */
     uint32_t process_count;
     pid_t first_pid;
+    bool adopts;     /* orphans of the program become children of this process */
     int exit_status; /* of the first process, as waitpid() gave it; -1: not known */
     bool recovered;  /* its clocks may have been another boot's */
     struct recording_trace *traces;
@@ -59,9 +60,10 @@ int recording_begin(struct recording *recording, const char *output, char *const
 
 /*
  * Runs the program at `path` with the recorder `library` preloaded, its standard streams untouched,
- * and waits for it and for the processes that it started. SIGTERM and SIGHUP are passed on to it;
- * when it has ended, they and SIGINT end the recording of the others. `note` is told what a user
- * who waits should know.
+ * and waits for it and for all processes that come from it, since each may still make a call: what
+ * is orphaned becomes this process's child, unless only the first one is recorded. SIGTERM and
+ * SIGHUP are passed on to the program; when it has ended, they and SIGINT end the recording of the
+ * others. `note` is told what a user who waits should know.
  */
 int recording_run(struct recording *recording, const char *path, char *const arguments[],
                   const char *library, void (*note)(const char *text));

@@ -16,7 +16,7 @@
 #include <cpuid.h>
 #endif
 
-#define RAW_FILE_BYTES     (UINT64_C(1) << 38) /* sparse: room for 16 milliard events */
+#define RAW_FILE_BYTES     (UINT64_C(1) << 38) /* sparse: room for 17,000 million events */
 #define RAW_FILE_BYTES_MIN (UINT64_C(1) << 26)
 
 static const char suffix[] = ".hmt", raw_suffix[] = ".raw";

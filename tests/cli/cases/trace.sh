@@ -2,7 +2,7 @@
 try() { echo "\$ heapmark trace $*"; heapmark trace "$@"; echo "exit $?"; }
 cat >by_hand.txt <<'END'
 heapmark trace text 1
-command ./server --name %20x
+command ./server --name %20x it's two%0alines%1b
 fact ticks_hz 1000000
 # two threads: one makes, the other one ends
 0 0 malloc 1 64
@@ -39,4 +39,6 @@ try --help
 try info --table=ops t.hmt
 try info --format=csv --table=life t.hmt
 try verify by_hand.txt
+try info nowhere
+try info --fromat=csv t.hmt
 ls

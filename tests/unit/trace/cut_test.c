@@ -212,7 +212,7 @@ static void test_cut_nothing(void **state)
     assert_not_cut(path, &(struct cut_request){5000, UINT64_MAX, CUT_ALL_THREADS, false},
                    "nothing happens in that part");
     assert_not_cut(path, &(struct cut_request){0, UINT64_MAX, 1, false},
-                   "has no thread 1; its threads are 0 to 0");
+                   "has no thread 1; its only one is 0");
     fixture_remove(path);
 }
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 enum {
-    IMAGE_PAGES = 1024,
+    IMAGE_PAGES = 2048,
     SLACK = 2000,
     SMALL_RECORDS =
         (RAW_SEGMENT_BYTES_SMALL - sizeof(struct raw_segment)) / sizeof(struct raw_record),
@@ -428,6 +428,54 @@ static void limit_reached_in_a_round(void **state)
     image_release(image);
 }
 
+/* More than a round takes: the rest comes with the next one, and the milliseconds go on meanwhile. */
+static void a_round_ends(void **state)
+{
+    (void)state;
+    enum { EACH = SMALL_RECORDS - 1, SEGMENTS = DRAIN_ROUND_EVENTS / EACH + 200 };
+    struct image *image = image_new();
+    for (uint32_t i = 0; i < SEGMENTS; i++) {
+        add_segment(image, 0, 1, i);
+        for (uint64_t k = 0; k < EACH; k++)
+            add(image, 0, (i * EACH + k) * 16, RAW_MALLOC, (i * EACH + k + 1) * 16, 1);
+        image->segments[0]->state = RAW_SEGMENT_FULL;
+    }
+    struct drain *drain = open_drain(image);
+    int64_t first = drain_round(drain);
+    assert_in_range(first, DRAIN_ROUND_EVENTS, SEGMENTS * EACH - 1);
+    assert_true(header_of(image)->coarse > 1);
+    assert_int_equal(drain_round(drain), SEGMENTS * EACH - first);
+    finish(image, drain);
+    image_release(image);
+}
+
+/* Places in a segment that were reserved and then not needed: no events, nothing is held up. */
+static void reserved_for_nothing(void **state)
+{
+    (void)state;
+    struct image *image = image_new();
+    add_segment(image, 0, 1, 0);
+    add_record(image, 0, RAW_NOTHING, 0, 0);
+    add(image, 0, 1600, RAW_MALLOC, 0x1000, 10);
+    add_record(image, 0, RAW_WIDE_SIZE, 0, 0x123456789a);
+    add_record(image, 0, RAW_NOTHING, 0, 0);
+    add(image, 0, 3200, RAW_MALLOC, 0x2000, RAW_WIDE);
+    for (uint32_t i = 6; i < SMALL_RECORDS; i++)
+        add_record(image, 0, RAW_NOTHING, 0, 0);
+    image->segments[0]->state = RAW_SEGMENT_FULL;
+    add_segment(image, 0, 1, 1);
+    add(image, 0, 4800, RAW_FREE, 0x1000, 0);
+    struct drain *drain = open_drain(image);
+    header_of(image)->ready = header_of(image)->next - RAW_FIRST_SEGMENT;
+    assert_int_equal(drain_round(drain), 3);
+    finish(image, drain);
+    const struct expected expected[] = {{TRACE_MALLOC, 0, 0, 10, 0},
+                                        {TRACE_MALLOC, 0, 1, 0x123456789a, 1600},
+                                        {TRACE_FREE, 0, 0, 0, 3200}};
+    (void)check_events(image->path, expected, sizeof expected / sizeof *expected);
+    image_release(image);
+}
+
 /* A drain that died: another one goes on where its last block ended. */
 static void drained_twice(void **state)
 {
@@ -560,6 +608,8 @@ int main(void)
         cmocka_unit_test(threads_come_and_go),
         cmocka_unit_test(threads_come_and_go_in_one_round),
         cmocka_unit_test(limit_reached_in_a_round),
+        cmocka_unit_test(a_round_ends),
+        cmocka_unit_test(reserved_for_nothing),
         cmocka_unit_test(drained_twice),
         cmocka_unit_test(much_to_recover),
         cmocka_unit_test(segments_go_round),

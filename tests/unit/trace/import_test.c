@@ -5,19 +5,18 @@ static void test_import_mtrace(void **state)
 {
     struct import_result result;
     (void)state;
-    char *path = import_good("= Start\n"
-                             "@ ./a:[0x1] + 0x10 0x20\n"
-                             "@ ./a:(f+1)[0x2] < 0x10\n"
-                             "@ ./a:(f+1)[0x2] > 0x50 0x30\n"
-                             "@ ./a:[0x1] + (nil) 0xffff\n"
-                             "@ ./a:[0x1] ! 0x50 0xffff\n"
-                             "- 0x77\n"
-                             "@ ./a:[0x1] + 0x50 0x8\n"
-                             "hello world\n"
-                             "@ ./a:[0x1] - 0x50\n"
-                             "@ ./a:[0x1] + 0x60 0x1",
-                             TRACE_SOURCE_NONE, &result);
-    struct events events = events_read(path);
+    struct events events = import_events("= Start\n"
+                                         "@ ./a:[0x1] + 0x10 0x20\n"
+                                         "@ ./a:(f+1)[0x2] < 0x10\n"
+                                         "@ ./a:(f+1)[0x2] > 0x50 0x30\n"
+                                         "@ ./a:[0x1] + (nil) 0xffff\n"
+                                         "@ ./a:[0x1] ! 0x50 0xffff\n"
+                                         "- 0x77\n"
+                                         "@ ./a:[0x1] + 0x50 0x8\n"
+                                         "hello world\n"
+                                         "@ ./a:[0x1] - 0x50\n"
+                                         "@ ./a:[0x1] + 0x60 0x1",
+                                         TRACE_SOURCE_NONE, &result);
     assert_int_equal(events.count, 5);
     assert_int_equal(events.list[1].op, TRACE_REALLOC);
     assert_true(events.list[1].moved);
@@ -32,27 +31,25 @@ static void test_import_mtrace(void **state)
     assert_true(events.header.lacks & TRACE_LACKS_TIMES &&
                 events.header.lacks & TRACE_LACKS_THREADS);
     events_release(&events);
-    fixture_remove(path);
 }
 
 static void test_import_ltrace(void **state)
 {
     struct import_result result;
     (void)state;
-    char *path = import_good("[pid 7] 12:00:00.000001 app->malloc(64) = 0x10\n"
-                             "[pid 7] 12:00:00.000002 app->malloc(65 <unfinished ...>\n"
-                             "[pid 8] 12:00:00.000003 app->free(0x10 <unfinished ...>\n"
-                             "[pid 7] 12:00:00.000004 <... malloc resumed> ) = 0x10\n"
-                             "[pid 8] 12:00:00.000005 <... free resumed> ) = <void>\n"
-                             "[pid 8] 12:00:00.000006 app->calloc(3, 5) = 0x20\n"
-                             "[pid 8] 12:00:00.000007 app->realloc(0x20, 0) = 0\n"
-                             "[pid 8] 12:00:00.000008 app->memalign(64, 7) = 0x40\n"
-                             "[pid 8] 12:00:00.000009 app->strlen(\"x) = y\") = 1\n"
-                             "[pid 8] 12:00:00.000010 libc.so.6->calloc(0, 7) = 0x99\n"
-                             "[pid 8] 12:00:00.000009 app->malloc(nonsense) = 0x99\n"
-                             "[pid 8] 12:00:00.000009 --- SIGCHLD ---\n",
-                             TRACE_SOURCE_NONE, &result);
-    struct events events = events_read(path);
+    struct events events = import_events("[pid 7] 12:00:00.000001 app->malloc(64) = 0x10\n"
+                                         "[pid 7] 12:00:00.000002 app->malloc(65 <unfinished ...>\n"
+                                         "[pid 8] 12:00:00.000003 app->free(0x10 <unfinished ...>\n"
+                                         "[pid 7] 12:00:00.000004 <... malloc resumed> ) = 0x10\n"
+                                         "[pid 8] 12:00:00.000005 <... free resumed> ) = <void>\n"
+                                         "[pid 8] 12:00:00.000006 app->calloc(3, 5) = 0x20\n"
+                                         "[pid 8] 12:00:00.000007 app->realloc(0x20, 0) = 0\n"
+                                         "[pid 8] 12:00:00.000008 app->memalign(64, 7) = 0x40\n"
+                                         "[pid 8] 12:00:00.000009 app->strlen(\"x) = y\") = 1\n"
+                                         "[pid 8] 12:00:00.000010 libc.so.6->calloc(0, 7) = 0x99\n"
+                                         "[pid 8] 12:00:00.000009 app->malloc(nonsense) = 0x99\n"
+                                         "[pid 8] 12:00:00.000009 --- SIGCHLD ---\n",
+                                         TRACE_SOURCE_NONE, &result);
     assert_int_equal(events.count, 6);
     assert_int_equal(events.list[1].op, TRACE_FREE); /* where it begins: the address comes again */
     assert_int_equal(events.list[1].thread, 1);
@@ -66,17 +63,16 @@ static void test_import_ltrace(void **state)
     assert_int_equal(events.header.skipped_lines, 2);
     assert_int_equal(events.header.lacks, 0);
     events_release(&events);
-    fixture_remove(path);
 }
 
 static void test_import_heaptrack(void **state)
 {
     struct import_result result;
     (void)state;
-    char *path = import_good("v 10400 3\nX a b\na 10 1\na 20 2\nc a\n+ 0\n+ 0\n+ 1\nc b\n- 0\n- 1\n"
-                             "- 1\n- 7\n+ zz\nq 1\n",
-                             TRACE_SOURCE_NONE, &result);
-    struct events events = events_read(path);
+    struct events events =
+        import_events("v 10400 3\nX a b\na 10 1\na 20 2\nc a\n+ 0\n+ 0\n+ 1\nc b\n- 0\n- 1\n"
+                      "- 1\n- 7\n+ zz\nq 1\n",
+                      TRACE_SOURCE_NONE, &result);
     assert_int_equal(events.count, 5);
     assert_int_equal(events.list[3].ended_object, 1); /* the youngest of the two */
     assert_int_equal(events.list[3].time, 1000000);
@@ -86,29 +82,28 @@ static void test_import_heaptrack(void **state)
     assert_true(events.header.lacks & TRACE_LACKS_IDENTITY);
     assert_int_equal(events.header.command_bytes, 4);
     events_release(&events);
-    fixture_remove(path);
 }
 
 static void test_import_kmem(void **state)
 {
     struct import_result result;
     (void)state;
-    char *path =
-        import_good("# tracer: nop\n#\n"
-                    "CPU:1 [LOST 12 EVENTS]\n"
-                    " a [9] b-7 [001] d..1. 1.5: kmalloc: call_site=f ptr=01 bytes_req=7 "
-                    "bytes_alloc=8 "
-                    "gfp_flags=GFP_KERNEL|__GFP_ZERO node=-1 accounted=false\n"
-                    " b-7 [000] 1.6: kmem_cache_free: call_site=a ptr=01 name=x\n"
-                    " b-7 [000] ..... 1.5: kmem_cache_alloc: call_site=f ptr=02 name=x bytes_req=9 "
-                    "bytes_alloc=16 gfp_flags=GFP_KERNEL node=-1\n"
-                    " b-7 [000] ..... 1.7: kfree: call_site=f ptr=(null)\n"
-                    " b-7 [000] ..... 1.7: mm_page_alloc: page=1 pfn=1 order=0\n"
-                    " b-7 [000] ..... 1.7: kfree: call_site=f ptr=03\n"
-                    " b-7 [000] ..... 1.7: kmalloc: call_site=f ptr=03\n"
-                    " b-7 [000] ..... 1.7: kmalloc: call_site=f ptr=03 bytes_r",
-                    TRACE_SOURCE_NONE, &result);
-    struct events events = events_read(path);
+    struct events events =
+        import_events("# tracer: nop\n#\n"
+                      "CPU:1 [LOST 12 EVENTS]\n"
+                      " a [9] b-7 [001] d..1. 1.5: kmalloc: call_site=f ptr=01 bytes_req=7 "
+                      "bytes_alloc=8 "
+                      "gfp_flags=GFP_KERNEL|__GFP_ZERO node=-1 accounted=false\n"
+                      " b-7 [000] 1.6: kmem_cache_free: call_site=a ptr=01 name=x\n"
+                      " b-7 [000] ..... 1.5: kmem_cache_alloc: call_site=f ptr=02 name=x "
+                      "bytes_req=9 "
+                      "bytes_alloc=16 gfp_flags=GFP_KERNEL node=-1\n"
+                      " b-7 [000] ..... 1.7: kfree: call_site=f ptr=(null)\n"
+                      " b-7 [000] ..... 1.7: mm_page_alloc: page=1 pfn=1 order=0\n"
+                      " b-7 [000] ..... 1.7: kfree: call_site=f ptr=03\n"
+                      " b-7 [000] ..... 1.7: kmalloc: call_site=f ptr=03\n"
+                      " b-7 [000] ..... 1.7: kmalloc: call_site=f ptr=03 bytes_r",
+                      TRACE_SOURCE_NONE, &result);
     assert_int_equal(events.count, 3);
     assert_int_equal(events.list[0].op, TRACE_CALLOC);
     assert_int_equal(events.list[0].size, 7);
@@ -122,7 +117,6 @@ static void test_import_kmem(void **state)
     assert_int_equal(events.header.unknown_frees, 1);
     assert_int_equal(events.header.skipped_lines, 2);
     events_release(&events);
-    fixture_remove(path);
 }
 
 static void test_import_refuses(void **state)

@@ -63,6 +63,13 @@ static int pairs(void)
     return 0;
 }
 
+/* Calls without end, for a test that kills it. */
+static _Noreturn int endless(void)
+{
+    for (;;)
+        pairs();
+}
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 enum { THREADS = 8, BOX = 64 };
@@ -359,6 +366,28 @@ static int becomes_daemon(void)
     _exit(written == 1 ? 0 : 1);
 }
 
+/*
+ * One whose first call comes when all that came before it are gone, and a recorder that looks only
+ * at who has called has long ended.
+ */
+static int becomes_late_daemon(void)
+{
+    int parents[2];
+    char byte;
+    if (pipe(parents) != 0)
+        return 1;
+    if (fork() != 0)
+        return 0;
+    setsid();
+    if (fork() != 0)
+        _exit(0);
+    close(parents[1]);
+    if (read(parents[0], &byte, 1) != 0) /* the end: nobody else has the other side any more */
+        _exit(1);
+    usleep(300000);
+    _exit(pairs());
+}
+
 enum { CROWD = 64, CROWD_ROUNDS = 500 };
 
 static pthread_barrier_t crowd_barrier;
@@ -417,18 +446,20 @@ static int forks_among_threads(void)
     return bad;
 }
 
+/* Ends, and leaves a process behind that calls until it is killed. */
+static int leaves_one_behind(void)
+{
+    if (fork() != 0)
+        return 0;
+    close(STDERR_FILENO); /* somebody may wait for its end */
+    endless();
+}
+
 /* For a user who may have no more tasks than this one. */
 static int cannot_start_threads(void)
 {
     pthread_t thread;
     return pthread_create(&thread, NULL, rounds, NULL) == EAGAIN ? pairs() : 1;
-}
-
-/* Calls without end, for a test that kills it. */
-static _Noreturn int endless(void)
-{
-    for (;;)
-        pairs();
 }
 
 /* Enough records to fill a small disk. */
@@ -465,6 +496,8 @@ static const struct {
     {"millions", millions},
     {"pauses", pauses},
     {"becomes_daemon", becomes_daemon},
+    {"becomes_late_daemon", becomes_late_daemon},
+    {"leaves_one_behind", leaves_one_behind},
     {"crowd", crowd},
     {"forks_among_threads", forks_among_threads},
     {"cannot_start_threads", cannot_start_threads},

@@ -30,6 +30,21 @@ static void test_curve(void **state)
     assert_true(mean > 199 && mean < 201);
 }
 
+/* Up to the last tick there is: the last bin's end is beyond it. */
+static void test_curve_to_the_end_of_time(void **state)
+{
+    (void)state;
+    static struct trace_curve curve;
+    curve_begin(&curve);
+    curve_add(&curve, 0, 0, 100);
+    curve_add(&curve, UINT64_MAX - 1, UINT64_MAX - 1, 300);
+    curve_add(&curve, UINT64_MAX, UINT64_MAX, 0);
+    assert_int_equal(curve.count, CURVE_BINS);
+    assert_true(curve_mean(&curve, 0, CURVE_BINS) == 100);
+    assert_int_equal(curve.bins[CURVE_BINS - 1].events, 2);
+    assert_int_equal(curve.bins[CURVE_BINS - 1].bytes_max, 300);
+}
+
 static void test_histogram_range(void **state)
 {
     static struct trace_histogram histogram;
@@ -74,6 +89,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_curve),
+        cmocka_unit_test(test_curve_to_the_end_of_time),
         cmocka_unit_test(test_histogram_range),
         cmocka_unit_test(test_sites),
     };

@@ -89,10 +89,9 @@ static void test_text_by_hand(void **state)
 {
     struct import_result result;
     (void)state;
-    char *path = import_good("heapmark trace text 1\n# a comment\n\n0 0 malloc 7 0x40\n"
-                             "+5 1 free 7\n= 1 malloc 7 1\nend\n",
-                             TRACE_SOURCE_NONE, &result);
-    struct events events = events_read(path);
+    struct events events = import_events("heapmark trace text 1\n# a comment\n\n0 0 malloc 7 0x40\n"
+                                         "+5 1 free 7\n= 1 malloc 7 1\nend\n",
+                                         TRACE_SOURCE_NONE, &result);
     assert_int_equal(events.count, 3);
     assert_int_equal(events.list[0].size, 64);
     assert_int_equal(events.list[1].time, 5);
@@ -101,7 +100,6 @@ static void test_text_by_hand(void **state)
     assert_int_equal(events.header.source, TRACE_SOURCE_TEXT);
     assert_int_equal(events.header.ticks_hz, 1000000000);
     events_release(&events);
-    fixture_remove(path);
 }
 
 static void test_text_mistakes(void **state)

@@ -53,6 +53,15 @@ char *import_good(const char *text, enum trace_source source, struct import_resu
     return path;
 }
 
+struct events import_events(const char *text, enum trace_source source,
+                            struct import_result *result)
+{
+    char *path = import_good(text, source, result);
+    struct events events = events_read(path);
+    fixture_remove(path);
+    return events;
+}
+
 void import_refused(const char *text, enum trace_source source, const char *expected)
 {
     char error[512] = "";

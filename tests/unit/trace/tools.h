@@ -20,6 +20,10 @@ void events_release(struct events *events);
 /* Text in, path of a trace out; a test fails where it is refused. */
 char *import_good(const char *text, enum trace_source source, struct import_result *result);
 
+/* The same, and the events that came of it. */
+struct events import_events(const char *text, enum trace_source source,
+                            struct import_result *result);
+
 /* A test fails unless it is refused, with these words. */
 void import_refused(const char *text, enum trace_source source, const char *expected);
 

@@ -1,0 +1,144 @@
+"""How a recording ends: the program crashes or is killed, a daemon goes on, the disk is full, the recorder dies."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from recordings import (HEAPMARK, ROUNDS, SUBJECT, child_of, count, info, nothing_left_behind, others, record,
+                        recorded, refused, wait_for_events)
+
+
+@pytest.mark.parametrize("mode, said", [("killed", "signal 9"), ("crashes", "signal 11"),
+                                        ("exits_at_once", "status 3"), ("fails", "status 7")])
+def test_bad_ends(tmp_path, mode, said):
+    done, figures, ops = recorded(tmp_path, mode, expect=1)
+    assert (ops["malloc"], ops["free"]) == (ROUNDS, ROUNDS)
+    assert said in done.stderr
+    assert said in figures["text"]
+
+
+def test_killed_in_the_middle(tmp_path):
+    """SIGKILL from outside at any moment: a good trace of everything before."""
+    for milliseconds in (30, 75, 130):
+        recorder = subprocess.Popen([HEAPMARK, "record", "-o", "k.hmt", SUBJECT, "endless"],
+                                    cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        child = child_of(recorder)
+        wait_for_events(recorder, tmp_path / "k.hmt.0.part")
+        time.sleep(milliseconds / 1000)
+        os.kill(child, signal.SIGKILL)
+        said = recorder.communicate(timeout=60)[1]
+        assert recorder.returncode == 1, said
+        figures = info(tmp_path / "k.hmt")
+        assert count(figures, "malloc") > 1000
+        assert 0 <= count(figures, "malloc") - count(figures, "free") < 20
+
+
+def test_interrupted_from_the_keyboard(tmp_path):
+    """SIGINT goes to both; the program ends by it, the recorder writes the trace."""
+    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "k.hmt", SUBJECT, "endless"],
+                                cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    wait_for_events(recorder, tmp_path / "k.hmt.0.part")
+    os.killpg(recorder.pid, signal.SIGINT)
+    said = recorder.communicate(timeout=60)[1]
+    assert recorder.returncode == 1 and "signal 2" in said
+    assert count(info(tmp_path / "k.hmt"), "malloc") > 1000
+
+
+def test_daemon(tmp_path):
+    """It leaves its session and its parents, and is recorded to its end."""
+    done = record(tmp_path, SUBJECT, "becomes_daemon")
+    assert "go on and are recorded" in done.stderr
+    (daemon,) = others(tmp_path)
+    figures = info(tmp_path / daemon)
+    assert count(figures, "malloc") == count(figures, "free") == ROUNDS + 1
+
+
+def test_interrupted_while_a_daemon_goes_on(tmp_path):
+    """The recording ends, and its traces are whole; the daemon is left alone."""
+    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", SUBJECT, "leaves_one_behind"], cwd=tmp_path,
+                                stderr=subprocess.PIPE, text=True)
+    said = ""
+    while "go on and are recorded" not in said:
+        said = recorder.stderr.readline()
+        assert said
+    wait_for_events(recorder, tmp_path / "t.hmt.1.part")
+    daemon = child_of(recorder)
+    recorder.send_signal(signal.SIGINT)
+    said = recorder.communicate(timeout=60)[1]
+    assert recorder.returncode == 0 and "recording ended first" in said
+    os.kill(daemon, signal.SIGKILL)
+    figures = info(tmp_path / f"t.{daemon}.hmt")
+    assert count(figures, "malloc") > 1000 and "recording stopped" in figures["text"]
+
+
+def test_daemon_that_calls_late(tmp_path):
+    """Its first call comes when all other processes have ended."""
+    record(tmp_path, SUBJECT, "becomes_late_daemon")
+    (daemon,) = others(tmp_path)
+    figures = info(tmp_path / daemon)
+    assert count(figures, "malloc") == count(figures, "free") == ROUNDS
+
+
+def test_full_disk(tmp_path):
+    """The program goes on, and the trace says that it stops early."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", small],
+                             capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting needs root")
+    try:
+        done = record(tmp_path, SUBJECT, "millions", output="small/t.hmt")
+        assert "stops before the program's end" in done.stderr
+        figures = info(small / "t.hmt")
+        assert 100000 < count(figures, "malloc") < 200 * ROUNDS
+        assert "recording stopped" in figures["text"]
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_recorder_killed(tmp_path):
+    """The program goes on, and all it did is brought together later."""
+    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", SUBJECT, "millions"], cwd=tmp_path,
+                                stderr=subprocess.DEVNULL)
+    child = child_of(recorder)
+    wait_for_events(recorder, tmp_path / "t.hmt.0.part")
+    os.kill(child, signal.SIGSTOP)
+    recorder.kill()
+    recorder.wait()
+    busy = subprocess.run([HEAPMARK, "trace", "recover", "t.hmt.raw"], cwd=tmp_path, text=True, capture_output=True)
+    assert busy.returncode == 2 and "still being recorded" in busy.stderr
+    again = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "true"], cwd=tmp_path, text=True, capture_output=True)
+    assert again.returncode == 2 and "was cut off" in again.stderr
+    os.kill(child, signal.SIGCONT)
+    deadline = time.monotonic() + 60
+    while os.path.exists(f"/proc/{child}") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    done = subprocess.run([HEAPMARK, "trace", "recover", "t.hmt.raw"], cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    figures = info(tmp_path / "t.hmt")
+    assert count(figures, "malloc") == count(figures, "free") == 200 * ROUNDS
+    assert figures["not events"][2:] == [0, 0]
+
+
+def test_two_recorders_at_once(tmp_path):
+    first = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "sleep", "60"], cwd=tmp_path,
+                             stderr=subprocess.PIPE, start_new_session=True, text=True)
+    while not (tmp_path / "t.hmt.raw").exists():
+        assert first.poll() is None
+    time.sleep(0.2)
+    second = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "true"], cwd=tmp_path, text=True, capture_output=True)
+    os.killpg(first.pid, signal.SIGINT)
+    first.communicate(timeout=60)
+    assert second.returncode == 2 and "another 'heapmark record'" in second.stderr
+
+
+def test_no_recording_to_recover(tmp_path):
+    assert "its name ends in '.raw'" in refused(tmp_path, "trace", "recover", "x.hmt")
+    assert "cannot open 'x.raw'" in refused(tmp_path, "trace", "recover", "x.raw")
+    (tmp_path / "y.raw").write_bytes(b"no raw file" * 200000)
+    assert "not left by this version" in refused(tmp_path, "trace", "recover", "y.raw")
+    (tmp_path / "y.raw").unlink()

@@ -1,0 +1,221 @@
+"""Options of `heapmark record`, and what it refuses to record: said, exit status 2, nothing run."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from recordings import (HEAPMARK, PLAY, ROUNDS, SUBJECT, count, info, nothing_left_behind, others, refused,
+                        wait_for_events)
+
+
+def test_a_program_that_never_allocates(tmp_path):
+    """Nothing to replay is said, and no file is left."""
+    done = subprocess.run([HEAPMARK, "record", "-o", "n.hmt", SUBJECT, "nothing"], cwd=tmp_path,
+                          text=True, capture_output=True)
+    assert done.returncode == 2
+    assert "nothing was recorded" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_fork_only_first(tmp_path):
+    done = subprocess.run([HEAPMARK, "record", "--only-first", "-o", "t.hmt", SUBJECT, "forks"],
+                          cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0 and "its children are not recorded" in done.stderr
+    assert others(tmp_path) == []
+    assert "were not recorded" in info(tmp_path / "t.hmt")["text"]
+
+
+def test_exec_only_first(tmp_path):
+    subprocess.run([HEAPMARK, "record", "--only-first", "-o", "t.hmt", SUBJECT, "execs"], cwd=tmp_path,
+                   check=True, capture_output=True)
+    assert others(tmp_path) == []
+
+
+def test_default_name_and_overwriting(tmp_path):
+    for _ in range(2):
+        done = subprocess.run([HEAPMARK, "record", "/bin/ls", "/"], cwd=tmp_path, text=True,
+                              capture_output=True)
+        assert done.returncode == 0
+    assert os.listdir(tmp_path) == ["ls.hmt"]
+    assert (tmp_path / "ls.hmt").stat().st_mode & 0o777 == 0o666 & ~current_umask()
+
+
+def current_umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def recorded_with(tmp_path, options, mode, expect=0):
+    done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", *options, "--", SUBJECT, mode], cwd=tmp_path,
+                          text=True, capture_output=True, timeout=120)
+    assert done.returncode == expect, done.stderr
+    return done, info(tmp_path / "t.hmt")
+
+
+def test_monotonic_clock(tmp_path):
+    """Without an invariant TSC: the same calls, in an order that is never doubtful."""
+    _, figures = recorded_with(tmp_path, ["--clock=monotonic"], "threads")
+    assert figures["threads"] == [9]
+    assert 8 * ROUNDS <= count(figures, "malloc") <= 8 * ROUNDS + 16
+    assert figures["not events"][2:] == [0, 0]
+
+
+def test_sample(tmp_path):
+    """Whole objects: what is allocated in the sample is freed in the sample."""
+    _, figures = recorded_with(tmp_path, ["--sample=1/10"], "millions")
+    mallocs = count(figures, "malloc")
+    assert 0.09 < mallocs / (200 * ROUNDS) < 0.11
+    assert count(figures, "free") == mallocs
+    assert figures["not events"][2:] == [0, 0]
+    assert "one object in 10" in figures["text"]
+
+
+def test_sample_with_threads(tmp_path):
+    _, figures = recorded_with(tmp_path, ["--sample=1/3"], "threads")
+    assert 0.3 < count(figures, "malloc") / (8 * ROUNDS) < 0.37
+    assert figures["not events"][2:] == [0, 0]
+
+
+def test_max_size(tmp_path):
+    done, figures = recorded_with(tmp_path, ["--max-size=100k"], "millions")
+    assert "--max-size was reached" in done.stderr
+    assert (tmp_path / "t.hmt").stat().st_size <= 100 * 1024
+    assert 30000 < count(figures, "malloc") < 200 * ROUNDS
+    assert "recording stopped" in figures["text"]
+
+
+def test_start_and_stop_by_time(tmp_path):
+    """Of a program that calls without end, one part."""
+    for _ in range(5):  # a recorder that gets no processor stops late: then once more
+        recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--start-after=100ms", "--stop-after=300ms",
+                                     "--", SUBJECT, "endless"], cwd=tmp_path, stderr=subprocess.PIPE,
+                                    start_new_session=True, text=True)
+        wait_for_events(recorder, tmp_path / "t.hmt.0.part")
+        begin = time.monotonic()
+        time.sleep(0.5)
+        rest = time.monotonic() - begin
+        os.killpg(recorder.pid, signal.SIGINT)
+        recorder.communicate(timeout=60)
+        figures = info(tmp_path / "t.hmt")
+        assert count(figures, "malloc") > 1000
+        assert 0 <= count(figures, "malloc") - count(figures, "free") <= 1
+        assert "started or stopped" in figures["text"]
+        if figures["duration"][0] < rest - 0.1:
+            return
+    pytest.fail("the recording did not stop before the program's end")
+
+
+def test_toggle_by_signal(tmp_path):
+    """Stopped by one signal, started by the next: no object lives on by mistake."""
+    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--toggle-signal=USR1", "--",
+                                 SUBJECT, "endless"], cwd=tmp_path, stderr=subprocess.PIPE,
+                                start_new_session=True, text=True)
+    wait_for_events(recorder, tmp_path / "t.hmt.0.part")
+    for _ in range(4):
+        os.kill(recorder.pid, signal.SIGUSR1)
+        time.sleep(0.1)
+    os.killpg(recorder.pid, signal.SIGINT)
+    recorder.communicate(timeout=60)
+    figures = info(tmp_path / "t.hmt")
+    assert 0 <= count(figures, "malloc") - count(figures, "free") <= 1
+    assert figures["not events"][3] == 0
+    assert "started or stopped" in figures["text"]
+
+
+def test_stacks_and_cpus(tmp_path):
+    """They are recorded beside the same calls. That they come back is a unit test's."""
+    _, plain = recorded_with(tmp_path, [], "threads")
+    size = (tmp_path / "t.hmt").stat().st_size
+    _, figures = recorded_with(tmp_path, ["--stacks=8", "--cpu"], "threads")
+    assert abs(count(figures, "malloc") - count(plain, "malloc")) <= 16
+    assert (tmp_path / "t.hmt").stat().st_size > size
+
+
+@pytest.mark.skipif(shutil.which("sort") is None, reason="no sort")
+def test_stacks_without_frame_pointers(tmp_path):
+    """A program of the distribution has none: what is recorded stays the same, and it does not crash."""
+    for depth in (1, 62):
+        done = subprocess.run([HEAPMARK, "record", f"--stacks={depth}", "-o", "t.hmt", "sort", __file__],
+                              cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 0, done.stderr
+        figures = info(tmp_path / "t.hmt")
+        assert count(figures, "malloc") > 10 and "sort" in figures["text"]
+
+
+def test_ordered(tmp_path):
+    _, figures = recorded_with(tmp_path, ["--ordered"], "threads")
+    assert 8 * ROUNDS <= count(figures, "malloc") <= 8 * ROUNDS + 16
+    played = subprocess.run([PLAY, tmp_path / "t.hmt", "2"], text=True, capture_output=True, timeout=120)
+    assert played.returncode == 0, played.stderr
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--sample=3"], "not a share"), (["--sample=1/0"], "from 1 to"), (["--stacks=99"], "from 1 to 62"),
+    (["--max-size=1"], "not a size"), (["--start-after=soon"], "not a time"),
+    (["--start-after=2s", "--stop-after=1s"], "nothing would be recorded"),
+    (["--toggle-signal=KILL"], "none of USR1"), (["--clock=sun"], "neither tsc nor")])
+def test_bad_options(tmp_path, options, said):
+    assert said in refused(tmp_path, "record", *options, "true")
+
+
+def test_another_recorder_is_preloaded(tmp_path):
+    environment = dict(os.environ, LD_PRELOAD="/nonexistent/libheaptrack_preload.so")
+    assert "another recorder" in refused(tmp_path, "record", "true", environment=environment)
+
+
+def test_no_such_program(tmp_path):
+    assert "'nosuchprogram': no such program in PATH" in refused(tmp_path, "record", "nosuchprogram")
+    assert "No such file" in refused(tmp_path, "record", "./nosuchprogram")
+    (tmp_path / "plain").write_text("text")
+    assert "not an executable file" in refused(tmp_path, "record", "./plain")
+
+
+def test_not_a_program(tmp_path):
+    (tmp_path / "odd").write_text("neither nor")
+    (tmp_path / "odd").chmod(0o755)
+    assert "neither an ELF program nor a script" in refused(tmp_path, "record", "./odd")
+    (tmp_path / "script").write_text("#!/no/such/interpreter\n")
+    (tmp_path / "script").chmod(0o755)
+    assert "its interpreter does not exist" in refused(tmp_path, "record", "./script")
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
+def test_static_program(tmp_path):
+    (tmp_path / "s.c").write_text("int main(void) { return 0; }")
+    subprocess.run(["gcc", "-static", "-o", "s", "s.c"], cwd=tmp_path, check=True)
+    assert "statically linked" in refused(tmp_path, "record", "./s")
+
+
+def test_setuid_program(tmp_path):
+    program = tmp_path / "rights"
+    shutil.copy("/bin/true", program)
+    if os.geteuid() != 0:
+        pytest.skip("needs another owner's program")
+    os.chown(program, 65534, 65534)
+    program.chmod(0o4755)
+    assert "setuid" in refused(tmp_path, "record", "./rights")
+
+
+def test_recording_inside_a_recording(tmp_path):
+    environment = dict(os.environ, HEAPMARK_RECORD="/somewhere")
+    said = refused(tmp_path, "record", "true", environment=environment)
+    assert "inside a recording" in said
+
+
+def test_unwritable_output(tmp_path):
+    assert "cannot write '/nonexistent/x.hmt'" in refused(tmp_path, "record", "-o", "/nonexistent/x.hmt", "true")
+    assert "not a regular file" in refused(tmp_path, "record", "-o", "/dev/null", "true")
+
+
+def test_usage(tmp_path):
+    assert "no program to record" in refused(tmp_path, "record")
+    assert "did you mean 'verify'" in refused(tmp_path, "trace", "verfy", "x")
+    assert "info or verify" in refused(tmp_path, "trace")
+    assert "which trace" in refused(tmp_path, "trace", "info")
+    assert "cannot open 'x.hmt'" in refused(tmp_path, "trace", "info", "x.hmt")
+    assert "unrecognized option" in refused(tmp_path, "record", "--nonsense", "true")
