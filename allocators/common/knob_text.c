@@ -82,7 +82,8 @@ static void complain(const char *problem, const char *start, const char *end, co
 }
 
 /* What is wrong with the "name=value" from start to end, or NULL when it went into `into`. */
-static const char *read_one(const char *start, const char *end, const struct knob *knobs, void *into)
+static const char *read_one(const char *start, const char *end, const struct knob *knobs,
+                            void *into)
 {
     const char *equals = memchr(start, '=', (size_t)(end - start));
     const struct knob *k = knob_named(knobs, start, (size_t)((equals ? equals : end) - start));

@@ -107,6 +107,10 @@ static inline bool gfpflags_allow_blocking(gfp_t gfp)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* A part of the interface for programs: exported by the shared object, yet bound inside it. */
+#ifdef KMEM_INSIDE
 #define KMEM_API __attribute__((visibility("protected")))
+#else
+#define KMEM_API
+#endif
 
 #endif

@@ -107,8 +107,10 @@ static __attribute__((cold, noinline)) void free_rare(struct chunk *c, size_t si
     /* The key may be there by chance, or copied there by the program: make sure. */
     if (cell_of(c)->key == ptm_key && is_cached(tc, c, size))
         fault("free(): double free detected", chunk_memory(c));
-    if (ptm_knobs.perturb)
+    if (ptm_knobs.perturb) {
+        heap_check_freed(c, size); /* before anything is written that far */
         memset(chunk_memory(c), (int)ptm_knobs.perturb, size - PTM_CHUNK_HEADER);
+    }
     put_away(tc, c, size);
 }
 

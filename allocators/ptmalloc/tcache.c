@@ -78,14 +78,6 @@ void tcache_set_up(struct tcache *tc)
     tcache_configure(tc);
 }
 
-static void check_cached(struct cell *cell, size_t size)
-{
-    if (PTM_UNLIKELY(!is_aligned(cell)))
-        fault("malloc(): unaligned link in a thread cache", cell);
-    if (PTM_UNLIKELY(chunk_size(chunk_of(cell)) != size))
-        fault("malloc(): invalid size of a chunk in a fast bin", cell);
-}
-
 static struct cell *cell_push(struct chunk *c, size_t head, struct cell *rest)
 {
     struct cell *cell = cell_of(c);
@@ -147,7 +139,8 @@ static struct cell *fetch(struct tcache *tc, size_t size, size_t *count)
         *count = run_count(run);
         if (size > ptm_knobs.fastbin_max)
             parked_add(a, -(intptr_t)(*count * size));
-        check_cached(run, size);
+        if (PTM_UNLIKELY(chunk_size(chunk_of(run)) != size))
+            fault("malloc(): invalid size of a chunk in a fast bin", run);
     } else {
         run = gather(a, size, tc->capacity[bin_number(size)], count);
     }

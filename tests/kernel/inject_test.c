@@ -3,15 +3,11 @@
  * looked at (stats=1). Whatever was refused, the answer is NULL where the flags allow that, who was not
  * meant is served, contents stay, everything is whole, and in the end all of it is back.
  */
-#include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
+#include "support.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "config.h"
 #include "kmem.h"
@@ -44,10 +40,7 @@ static uint64_t dice = 4101842887655102017u;
 
 static uint64_t roll(void)
 {
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return dice;
+    return next_random(&dice);
 }
 
 static struct fail_attr pages, objects;
@@ -279,7 +272,8 @@ static void test_malloc_model(void **state)
                 slub_malloc_trim(0);
             }
         }
-        assert_true(pages.refused > 0 && m.refused > 0);
+        /* Few refusals are made good: a small slab for a large one, no more than is needed. */
+        assert_true(pages.refused > 0 && (m.refused > 0 || of_1024 < 256));
         refuse_nothing();
         model_end(&m);
         assert_int_equal(kmem_check(), 0);
@@ -337,16 +331,6 @@ static void test_each_in_turn(void **state)
     assert_true(served > 1);
 }
 
-/* What a CPU takes when it is first used would be held against the calls. */
-static void stay_on_this_cpu(void)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET(sched_getcpu(), &set);
-    sched_setaffinity(0, sizeof set, &set);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +340,6 @@ int main(void)
         cmocka_unit_test(test_each_in_turn),
     };
 
-    stay_on_this_cpu();
+    stay_on_this_cpu(); /* what a CPU takes when it is first used would be held against the calls */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

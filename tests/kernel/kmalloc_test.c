@@ -1,15 +1,12 @@
 /* kmalloc's sizes, types and limits; and what each context gets when memory runs out. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
+#include "support.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "config.h"
 #include "kmem.h"
-#include "page/page.h"
+#include "page/pool.h"
 
 enum { MANY = 1 << 20 };
 
@@ -89,7 +86,12 @@ static void test_types(void **state)
     (void)state;
     assert_int_not_equal(virt_to_frame(normal), virt_to_frame(dma));
     assert_int_not_equal(virt_to_frame(normal), virt_to_frame(reclaim));
-    assert_true((uintptr_t)dma < (uintptr_t)normal);
+    assert_int_equal(frame_zone(virt_to_frame(dma))->kind, ZONE_DMA);
+    assert_int_equal(frame_zone(virt_to_frame(normal))->kind, ZONE_NORMAL);
+    assert_int_equal(frame_zone(virt_to_frame(reclaim))->kind, ZONE_NORMAL);
+    /* What can be reclaimed lies in 4 MiB blocks of its own. */
+    assert_int_equal(pageblock_mobility(virt_to_frame(normal)), UNMOVABLE);
+    assert_int_equal(pageblock_mobility(virt_to_frame(reclaim)), RECLAIMABLE);
     kfree(normal);
     kfree(dma);
     kfree(reclaim);

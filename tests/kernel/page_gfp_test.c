@@ -1,50 +1,10 @@
-/*
- * What each flag promises when memory is short, when the operating system refuses, and in the pool's
- * last pages.
- */
+/* What each flag promises when memory is short, and in the pool's last pages. */
 #include "page_support.h"
 
 #include <pthread.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "page/pcp.h"
-
-/* Blocks kept in a list through their first word. */
-struct hoard {
-    struct page *first;
-    size_t n;
-};
-
-static bool hoard_one(struct hoard *h, gfp_t gfp, unsigned order)
-{
-    struct page *p = alloc_pages(gfp, order);
-
-    if (p) {
-        *(struct page **)page_address(p) = h->first;
-        h->first = p;
-        h->n++;
-    }
-    return p != NULL;
-}
-
-static void hoard_all(struct hoard *h, gfp_t gfp, unsigned order)
-{
-    while (hoard_one(h, gfp, order))
-        ;
-}
-
-static void hoard_free(struct hoard *h, unsigned order, size_t n)
-{
-    for (; h->first && n > 0; n--) {
-        struct page *p = h->first;
-
-        h->first = *(struct page **)page_address(p);
-        h->n--;
-        __free_pages(p, order);
-    }
-}
 
 static struct zone *normal(void)
 {
@@ -290,8 +250,10 @@ static void test_waiting(void **state)
         struct page *p;
 
         hoard_all(&held, GFP_KERNEL | __GFP_NORETRY, 0);
-        /* NOFAIL takes from the reserve first: leave none. */
-        hoard_all(&held, GFP_ATOMIC, 0);
+        /* NOFAIL takes what others must leave first: nothing is left. */
+        in_reclaim = patient[i] & __GFP_NOFAIL;
+        hoard_all(&held, in_reclaim ? GFP_KERNEL | __GFP_NORETRY : GFP_ATOMIC, 0);
+        in_reclaim = false;
         assert_null(alloc_pages(GFP_KERNEL | __GFP_NORETRY, 0));
         assert_int_equal(pthread_create(&t, NULL, free_later, NULL), 0);
         p = alloc_pages(patient[i], 0);
@@ -303,296 +265,21 @@ static void test_waiting(void **state)
     assert_whole();
 }
 
-/* ---- Refusals --------------------------------------------------------------------------------- */
-
-/* A system that refuses to make memory readable: NULL, nothing lost, and better times are noticed. */
-static void test_refused_growth(void **state)
-{
-    struct hoard h = {0};
-    struct zone *z = normal();
-
-    (void)state;
-    pcp_drain_all(GFP_KERNEL);
-    refusal.commit = true;
-    refusal.of_16 = 16;
-    hoard_all(&h, GFP_KERNEL | __GFP_NORETRY, 3);
-    assert_true(z->committed < z->end);
-    assert_null(alloc_pages(GFP_KERNEL, 3));
-    assert_true(refusal.refused > 0);
-    assert_whole();
-    refusal.of_16 = 8;
-    for (int i = 0; i < 400; i++)
-        hoard_one(&h, GFP_KERNEL, 3);
-    assert_whole();
-    refusal.commit = false;
-    assert_true(hoard_one(&h, GFP_KERNEL, MAX_PAGE_ORDER) || z->committed == z->end);
-    if (h.n && page_order(h.first) == MAX_PAGE_ORDER)
-        hoard_free(&h, MAX_PAGE_ORDER, 1);
-    hoard_free(&h, 3, SIZE_MAX);
-    assert_whole();
-}
-
-static void test_refused_purge(void **state)
-{
-    struct page *p = alloc_pages(GFP_KERNEL, 8);
-    struct page_stats before, after;
-
-    (void)state;
-    __free_pages(p, 8);
-    refusal.purge = true;
-    refusal.of_16 = 16;
-    kmem_pages_stats(&before);
-    kmem_pages_release(0);
-    kmem_pages_stats(&after);
-    assert_int_equal(after.released_bytes, before.released_bytes);
-    assert_true(after.present_bytes > 0);
-    assert_whole();
-    refusal.of_16 = 8;
-    for (int i = 0; i < 50; i++)
-        kmem_pages_release(0);
-    refusal.purge = false;
-    kmem_pages_release(0);
-    kmem_pages_stats(&after);
-    assert_int_equal(after.present_bytes, 0);
-    assert_whole();
-}
-
-static void test_refused_populate(void **state)
-{
-    (void)state;
-    kmem_pages_release(0);
-    refusal.populate = true;
-    refusal.of_16 = 16;
-    assert_false(kmem_pages_reserve(MIB));
-    assert_null(alloc_pages(GFP_ATOMIC, 0));
-    assert_whole();
-    refusal.populate = false;
-    assert_true(kmem_pages_reserve(MIB));
-    struct page *p = alloc_pages(GFP_ATOMIC, 0);
-    assert_non_null(p);
-    __free_pages(p, 0);
-    assert_true(kmem_pages_reserve(0));
-    assert_whole();
-}
-
-/* ---- Warnings, misuse ------------------------------------------------------------------------- */
-
-/* What `body` writes to standard error, in a child of its own, which may abort. */
-static size_t said_by(void (*body)(void), char *text, size_t bytes)
-{
-    FILE *f = tmpfile();
-    size_t n;
-    pid_t child;
-
-    fflush(NULL);
-    child = fork();
-    if (child == 0) {
-        kmem_pages_after_fork_child();
-        dup2(fileno(f), STDERR_FILENO);
-        body();
-        _exit(0);
-    }
-    waitpid(child, NULL, 0);
-    rewind(f);
-    n = fread(text, 1, bytes - 1, f);
-    text[n] = '\0';
-    fclose(f);
-    return n;
-}
-
-static void fail_often(void)
-{
-    struct page *p;
-
-    while ((p = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN, 0)) != NULL)
-        ;
-    for (int i = 0; i < 40; i++)
-        p = alloc_pages(GFP_KERNEL | __GFP_NORETRY, 0);
-}
-
-static void fail_silently(void)
-{
-    struct page *p;
-
-    while ((p = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN, 0)) != NULL)
-        ;
-    p = alloc_pages(GFP_NOWAIT, 0);
-    (void)p;
-}
-
-static void test_warnings(void **state)
-{
-    char text[8192];
-    size_t lines = 0;
-
-    (void)state;
-    said_by(fail_often, text, sizeof text);
-    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
-        lines++;
-    assert_non_null(strstr(text, "page allocation failure: order 0, gfp 0x48"));
-    assert_int_equal(lines, 10);
-    assert_int_equal(said_by(fail_silently, text, sizeof text), 0);
-}
-
-static void free_twice(void)
-{
-    struct page *p = alloc_pages(GFP_KERNEL, 1);
-
-    __free_pages(p, 1);
-    __free_pages(p, 1);
-}
-
-static void free_twice_large(void)
-{
-    struct page *p = alloc_pages(GFP_KERNEL, 7);
-
-    __free_pages(p, 7);
-    __free_pages(p, 7);
-}
-
-static void free_wrong_order(void)
-{
-    __free_pages(alloc_pages(GFP_KERNEL, 2), 1);
-}
-
-static void free_inside(void)
-{
-    __free_pages(alloc_pages(GFP_KERNEL, 5) + 8, 5);
-}
-
-static void free_stranger(void)
-{
-    static struct page stranger;
-
-    __free_pages(&stranger, 0);
-}
-
-static void free_run_twice(void)
-{
-    struct page *p = alloc_page_run(GFP_KERNEL, 21, 5);
-
-    free_page_run(p);
-    free_page_run(p);
-}
-
-static void free_run_inside(void)
-{
-    free_page_run(alloc_page_run(GFP_KERNEL, 21, 5) + 20);
-}
-
-static void free_run_as_block(void)
-{
-    __free_pages(alloc_page_run(GFP_KERNEL, 21, 5), 5);
-}
-
-static void test_misuse(void **state)
-{
-    void (*misuse[])(void) = {free_twice, free_twice_large, free_wrong_order, free_inside,
-                              free_stranger};
-    char text[4096];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof misuse / sizeof *misuse; i++) {
-        said_by(misuse[i], text, sizeof text);
-        assert_non_null(strstr(text, "__free_pages(): not an allocated block of this order: '0x"));
-    }
-    said_by(free_run_as_block, text, sizeof text);
-    assert_non_null(strstr(text, "__free_pages(): not an allocated block of this order: '0x"));
-    said_by(free_run_twice, text, sizeof text);
-    assert_non_null(strstr(text, "free_page_run(): not an allocated run or block: '0x"));
-    said_by(free_run_inside, text, sizeof text);
-    assert_non_null(strstr(text, "free_page_run(): not an allocated run or block: '0x"));
-}
-
-/* ---- Giving back ------------------------------------------------------------------------------ */
-
-/* Memory in use within the last seconds stays; what is beyond it goes, in whole blocks. */
-static void test_steady_state_policy(void **state)
-{
-    struct zone *z = normal();
-    struct hoard h = {0};
-    size_t released;
-
-    (void)state;
-    hoard_all(&h, GFP_KERNEL | __GFP_NORETRY, 0);
-    hoard_free(&h, 0, SIZE_MAX);
-    pcp_drain_all(GFP_KERNEL);
-    released = z->released;
-    for (int i = 0; i < 3; i++) {
-        hoard_all(&h, GFP_KERNEL | __GFP_NORETRY, 0);
-        hoard_free(&h, 0, SIZE_MAX);
-    }
-    assert_int_equal(z->released, released);
-    assert_true(z->present > 8 * MAX_ORDER_NR_PAGES);
-    /* A page in a CPU's list keeps its 4 MiB block from being whole, and a thread that was moved leaves
-     * such pages in two lists. */
-    pcp_drain_all(GFP_KERNEL);
-    /* As if ten seconds had passed. */
-    z->peak.now = z->peak.before = 0;
-    struct page *p = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
-    __free_pages(p, MAX_PAGE_ORDER);
-    assert_true(z->released > released);
-    assert_in_range(z->present, 0, 2 * MAX_ORDER_NR_PAGES + 256);
-    assert_whole();
-}
-
 static const struct CMUnitTest fresh_tests[] = {
     cmocka_unit_test(test_no_system_no_fresh_memory),
     cmocka_unit_test(test_no_system_finds_present_runs),
-    cmocka_unit_test(test_refused_growth),
-    cmocka_unit_test(test_refused_purge),
-    cmocka_unit_test(test_refused_populate),
 };
 
-/* Warnings first: no others must have been said in the last seconds. */
 static const struct CMUnitTest full_tests[] = {
-    cmocka_unit_test(test_warnings),  cmocka_unit_test(test_exhaustion),
-    cmocka_unit_test(test_shrinkers), cmocka_unit_test(test_reserve_is_refilled),
-    cmocka_unit_test(test_effort),    cmocka_unit_test(test_waiting),
-    cmocka_unit_test(test_misuse),    cmocka_unit_test(test_steady_state_policy),
+    cmocka_unit_test(test_exhaustion),
+    cmocka_unit_test(test_shrinkers),
+    cmocka_unit_test(test_reserve_is_refilled),
+    cmocka_unit_test(test_effort),
+    cmocka_unit_test(test_waiting),
 };
 
 DEFINE_GROUP(fresh, fresh_tests)
 DEFINE_GROUP(full, full_tests)
-
-/* A start that is refused is tried with half as much, and half of that; or fails whole. */
-enum { REFUSED_WHOLE = 10 };
-
-static int start_under_refusal(void)
-{
-    struct page_config c = {.pool_bytes = 256 * MIB, .nodes = 1};
-
-    refusal.reserve = refusal.map = true;
-    refusal.of_16 = 16;
-    if (kmem_pages_start(&c) >= 0 || page_globals.bytes != 0)
-        return 1;
-    refusal.of_16 = 5;
-    if (kmem_pages_start(&c) != 0)
-        return page_globals.bytes == 0 ? REFUSED_WHOLE : 2;
-    return alloc_pages(GFP_KERNEL, 0) ? 0 : 3;
-}
-
-static int refused_starts(void)
-{
-    int failed = 0, started = 0;
-
-    fflush(NULL);
-    for (uint64_t seed = 1; seed <= 8; seed++) {
-        int status;
-        pid_t child = fork();
-
-        if (child == 0) {
-            refusal.random *= seed * 2 + 1;
-            _exit(start_under_refusal());
-        }
-        waitpid(child, &status, 0);
-        started += status == 0;
-        failed += status != 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != REFUSED_WHOLE);
-    }
-    if (failed || started < 2)
-        fprintf(stderr, "refused starts: of 8 %d failed, %d started\n", failed, started);
-    return failed || started < 2;
-}
 
 int main(void)
 {
@@ -609,5 +296,5 @@ int main(void)
 
     refuse_start();
     return (in_child("fresh", &c, fresh) + in_child("full", &c, full) +
-            in_child("fresh shared", &shared, fresh) + refused_starts()) != 0;
+            in_child("fresh shared", &shared, fresh)) != 0;
 }

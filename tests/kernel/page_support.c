@@ -1,7 +1,10 @@
 #include "page_support.h"
 
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "page/pool.h"
 
 struct refusal refusal;
 static struct kmem_os real;
@@ -25,6 +28,68 @@ int in_child(const char *name, const struct page_config *config, int (*run)(void
     if (status != 0)
         fprintf(stderr, "%s: failed, status %#x\n", name, (unsigned)status);
     return status != 0;
+}
+
+static void before_fork(void)
+{
+    kmem_vmalloc_before_fork();
+    kmem_pages_before_fork();
+}
+
+static void after_fork_parent(void)
+{
+    kmem_pages_after_fork_parent();
+    kmem_vmalloc_after_fork_parent();
+}
+
+static void after_fork_child(void)
+{
+    kmem_pages_after_fork_child();
+    kmem_vmalloc_after_fork_child();
+}
+
+void handle_forks(void)
+{
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+bool hoard_one(struct hoard *h, gfp_t gfp, unsigned order)
+{
+    struct page *p = alloc_pages(gfp, order);
+
+    if (p) {
+        *(struct page **)page_address(p) = h->first;
+        h->first = p;
+        h->n++;
+    }
+    return p != NULL;
+}
+
+void hoard_all(struct hoard *h, gfp_t gfp, unsigned order)
+{
+    while (hoard_one(h, gfp, order))
+        ;
+}
+
+void hoard_free(struct hoard *h, unsigned order, size_t n)
+{
+    for (; h->first && n > 0; n--) {
+        struct page *p = h->first;
+
+        h->first = *(struct page **)page_address(p);
+        h->n--;
+        __free_pages(p, order);
+    }
+}
+
+size_t highmem_used(void)
+{
+    size_t used = 0;
+
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        if (z->kind == ZONE_HIGHMEM)
+            used += zone_used_frames(z);
+    return used;
 }
 
 void assert_whole(void)

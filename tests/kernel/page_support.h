@@ -5,20 +5,15 @@
 #ifndef PAGE_SUPPORT_H
 #define PAGE_SUPPORT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
+#include <string.h>
 
 #include "kmem.h"
 #include "os.h"
 #include "page/page.h"
+#include "support.h"
 #include "vmalloc/vmalloc.h"
-
-#define MIB ((size_t)1 << 20)
 
 /* Starts a pool in a child and calls `run` there, whose result is the child's exit code; 0: well. */
 int in_child(const char *name, const struct page_config *config, int (*run)(void));
@@ -30,17 +25,31 @@ int in_child(const char *name, const struct page_config *config, int (*run)(void
         return cmocka_run_group_tests_name(#name, tests, NULL, NULL); \
     }
 
+/* The process may fork while it uses pages and vmalloc: what SLUB does where it was started. */
+void handle_forks(void);
+
+/* Blocks kept in a list through their first word. */
+struct hoard {
+    struct page *first;
+    size_t n;
+};
+
+/* One more of 2^order pages; false: refused. All that can be had. */
+bool hoard_one(struct hoard *h, gfp_t gfp, unsigned order);
+void hoard_all(struct hoard *h, gfp_t gfp, unsigned order);
+/* Frees the `n` taken last. */
+void hoard_free(struct hoard *h, unsigned order, size_t n);
+
+/* Frames of zone HIGHMEM that are in use. */
+size_t highmem_used(void);
+
+static inline bool is_filled(const unsigned char *p, size_t bytes, unsigned char with)
+{
+    return bytes == 0 || (p[0] == with && memcmp(p, p + 1, bytes - 1) == 0);
+}
+
 /* Fails the test unless pages and vmalloc are whole. */
 void assert_whole(void);
-
-/* A generator: the same seed, the same sequence. */
-static inline uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
 
 /*
  * The system behind the allocator, refusing as these say. Installed by refuse_start(), which must

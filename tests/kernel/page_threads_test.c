@@ -254,7 +254,6 @@ int main(void)
                                        .nodes = 1,
                                        .backing = BACKING_MEMFD};
 
-    pthread_atfork(kmem_pages_before_fork, kmem_pages_after_fork_parent,
-                   kmem_pages_after_fork_child);
+    handle_forks();
     return (in_child("private", &c, threads) + in_child("shared", &shared, threads)) != 0;
 }

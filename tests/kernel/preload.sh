@@ -23,6 +23,24 @@ kernel_names() {
     kernel_names
 } | exports_only
 serves_programs
+# A program that is written for the interface, linked against the library.
+cat >"$work/kernel.c" <<'EOT'
+#include <kmem.h>
+int main(void)
+{
+    struct kmem_cache *s = kmem_cache_create("of a program", 72, 0, SLAB_NO_MERGE, 0);
+    void *area = vmalloc(10000);
+
+    kmem_cache_free(s, kmem_cache_alloc(s, GFP_KERNEL));
+    kmem_cache_destroy(s);
+    kfree(kmalloc(100, GFP_KERNEL));
+    vfree(area);
+    kmem_slabinfo(1);
+    return !s || !area || kmem_check();
+}
+EOT
+cc -I"$(dirname "$header")" "$work/kernel.c" "$library" -o "$work/kernel" || fail "a program cannot be linked"
+LD_PRELOAD=$library "$work/kernel" | grep -q '^kmalloc-128 ' || fail "a program of the kernel's interface fails"
 expect_line 'sheaf=1' "unknown knob 'sheaf=1'"
 expect_line 'sheaves=1:frob=2' "unknown knob 'frob=2'"
 expect_line 'sheaves=' "no number for knob 'sheaves='"

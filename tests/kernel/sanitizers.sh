@@ -9,17 +9,18 @@ trap 'rm -rf "$work"' EXIT
 sources=$(find "$root/allocators/kernel" "$root/allocators/common" -name '*.c' ! -name preload.c ! -name 'descriptor*')
 include="-I$root/allocators/kernel -I$root/allocators/common -I$tests/as_ptmalloc -I$root/tests/ptmalloc"
 beside() {
+    echo "$tests/support.c"
     case $1 in
     malloc_model | inject) echo "$root/tests/ptmalloc/model.c" ;;
     malloc_api) echo "$root/tests/ptmalloc/api_shared.c" ;;
-    page_* | vmalloc) echo "$tests/page_support.c" ;;
+    page_* | vmalloc*) echo "$tests/page_support.c" ;;
     esac
 }
 . "$root/tests/system/sanitized.sh"
 
 slub="slub_model kmalloc malloc_api"
 once="malloc_model inject percpu_storm"
-pages="page_buddy page_gfp page_nodes page_threads vmalloc"
+pages="page_buddy page_gfp page_misuse page_nodes page_refusal page_threads page_watermark vmalloc vmalloc_random"
 # shellcheck disable=SC2086
 build asan "-fsanitize=address,undefined -fno-sanitize-recover=all" $slub $once $pages
 build tsan "-fsanitize=thread -Wno-tsan" percpu_storm page_threads

@@ -2,17 +2,14 @@
  * Caches of random shape, random operations on them, every object's bytes compared, everything
  * checked on the way.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
+#include "support.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "kmem.h"
-#include "page/page.h"
+#include "page/pool.h"
 #include "slub/slub.h"
 
 enum { CACHES = 6, SLOTS = 600, CTOR_BYTE = 0x5a };
@@ -36,10 +33,7 @@ static uint64_t state_of_dice = 4101842887655102017u;
 
 static uint64_t dice(void)
 {
-    state_of_dice ^= state_of_dice << 13;
-    state_of_dice ^= state_of_dice >> 7;
-    state_of_dice ^= state_of_dice << 17;
-    return state_of_dice;
+    return next_random(&state_of_dice);
 }
 
 /* A constructor is not told which cache calls it: one for each. */
@@ -241,6 +235,62 @@ static void test_merging(void **state)
     assert_null(kmem_cache_create_usercopy("bad", 64, 0, 0, 60, 8, NULL));
 }
 
+/* Shared are slabs whose objects are large enough, aligned enough, not much too large, and alike in kind. */
+static void test_what_merges(void **state)
+{
+    static const struct {
+        unsigned size, align;
+        slab_flags_t flags;
+        bool merges;
+    } others[] = {
+        {240, 0, 0, true},
+        {233, 0, 0, true},
+        {232, 0, 0, false}, /* a word would be wasted in each */
+        {241, 0, 0, false},
+        {236, 8, 0, true},
+        {236, 16, 0, true}, /* where objects of 240 bytes lie anyway */
+        {236, 32, 0, false},
+        {240, 0, SLAB_RECLAIM_ACCOUNT, false},
+        {240, 0, SLAB_CACHE_DMA, false},
+        {240, 0, SLAB_NO_SHEAVES, false},
+        {240, 0, SLAB_NO_MERGE, false},
+        {240, 0, SLAB_ACCOUNT, true},
+    };
+    struct kmem_cache *first = kmem_cache_create("first", 240, 0, 0, NULL);
+
+    (void)state;
+    if (kmem_config.debug)
+        skip(); /* nothing merges */
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct kmem_cache *s =
+            kmem_cache_create("other", others[i].size, others[i].align, others[i].flags, NULL);
+
+        if ((s == first) != others[i].merges)
+            fail_msg("case %zu", i);
+        kmem_cache_destroy(s);
+    }
+    kmem_cache_destroy(first);
+}
+
+/* A cache that a larger one merged with clears all of the larger one's object. */
+static void test_merged_zeroes_all(void **state)
+{
+    struct kmem_cache *small = kmem_cache_create("small", 1001, 0, 0, NULL);
+    struct kmem_cache *large = kmem_cache_create("large", 1008, 0, 0, NULL);
+    unsigned char *p;
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        p = kmem_cache_zalloc(large, GFP_KERNEL);
+        for (int b = 0; b < 1008; b++)
+            assert_int_equal(p[b], 0);
+        memset(p, 0xff, 1008);
+        kmem_cache_free(large, p);
+    }
+    kmem_cache_destroy(large);
+    kmem_cache_destroy(small);
+}
+
 /*
  * Order and objects of a slab are the kernel's. What it chose for each object size up to 8 KiB is taken
  * from /proc/slabinfo of Linux 6.18 on a machine of two CPUs.
@@ -294,6 +344,8 @@ static void test_object_sizes(void **state)
         {100, 32, 128, 0},
         {200, 0, 256, SLAB_HWCACHE_ALIGN},
         {20, 0, 32, SLAB_HWCACHE_ALIGN},
+        {32, 0, 32, SLAB_HWCACHE_ALIGN},
+        {33, 0, 64, SLAB_HWCACHE_ALIGN},
     };
 
     (void)state;
@@ -328,6 +380,72 @@ static void test_alloc_node(void **state)
     }
     assert_null(kmem_cache_alloc_node(s, GFP_KERNEL, (int)node_count()));
     assert_null(kmem_cache_alloc_node(s, GFP_KERNEL, -7));
+    kmem_cache_destroy(s);
+}
+
+/* What a cache's flags say of its pages holds whatever its objects are asked for with. */
+static void test_page_flags(void **state)
+{
+    struct kmem_cache *dma = kmem_cache_create("dma", 100, 0, SLAB_NO_MERGE | SLAB_CACHE_DMA, NULL);
+    struct kmem_cache *reclaim =
+        kmem_cache_create("reclaim", 100, 0, SLAB_NO_MERGE | SLAB_RECLAIM_ACCOUNT, NULL);
+    void *p = kmem_cache_alloc(dma, GFP_KERNEL), *q = kmem_cache_alloc(reclaim, GFP_KERNEL);
+
+    (void)state;
+    assert_int_equal(frame_zone(virt_to_frame(p))->kind, ZONE_DMA);
+    assert_int_equal(frame_zone(virt_to_frame(q))->kind, ZONE_NORMAL);
+    assert_int_equal(pageblock_mobility(virt_to_frame(q)), RECLAIMABLE);
+    kmem_cache_free(dma, p);
+    kmem_cache_free(reclaim, q);
+    kmem_cache_destroy(dma);
+    kmem_cache_destroy(reclaim);
+}
+
+/* A node keeps as many empty slabs as min_partial says, and gives up those that come free beyond. */
+static void test_min_partial(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("kept", 500, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+    struct kmem_cache_node *n = s->node[0];
+    void *p[400];
+
+    (void)state;
+    for (int i = 0; i < 400; i++)
+        p[i] = kmem_cache_alloc_node(s, GFP_KERNEL | __GFP_THISNODE, 0);
+    assert_true(n->nr_slabs > s->min_partial + 2);
+    for (int i = 0; i < 400; i++)
+        kmem_cache_free(s, p[i]);
+    assert_int_equal(n->nr_slabs, s->min_partial);
+    assert_int_equal(n->nr_partial, s->min_partial);
+    kmem_cache_destroy(s);
+}
+
+/* Another node's slabs are taken from only when it has more than it keeps for itself. */
+static void test_rob(void **state)
+{
+    struct kmem_cache *s =
+        kmem_cache_create("robbed", 500, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+    void *p[400], *mine;
+
+    (void)state;
+    if (node_count() < 2) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    for (int i = 0; i < 400; i++)
+        p[i] = kmem_cache_alloc_node(s, GFP_KERNEL | __GFP_THISNODE, 1);
+    kmem_cache_free(s, p[0]); /* one partial slab */
+    mine = kmem_cache_alloc_node(s, GFP_KERNEL, 0);
+    assert_int_equal(page_to_node(virt_to_page(mine)), 0);
+    kmem_cache_free(s, mine);
+    kmem_cache_shrink(s);
+    for (int i = 1; i < 400; i += 2) /* all are partial now */
+        kmem_cache_free(s, p[i]);
+    assert_true(s->node[1]->nr_partial > s->min_partial);
+    mine = kmem_cache_alloc_node(s, GFP_KERNEL, 0);
+    assert_int_equal(page_to_node(virt_to_page(mine)), 1);
+    kmem_cache_free(s, mine);
+    for (int i = 2; i < 400; i += 2)
+        kmem_cache_free(s, p[i]);
     kmem_cache_destroy(s);
 }
 
@@ -383,17 +501,65 @@ static void test_stats(void **state)
     kmem_cache_destroy(s);
 }
 
+/*
+ * A CPU without slabs takes several from the node's partial list: the one it works on, and others until its
+ * own partial list is half full.
+ */
+static void test_cpu_partial_from_node(void **state)
+{
+    enum { SLABS = 12 };
+    struct kmem_cache *s = kmem_cache_create("from node", 1024, 0, SLAB_NO_MERGE, NULL);
+    struct kmem_cache_node *n = s->node[percpu_node()];
+    unsigned long partial, counted;
+    void *p[SLABS * 32];
+    unsigned all = SLABS * s->objects;
+
+    (void)state;
+    if (s->path != PATH_CPU) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    stay_on_this_cpu();
+    assert_true(s->objects <= 32);
+    for (unsigned i = 0; i < all; i++)
+        p[i] = kmem_cache_alloc(s, GFP_KERNEL);
+    for (unsigned i = 0; i < all; i += 2) /* every slab is half free */
+        kmem_cache_free(s, p[i]);
+    kmem_cache_shrink(s); /* all of them on the node's list */
+    partial = n->nr_partial;
+    counted = cache_stat(s, CPU_PARTIAL_NODE);
+    assert_true(partial >= SLABS);
+    p[0] = kmem_cache_alloc(s, GFP_KERNEL);
+    assert_int_equal(partial - n->nr_partial, 1 + s->cpu_partial_slabs / 2 + 1);
+    if (kmem_config.stats)
+        assert_int_equal(cache_stat(s, CPU_PARTIAL_NODE) - counted, s->cpu_partial_slabs / 2 + 1);
+    assert_int_equal(kmem_check(), 0);
+    for (unsigned i = 2; i < all; i += 2)
+        p[i] = kmem_cache_alloc(s, GFP_KERNEL);
+    assert_int_equal(n->nr_slabs, SLABS); /* no new one was needed */
+    assert_int_equal(kmem_check(), 0);
+    for (unsigned i = 0; i < all; i++)
+        kmem_cache_free(s, p[i]);
+    kmem_cache_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_operations),
         cmocka_unit_test(test_destroy_gives_everything_back),
         cmocka_unit_test(test_merging),
+        cmocka_unit_test(test_what_merges),
+        cmocka_unit_test(test_merged_zeroes_all),
         cmocka_unit_test(test_geometry),
         cmocka_unit_test(test_object_sizes),
         cmocka_unit_test(test_alloc_node),
+        cmocka_unit_test(test_page_flags),
+        cmocka_unit_test(test_min_partial),
+        cmocka_unit_test(test_rob),
         cmocka_unit_test(test_slabinfo),
         cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_cpu_partial_from_node),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

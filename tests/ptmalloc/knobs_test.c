@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "heap.h"
+#include "lock.h"
 #include "ptmalloc.h"
 
 #define KIB ((size_t)1 << 10)
@@ -70,15 +72,65 @@ static bool has_fast_100(void)
     return ptm_mallinfo2().smblks == 1;
 }
 
-static bool keeps_8m(void)
+/* Frees a mapping and asks for its size once more. */
+static bool maps_again(size_t bytes)
+{
+    void *p = ptm_malloc(bytes);
+
+    if (!p || ptm_mallinfo2().hblks != 1)
+        abort();
+    ptm_free(p);
+    return is_mapped(bytes);
+}
+
+/* By default, a size that was mapped and freed comes from the heap. */
+static bool maps_400k_again(void)
+{
+    return maps_again(400 * KIB);
+}
+
+/* ...but not beyond 32 MiB. */
+static bool maps_40m_again(void)
+{
+    void *p = ptm_malloc(40 * MIB);
+
+    ptm_free(p);
+    return is_mapped(40 * MIB);
+}
+
+/* Fills and empties `blocks` times 100 KiB; what the arena has then. */
+static size_t kept_of(int blocks)
 {
     char *block[80];
 
-    for (int i = 0; i < 80; i++)
+    for (int i = 0; i < blocks; i++)
         block[i] = ptm_malloc(100 * KIB);
-    for (int i = 80; i-- > 0;)
+    for (int i = blocks; i-- > 0;)
         ptm_free(block[i]);
-    return ptm_mallinfo2().arena > 6 * MIB;
+    return ptm_mallinfo2().arena;
+}
+
+static bool keeps_8m(void)
+{
+    return kept_of(80) > 6 * MIB;
+}
+
+/* The trim threshold becomes twice the size of a mapping that was freed. */
+static bool keeps_6m_after_a_mapping_of_4m(void)
+{
+    void *p = ptm_malloc(4 * MIB);
+
+    ptm_free(p);
+    return kept_of(60) > 5 * MIB;
+}
+
+/* Each time an arena grows after it was trimmed, it keeps twice as much, up to 4 MiB. */
+static bool keeps_3m_after_trims(void)
+{
+    for (int i = 0; i < 8; i++)
+        if (kept_of(80) > 6 * MIB)
+            abort();
+    return kept_of(30) > 2 * MIB;
 }
 
 static bool asks_for_1m(void)
@@ -145,6 +197,62 @@ static bool has_three_arenas(void)
     return arenas_of_twelve_threads() == 3;
 }
 
+/* Where a thread and the one that looks after it meet, step by step. */
+static pthread_barrier_t second_meets, third_meets;
+
+static void *stay_attached(void *unused)
+{
+    (void)unused;
+    guard();
+    pthread_barrier_wait(&second_meets);
+    pthread_barrier_wait(&second_meets);
+    return NULL;
+}
+
+/* Allocates three blocks that no cache takes: before, while and after the main arena's lock is held. */
+static void *allocate_thrice(void *blocks)
+{
+    for (int i = 0; i < 3; i++) {
+        ((void **)blocks)[i] = ptm_malloc(5000);
+        pthread_barrier_wait(&third_meets);
+        pthread_barrier_wait(&third_meets);
+    }
+    return NULL;
+}
+
+/*
+ * With two arenas and three threads, the third shares the main arena with the first. When it finds its lock
+ * taken, it moves to the second's, and stays there. (Neither waits: nothing here depends on time.)
+ */
+static bool moves_on_contention(void)
+{
+    pthread_t second, third;
+    struct arena *home[3];
+    void *block[3];
+
+    guard();
+    pthread_barrier_init(&second_meets, NULL, 2);
+    pthread_barrier_init(&third_meets, NULL, 2);
+    if (pthread_create(&second, NULL, stay_attached, NULL) != 0)
+        abort();
+    pthread_barrier_wait(&second_meets);
+    if (pthread_create(&third, NULL, allocate_thrice, block) != 0)
+        abort();
+    for (int i = 0; i < 3; i++) {
+        pthread_barrier_wait(&third_meets);
+        home[i] = arena_of(chunk_of(block[i]));
+        if (i == 0)
+            lock_take(&ptm_main_arena.lock);
+        else if (i == 1)
+            lock_drop(&ptm_main_arena.lock);
+        pthread_barrier_wait(&third_meets);
+    }
+    pthread_join(third, NULL);
+    pthread_barrier_wait(&second_meets);
+    pthread_join(second, NULL);
+    return home[0] == &ptm_main_arena && home[1] != home[0] && home[2] == home[1];
+}
+
 static const struct knob_row {
     const char *name;
     const char *knobs; /* for the environment, or NULL */
@@ -156,11 +264,19 @@ static const struct knob_row {
 } rows[] = {
     {"arenas", "arenas=3", 0, 0, NULL, has_three_arenas, true},
     {"arenas: eight for each processor", "arenas=3", 0, 0, NULL, has_eight_arenas, false},
+    {"arenas: a thread moves on contention", "arenas=2", 0, 0, NULL, moves_on_contention, true},
     {"tcache", "tcache=10", 0, 0, NULL, caches_at_most_10, true},
     {"tcache_max", "tcache_max=500", 0, 0, NULL, caches_none_of_600, true},
     {"mmap_threshold", "mmap_threshold=1m", 0, 0, NULL, maps_200k, false},
+    {"mmap_threshold: adapts", "mmap_threshold=128k", 0, 0, NULL, maps_400k_again, true},
+    {"mmap_threshold: adapts up to 32 MiB", "mmap_threshold=64m", 0, 0, NULL, maps_40m_again,
+     false},
     {"mmap_max", "mmap_max=0", 0, 0, NULL, maps_200k, false},
     {"trim_threshold", "trim_threshold=64m", 0, 0, "tcache=0", keeps_8m, true},
+    {"trim_threshold: adapts to mappings", "trim_threshold=128k", 0, 0, NULL,
+     keeps_6m_after_a_mapping_of_4m, false},
+    {"trim_threshold: adapts to trims", "trim_threshold=128k", 0, 0, NULL, keeps_3m_after_trims,
+     false},
     {"top_pad", "top_pad=2m", 0, 0, NULL, asks_for_1m, true},
     {"fastbin_max", "fastbin_max=64", 0, 0, "tcache=0", has_fast_100, false},
     {"perturb", "perturb=85", 0, 0, NULL, fills, true},

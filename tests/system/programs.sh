@@ -1,6 +1,6 @@
 #!/bin/sh
 # programs.sh LIBRARY ROOT PLAIN [VARIABLE=VALUE...]: real programs under preload; what they print and make must be
-# what they print and make without, which lies in the directory PLAIN; of redis-server, its digest of what it
+# what they print and make without, which lies in PLAIN (an absolute path); of redis-server, its digest of what it
 # holds; of Python's own test suite and stress-ng, their verdicts. A program that is not installed is named
 # and passed over. Each variable makes a variant of the allocator: it is set for another run of the program.
 # programs.sh '' ROOT PLAIN: makes PLAIN, without preload. Several libraries may then share it.

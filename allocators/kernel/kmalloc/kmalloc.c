@@ -150,7 +150,7 @@ static __attribute__((noinline)) void kfree_slow(void *object)
         return;
     slab = slab_of(object);
     if (likely(slab != NULL))
-        slab_free_slow(slab->slab_cache, slab, object);
+        slab_free_slow(slab->slab_cache, slab, object, GFP_FREE);
     else
         free_page_run(large_page(object, "kfree: not from kmalloc"));
 }

@@ -62,7 +62,7 @@ void free_slow(void *memory)
                usable(memory, "free: not from malloc, or freed before"));
     slab = slab_of(memory);
     if (likely(slab != NULL))
-        slab_free_slow(slab->slab_cache, slab, memory);
+        slab_free_slow(slab->slab_cache, slab, memory, GFP_KERNEL);
     else
         large_free(memory);
     errno = saved;
@@ -108,6 +108,8 @@ void *slub_realloc(void *memory, size_t bytes)
     if (bytes <= old && granted(bytes) > old / 2)
         return memory;
     copy = slub_malloc(bytes > old ? large_ahead(bytes) : bytes);
+    if (!copy && bytes > old)
+        copy = slub_malloc(bytes); /* without what was to spare */
     if (!copy)
         return bytes <= old ? memory : NULL;
     memcpy(copy, memory, old < bytes ? old : bytes);

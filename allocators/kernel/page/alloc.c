@@ -215,7 +215,7 @@ static __attribute__((noinline)) void free_to_zone(struct zone *z, size_t frame,
 {
     bool surplus;
 
-    lock_take(&z->lock);
+    lock_take_here(&z->lock);
     surplus = zone_give(z, frame, order);
     lock_drop(&z->lock);
     page_waiters_wake();

@@ -22,14 +22,6 @@
 /* Read end for the parent, which waits until nobody holds the other one. */
 static int copied[2] = {-1, -1};
 
-static const struct fork_hooks *outer;        /* what there is */
-static const struct fork_hooks *outer_before; /* what ran before this fork */
-
-void kmem_pages_fork_hooks(const struct fork_hooks *hooks)
-{
-    __atomic_store_n(&outer, hooks, __ATOMIC_RELEASE);
-}
-
 void page_locks_take(void)
 {
     for (struct zone *z = zone_first(); z; z = zone_next(z))
@@ -71,14 +63,9 @@ void kmem_pages_before_fork(void)
 {
     int saved = errno;
 
-    const struct fork_hooks *hooks = __atomic_load_n(&outer, __ATOMIC_ACQUIRE);
-
     if (!page_globals.bytes)
         return;
-    if (hooks)
-        hooks->before();
     page_locks_take();
-    outer_before = hooks;
     /* Without descriptors to spare the parent does not wait: it may change what is being copied. */
     if (has_memfd() && pipe2(copied, O_CLOEXEC) != 0)
         copied[0] = copied[1] = -1;
@@ -94,7 +81,6 @@ static void close_end(int i)
 
 void kmem_pages_after_fork_parent(void)
 {
-    const struct fork_hooks *hooks = outer_before;
     int saved = errno;
     char none;
 
@@ -105,8 +91,6 @@ void kmem_pages_after_fork_parent(void)
         ;
     close_end(0);
     page_locks_drop();
-    if (hooks)
-        hooks->after_parent();
     errno = saved;
 }
 
@@ -177,7 +161,5 @@ void kmem_pages_after_fork_child(void)
             copy_zone(z);
     close_end(1);
     reset_locks();
-    if (outer_before)
-        outer_before->after_child();
     errno = saved;
 }

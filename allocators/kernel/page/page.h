@@ -88,7 +88,7 @@ void slub_start(void);
 
 static inline void pages_start_once(void)
 {
-    if (unlikely(!page_globals.bytes))
+    if (unlikely(!__atomic_load_n(&page_globals.bytes, __ATOMIC_ACQUIRE)))
         slub_start();
 }
 
@@ -333,12 +333,5 @@ bool kmem_pages_check(char *why, size_t bytes);
 void kmem_pages_before_fork(void);
 void kmem_pages_after_fork_parent(void);
 void kmem_pages_after_fork_child(void);
-
-/* What vmalloc has to do around those: its locks are outer. Set once, when it is first used. */
-struct fork_hooks {
-    void (*before)(void), (*after_parent)(void), (*after_child)(void);
-};
-
-void kmem_pages_fork_hooks(const struct fork_hooks *hooks);
 
 #endif

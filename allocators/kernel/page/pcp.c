@@ -67,7 +67,7 @@ static bool spill(struct zone *z, struct pcp *p, enum mobility m, unsigned order
 {
     bool surplus;
 
-    lock_take(&z->lock);
+    lock_take_here(&z->lock);
     surplus = give_oldest(z, p, m, order, pcp_batch(order));
     lock_drop(&z->lock);
     page_waiters_wake();

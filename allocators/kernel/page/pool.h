@@ -5,7 +5,7 @@
 #ifndef KMEM_POOL_H
 #define KMEM_POOL_H
 
-#include "lock.h"
+#include "context.h"
 #include "page.h"
 
 /* A pageblock is a block of the largest order: all of its free pages are of one mobility. */
@@ -122,29 +122,6 @@ static inline size_t zone_used_frames(const struct zone *z)
 static inline enum mobility gfp_mobility(gfp_t gfp)
 {
     return gfp & __GFP_RECLAIMABLE ? RECLAIMABLE : UNMOVABLE;
-}
-
-/*
- * Takes a lock for somebody who must not sleep: false after a short spin. Also what makes GFP_ATOMIC
- * safe in a signal handler that interrupted the holder.
- */
-static inline bool lock_take_soon(struct lock *l)
-{
-    for (int i = 0; i < 200; i++) {
-        if (lock_try(l))
-            return true;
-        __builtin_ia32_pause();
-    }
-    return false;
-}
-
-static inline bool lock_take_for(struct lock *l, gfp_t gfp)
-{
-    if (gfp & __GFP_DIRECT_RECLAIM) {
-        lock_take(l);
-        return true;
-    }
-    return lock_take_soon(l);
 }
 
 #endif

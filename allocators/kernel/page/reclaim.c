@@ -115,7 +115,7 @@ void page_waiters_wake(void)
 {
     int saved = errno;
 
-    if (likely(__atomic_load_n(&waiting.waiters, __ATOMIC_RELAXED) == 0))
+    if (likely(__atomic_load_n(&waiting.waiters, __ATOMIC_RELAXED) == 0) || in_atomic)
         return;
     __atomic_add_fetch(&waiting.ticket, 1, __ATOMIC_SEQ_CST);
     syscall(SYS_futex, &waiting.ticket, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, NULL, NULL, 0);

@@ -34,7 +34,7 @@ static size_t release_one(struct zone *z, unsigned order, enum presence presence
 
 void zone_release_surplus(struct zone *z)
 {
-    for (int i = 0; i < SURPLUS_BLOCKS; i++) {
+    for (int i = 0; i < SURPLUS_BLOCKS && !in_atomic; i++) {
         size_t surplus;
 
         lock_take(&z->lock);

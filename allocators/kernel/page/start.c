@@ -97,7 +97,6 @@ static bool reserve(const struct layout *l, const struct topology *t)
     page_globals.nodes = t->nodes;
     page_globals.frames = frames;
     page_globals.listed_orders = PCP_ORDERS;
-    page_globals.bytes = bytes;
     return true;
 }
 
@@ -187,6 +186,8 @@ int kmem_pages_start(const struct page_config *config)
     topology_cpus(&t, pool.node_of_cpu);
     for (unsigned n = 0; n < t.nodes; n++)
         make_node(&t, &l, n);
+    /* Last: who sees it may allocate. */
+    __atomic_store_n(&page_globals.bytes, page_globals.frames << PAGE_SHIFT, __ATOMIC_RELEASE);
     if (pool.config.reserve_bytes)
         (void)kmem_pages_reserve(pool.config.reserve_bytes);
     return 0;

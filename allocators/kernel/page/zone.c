@@ -4,8 +4,6 @@
 
 enum { PEAK_WINDOW_MS = 5000, SLACK_FRAMES = 256 };
 
-__thread bool in_reclaim;
-
 /* See kmem_pages_keep(). Frames; read and written without a lock. */
 static size_t keep_chosen = SIZE_MAX; /* nobody chose */
 static size_t pad_chosen;

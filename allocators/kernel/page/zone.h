@@ -13,9 +13,6 @@ enum urgency {
     DESPERATE   /* __GFP_NOFAIL, after reclaim failed: like GFP_ATOMIC */
 };
 
-/* This thread runs shrinkers: it may use everything, and does not reclaim again. */
-extern __thread bool in_reclaim;
-
 /*
  * One block, or NO_FRAME. `highest` is the highest zone the flags allow. Lock held.
  */
@@ -51,7 +48,10 @@ static inline size_t zone_reserve(const struct zone *z)
 /* Touches free memory until the reserve is present. No lock held; enters the system. */
 bool zone_fill_reserve(struct zone *z);
 
-/* Gives whole pageblocks back that are not needed: see kmem_pages_release(). No zone lock held. */
+/*
+ * Gives whole pageblocks back that are not needed: see kmem_pages_release(). No zone lock held. Not
+ * from an allocation that must not wait: the next one who frees does it.
+ */
 void zone_release_surplus(struct zone *z);
 
 /* Wakes those who wait for memory. */

@@ -154,8 +154,9 @@ static bool make_block_of(int cpu)
     return true;
 }
 
-bool percpu_ready(void)
+bool percpu_ready(gfp_t gfp)
 {
+    bool may_make = gfpflags_allow_blocking(gfp);
     struct cpu_block *b;
     int cpu;
 
@@ -163,9 +164,9 @@ bool percpu_ready(void)
         cpu = rseq_cpu();
         return (cpu >= 0 &&
                 __atomic_load_n(&percpu_area.alloc[cpu], __ATOMIC_RELAXED) != PERCPU_NONE) ||
-               make_block_of(cpu);
+               (may_make && make_block_of(cpu));
     }
-    b = slot_enter();
+    b = slot_mine() || (may_make && slot_make()) ? slot_enter() : NULL;
     if (b)
         slot_leave(b);
     return b != NULL;

@@ -193,10 +193,10 @@ void percpu_open(unsigned index, uint32_t magic, uint32_t mask);
 void percpu_close(unsigned index);
 
 /*
- * The calling CPU's (thread's) block, made if need be: false if there is none. Without it the
- * operations below fail, and the caller works on the slabs themselves.
+ * The calling CPU's (thread's) block, made if need be and `gfp` may wait: false if there is none. Without
+ * it the operations below fail, and the caller works on the slabs themselves.
  */
-bool percpu_ready(void);
+bool percpu_ready(gfp_t gfp);
 
 /* A number that differs between CPUs (slots); what is spread by it meets little contention. */
 unsigned percpu_number(void);
@@ -247,6 +247,7 @@ unsigned percpu_index(int node, unsigned index);
 void percpu_after_fork_child(void);
 
 /* Slots of threads (percpu=thread). */
+bool slot_make(void);               /* the calling thread's, if it has none */
 struct cpu_block *slot_enter(void); /* NULL: none, or stopped */
 void slot_leave(struct cpu_block *b);
 void slots_start(void);

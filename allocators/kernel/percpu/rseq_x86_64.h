@@ -3,10 +3,10 @@
  * architecture is one more file with the same functions.
  *
  * A critical section reads a cell of the calling CPU's block and ends in one store to it, the commit.
- * When the kernel preempts, migrates or signals the thread before that store, it resumes it at the
- * abort handler, which starts again: so on this CPU sections never interleave, and no instruction is
- * atomic. The kernel insists on the signature in front of the handler, the one the C library
- * registered.
+ * When the kernel preempts, migrates or signals the thread before that store, it resumes it where
+ * the section announces itself, and everything starts again: so on this CPU sections never
+ * interleave, and no instruction is atomic. The kernel insists on a signature in front of the place
+ * where it resumes, the one the C library registered.
  *
  * Every section begins alike: it announces itself (the C library's rseq area at fs:offset holds the
  * pointer to the descriptor), reads cpu_id, and adds what the table at area + `table` (a constant)
@@ -37,29 +37,24 @@
  * Descriptor, announcement, and the address of the cell in the register `at`. The cell is then reached
  * through that register alone: a load through one plain register may get what was stored before
  * through one without waiting for the cache, one with an index may not.
+ *
+ * The signature is part of an instruction that does nothing. A handler that stands elsewhere would
+ * do without, but there the compiler describes no frame, and every signal that comes in the section
+ * would find its stack cut short.
  */
-#define RSEQ_BEGIN(at)                                               \
-    RSEQ_DESCRIPTOR "70:\n\t"                                        \
-                    "leaq 77b(%%rip), " at "\n\t"                    \
-                    "movq " at ", %%fs:8(%[rseq])\n"                 \
-                    "71:\n\t"                                        \
-                    "movslq %%fs:4(%[rseq]), " at "\n\t"             \
-                    "movq %c[table](%[area], " at ", 8), " at "\n\t" \
+#define RSEQ_BEGIN(at)                                                      \
+    RSEQ_DESCRIPTOR ".byte 0x0f, 0x1f, 0x80\n\t" /* nopl SIGNATURE(%rax) */ \
+                    ".long " RSEQ_SIGNATURE "\n"                            \
+                    "74:\n\t"                                               \
+                    "leaq 77b(%%rip), " at "\n\t"                           \
+                    "movq " at ", %%fs:8(%[rseq])\n"                        \
+                    "71:\n\t"                                               \
+                    "movslq %%fs:4(%[rseq]), " at "\n\t"                    \
+                    "movq %c[table](%[area], " at ", 8), " at "\n\t"        \
                     "addq %[cell], " at "\n\t"
 
-#define RSEQ_HANDLER                                       \
-    ".byte 0x0f, 0xb9, 0x3d\n\t" /* ud1: never executed */ \
-    ".long " RSEQ_SIGNATURE "\n"                           \
-    "74:\n\t"                                              \
-    "jmp 70b\n"
-
-/*
- * After the commit. The handler lies apart from the code that runs, where the compiler describes no
- * frame: a signal that comes in the section finds its stack cut short there.
- */
-#define RSEQ_END \
-    "72:\n\t"    \
-    ".pushsection .text.unlikely, \"ax\"\n\t" RSEQ_HANDLER ".popsection\n"
+/* After the commit. */
+#define RSEQ_END "72:\n\t"
 
 #define RSEQ_INPUTS [rseq] "r"(rseq), [table] "i"(table), [area] "r"(area), [cell] "r"(cell)
 
@@ -206,8 +201,13 @@ refused:
     "72:\n\t"                                       \
     "ret\n"
 
-/* Inside the function, so that who walks the stack of a signal's handler knows where he is. */
-#define RSEQ_OTHERWISE(slow) "79:\n\tjmp " #slow "\n\t" RSEQ_HANDLER
+/* Behind what runs, and still in the function: see RSEQ_BEGIN(). */
+#define RSEQ_OTHERWISE(slow)                                 \
+    "79:\n\tjmp " #slow "\n\t"                               \
+    ".byte 0x0f, 0xb9, 0x3d\n\t" /* ud1: never executed */   \
+    ".long " RSEQ_SIGNATURE "\n"                             \
+    "74:\n\t"                                                \
+    "jmp 70b\n"
 
 #define RSEQ_DEFINE_MALLOC(name, slow)                                                    \
     RSEQ_FUNCTION void *name(size_t size __attribute__((unused)))                         \

@@ -40,26 +40,26 @@ void slots_start(void)
     fence_needed = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
 }
 
-static struct cpu_block *first_use(void)
+bool slot_make(void)
 {
     struct cpu_block *b;
 
     /* Without a destructor a thread's objects would be lost with the thread. */
     if (mine.dead || !have_key)
-        return NULL;
+        return false;
     b = percpu_new_slot();
     if (!b)
-        return NULL;
+        return false;
     mine.block = b;
     pthread_setspecific(thread_end, b);
-    return b;
+    return true;
 }
 
 struct cpu_block *slot_enter(void)
 {
     struct cpu_block *b = mine.block;
 
-    if (!b && (b = first_use()) == NULL)
+    if (!b)
         return NULL;
     __atomic_store_n(&b->busy, 1, __ATOMIC_RELAXED);
     if (fence_needed)

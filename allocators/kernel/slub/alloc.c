@@ -14,11 +14,10 @@ enum { BULK_DIRECT = 32 };
 
 void *slab_alloc_direct(struct kmem_cache *s, gfp_t gfp, int node)
 {
-    void *object = NULL;
+    void *object;
 
     stat(s, ALLOC_SLOWPATH);
-    slabs_take(s, gfp, node, 1, &object);
-    return object;
+    return slabs_take(s, gfp, node, 1, &object) ? object : NULL;
 }
 
 static void *alloc_by_path(struct kmem_cache *s, gfp_t gfp)
@@ -40,12 +39,14 @@ static void *alloc_by_path(struct kmem_cache *s, gfp_t gfp)
 /* Every object that leaves comes through here if it is to be looked at: with debug, no fast path is open. */
 void *slab_alloc_slow(struct kmem_cache *s, gfp_t gfp)
 {
+    bool was = atomic_begin(gfp);
     void *object = should_fail_object(gfp) ? NULL : alloc_by_path(s, gfp);
 
+    atomic_end(was);
     return unlikely(s->debug) ? debug_alloc(s, object) : object;
 }
 
-void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object)
+void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp)
 {
     check_object(s, slab, object, "free: pointer into the middle of an object");
     if (unlikely(s->debug))
@@ -55,7 +56,7 @@ void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object)
         if (percpu_put(s->index, slab_nid(slab), object))
             stat(s, FREE_FASTPATH);
         else
-            sheaf_free(s, slab, object);
+            sheaf_free(s, slab, object, gfp);
         return;
     case PATH_CPU: cpu_free(s, slab, object); return;
     default: stat(s, FREE_SLOWPATH); slabs_put(s, 1, &object);
@@ -126,7 +127,7 @@ void kmem_cache_free(struct kmem_cache *s, void *object)
         percpu_put_fast(cell, object))
         return;
     slab = slab_of_object(s, object);
-    slab_free_slow(s, slab, object);
+    slab_free_slow(s, slab, object, GFP_FREE);
 }
 
 /* As many as the main sheaf holds. */
@@ -173,6 +174,6 @@ void kmem_cache_free_bulk(struct kmem_cache *s, size_t count, void **p)
     for (size_t i = 0; i < count; i++) {
         struct slab *slab = slab_of_object(s, p[i]);
 
-        slab_free_slow(slab->slab_cache, slab, p[i]);
+        slab_free_slow(slab->slab_cache, slab, p[i], GFP_FREE);
     }
 }

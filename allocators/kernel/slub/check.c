@@ -186,9 +186,12 @@ static bool check_block(struct checked *c, struct cpu_block *b)
         return fail(c, "CPU free list without a slab", cpu);
     if (cpu->slab && !check_frozen(c, cpu->slab, cpu->freelist))
         return false;
-    for (struct slab *slab = cpu->partial; slab; slab = slab->next)
+    for (struct slab *slab = cpu->partial; slab; slab = slab->next) {
         if (!check_frozen(c, slab, NULL))
             return false;
+        if (slab->slabs != (slab->next ? slab->next->slabs + 1 : 1))
+            return fail(c, "CPU partial list that miscounts its slabs", slab);
+    }
     return true;
 }
 

@@ -85,8 +85,8 @@ static void install(struct kmem_cache *s, struct slab *slab, void *freelist)
 /* The kernel's order: the CPU's slab, its partial list, the node's, other nodes', new pages. */
 static struct slab *find_slab(struct kmem_cache *s, gfp_t gfp, void **freelist)
 {
+    struct slab *slab, *more = NULL;
     struct cpu_pair old;
-    struct slab *slab;
 
     if (!percpu_swap(PAIR_CELL(s), (struct cpu_pair){NULL, NULL}, &old))
         return NULL;
@@ -97,7 +97,11 @@ static struct slab *find_slab(struct kmem_cache *s, gfp_t gfp, void **freelist)
     if (slab && *freelist)
         return slab;
     slab = from_partial(s, freelist);
-    return slab ? slab : freeze_slab(s, gfp, percpu_node(), freelist);
+    if (!slab)
+        slab = freeze_slab(s, gfp, percpu_node(), freelist, &more);
+    if (more)
+        put_partial(s, more);
+    return slab;
 }
 
 void *cpu_alloc(struct kmem_cache *s, gfp_t gfp, int node)
@@ -114,7 +118,7 @@ void *cpu_alloc(struct kmem_cache *s, gfp_t gfp, int node)
         stat(s, ALLOC_FASTPATH);
         return object;
     }
-    slab = percpu_ready() ? find_slab(s, gfp, &freelist) : NULL;
+    slab = percpu_ready(gfp) ? find_slab(s, gfp, &freelist) : NULL;
     if (!slab)
         return slab_alloc_direct(s, gfp, percpu_node());
     stat(s, ALLOC_SLOWPATH);

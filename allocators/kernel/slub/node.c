@@ -222,7 +222,8 @@ static unsigned node_take(struct kmem_cache *s, int node, enum whose whose, unsi
 
     if (!__atomic_load_n(&n->partial.first, __ATOMIC_RELAXED))
         return 0;
-    lock_take(&n->list_lock);
+    if (!lock_take_soon_here(&n->list_lock))
+        return 0;
     while (got < count && (slab = first_for(n, whose, owner)) != NULL) {
         unsigned before = got;
 
@@ -269,7 +270,10 @@ static unsigned take_from_new(struct kmem_cache *s, gfp_t gfp, int node, unsigne
     slab->inuse = got;
     slab->owner = this_owner();
     n = node_of(s, slab);
-    lock_take(&n->list_lock);
+    if (!lock_take_soon_here(&n->list_lock)) {
+        give_up_slab(s, slab);
+        return 0;
+    }
     if (slab_exhausted(slab))
         list_add(&n->full, slab, true);
     else
@@ -280,6 +284,7 @@ static unsigned take_from_new(struct kmem_cache *s, gfp_t gfp, int node, unsigne
 
 unsigned slabs_take(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, void **p)
 {
+    bool was = atomic_begin(gfp);
     unsigned got = node_take(s, node, OWN, count, p);
 
     if (got == 0 && !(gfp & __GFP_THISNODE))
@@ -290,6 +295,7 @@ unsigned slabs_take(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, v
         got = take_from_new(s, gfp, node, count, p);
     if (got == 0)
         got = node_take(s, node, ANY, count, p);
+    atomic_end(was);
     reverse(got, p);
     return got;
 }
@@ -328,7 +334,7 @@ void slabs_put(struct kmem_cache *s, unsigned count, void **p)
         if (n != locked) {
             if (locked)
                 lock_drop(&locked->list_lock);
-            lock_take(&n->list_lock);
+            lock_take_here(&n->list_lock);
             locked = n;
         }
         was_full = slab_exhausted(slab);
@@ -370,31 +376,59 @@ static void *take_all(struct kmem_cache *s, struct slab *slab)
     return list;
 }
 
-static struct slab *freeze_partial(struct kmem_cache *s, int node, void **freelist)
+/* The first slab of the partial list, which is not empty. */
+static struct slab *freeze_first(struct kmem_cache_node *n)
+{
+    struct slab *slab = n->partial.first;
+
+    remove_partial(n, slab);
+    slab->frozen = 1;
+    return slab;
+}
+
+/* So many that the CPU's partial list is half full: the node's lock once for all of them. */
+static struct slab *freeze_more(struct kmem_cache *s, struct kmem_cache_node *n)
+{
+    struct slab *list = NULL;
+
+    for (unsigned k = 0;
+         s->cpu_partial_slabs && k <= s->cpu_partial_slabs / 2 && n->partial.first;) {
+        struct slab *slab = freeze_first(n);
+
+        slab->next = list;
+        slab->slabs = ++k;
+        list = slab;
+        stat(s, CPU_PARTIAL_NODE);
+    }
+    return list;
+}
+
+static struct slab *freeze_partial(struct kmem_cache *s, int node, void **freelist,
+                                   struct slab **more)
 {
     struct kmem_cache_node *n = s->node[node];
-    struct slab *slab;
+    struct slab *slab = NULL;
 
-    lock_take(&n->list_lock);
-    slab = n->partial.first;
-    if (slab) {
-        remove_partial(n, slab);
-        slab->frozen = 1;
+    lock_take_here(&n->list_lock);
+    if (n->partial.first) {
+        slab = freeze_first(n);
         *freelist = take_all(s, slab);
         stat(s, ALLOC_FROM_PARTIAL);
+        *more = freeze_more(s, n);
     }
     lock_drop(&n->list_lock);
     return slab;
 }
 
-struct slab *freeze_slab(struct kmem_cache *s, gfp_t gfp, int node, void **freelist)
+struct slab *freeze_slab(struct kmem_cache *s, gfp_t gfp, int node, void **freelist,
+                         struct slab **more)
 {
-    struct slab *slab = freeze_partial(s, node, freelist);
+    struct slab *slab = freeze_partial(s, node, freelist, more);
 
     if (!slab && !(gfp & __GFP_THISNODE))
         for (unsigned nth = 1; nth < node_count() && !slab; nth++)
             if (may_rob(s, node_by_distance(node, nth)))
-                slab = freeze_partial(s, node_by_distance(node, nth), freelist);
+                slab = freeze_partial(s, node_by_distance(node, nth), freelist, more);
     if (slab || (slab = new_slab(s, gfp, node)) == NULL)
         return slab;
     slab->frozen = 1;
@@ -407,7 +441,7 @@ void *refill_frozen(struct kmem_cache *s, struct slab *slab)
     struct kmem_cache_node *n = node_of(s, slab);
     void *list;
 
-    lock_take(&n->list_lock);
+    lock_take_here(&n->list_lock);
     list = take_all(s, slab);
     if (list) {
         stat(s, ALLOC_REFILL);
@@ -426,7 +460,7 @@ void thaw_slab(struct kmem_cache *s, struct slab *slab, void *freelist)
     bool empty;
 
     stat(s, CPUSLAB_FLUSH);
-    lock_take(&n->list_lock);
+    lock_take_here(&n->list_lock);
     if (slab->freelist)
         stat(s, DEACTIVATE_REMOTE_FREES);
     while (freelist) {
@@ -453,7 +487,7 @@ bool free_to_slab(struct kmem_cache *s, struct slab *slab, void *object, bool ma
     struct kmem_cache_node *n = node_of(s, slab);
     bool was_full, frozen = false, empty = false;
 
-    lock_take(&n->list_lock);
+    lock_take_here(&n->list_lock);
     was_full = slab_exhausted(slab);
     slab_push(s, slab, object);
     if (slab->frozen) {
@@ -480,7 +514,7 @@ bool node_shrink(struct kmem_cache *s, struct kmem_cache_node *n)
     struct slab_list bucket[BUCKETS] = {0};
     struct slab *all, *empty = NULL, *next;
 
-    lock_take(&n->list_lock);
+    lock_take_here(&n->list_lock);
     all = n->partial.first;
     set_first(&n->partial, NULL);
     n->partial.last = NULL;

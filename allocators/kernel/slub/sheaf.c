@@ -199,7 +199,8 @@ static struct sheaf *barn_get_full(struct kmem_cache *s, struct node_barn *barn,
 
     if (!barn_serves(barn, taker))
         return NULL;
-    lock_take(&barn->lock);
+    if (!lock_take_soon_here(&barn->lock))
+        return NULL;
     full = pop(&barn->sheaves_full, &barn->nr_full);
     if (full && *empty && barn->nr_empty < s->barn_max) {
         push(&barn->sheaves_empty, &barn->nr_empty, *empty);
@@ -231,7 +232,7 @@ static bool barn_put_full(struct kmem_cache *s, struct node_barn *barn, struct s
 {
     bool room;
 
-    lock_take(&barn->lock);
+    lock_take_here(&barn->lock);
     room = barn->nr_full < s->barn_max;
     if (room)
         push(&barn->sheaves_full, &barn->nr_full, full);
@@ -245,7 +246,7 @@ static void barn_put_empty(struct kmem_cache *s, struct node_barn *barn, struct 
 {
     bool room;
 
-    lock_take(&barn->lock);
+    lock_take_here(&barn->lock);
     room = barn->nr_empty < s->barn_max && !outgrown(s, empty);
     if (room)
         push(&barn->sheaves_empty, &barn->nr_empty, empty);
@@ -276,7 +277,7 @@ static void flush_one(struct kmem_cache *s, struct node_barn *barn)
 {
     struct sheaf *full, *empty, *next;
 
-    lock_take(&barn->lock);
+    lock_take_here(&barn->lock);
     full = barn->sheaves_full;
     empty = barn->sheaves_empty;
     barn->sheaves_full = barn->sheaves_empty = NULL;
@@ -387,7 +388,7 @@ void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
     struct sheaf *sheaf, *full;
     void *object;
 
-    if (!percpu_ready())
+    if (!percpu_ready(gfp))
         return slab_alloc_direct(s, gfp, percpu_node());
     sheaf = take_spare(s);
     if (sheaf && sheaf->size) {
@@ -406,7 +407,7 @@ void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
 }
 
 /* An empty sheaf, or one with room, in exchange for `full`, which may be NULL. */
-static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full)
+static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full, gfp_t gfp)
 {
     struct node_barn *barn = barn_of(s, percpu_node());
     struct sheaf *empty = NULL;
@@ -420,7 +421,7 @@ static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full)
             barn_put_empty(s, barn, full);
         }
     } else if (__atomic_load_n(&barn->nr_empty, __ATOMIC_RELAXED)) {
-        lock_take(&barn->lock);
+        lock_take_here(&barn->lock);
         empty = pop(&barn->sheaves_empty, &barn->nr_empty);
         lock_drop(&barn->lock);
     }
@@ -428,16 +429,15 @@ static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full)
         free_sheaf(s, empty);
         empty = NULL;
     }
-    /* A free has no context of its own. That it may touch new memory pays off: see new_sheaf(). */
-    return empty ? empty : new_sheaf(s, GFP_KERNEL);
+    return empty ? empty : new_sheaf(s, gfp);
 }
 
-void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object)
+void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp)
 {
     struct sheaf *sheaf;
 
     stat(s, FREE_SLOWPATH);
-    if (slab_nid(slab) != percpu_node() || !percpu_ready()) {
+    if (slab_nid(slab) != percpu_node() || !percpu_ready(gfp)) {
         free_to_slab(s, slab, object, false);
         return;
     }
@@ -447,7 +447,7 @@ void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object)
     if (sheaf && sheaf->size < sheaf->capacity)
         stat(s, SHEAF_SWAP);
     else
-        sheaf = exchange_full(s, sheaf);
+        sheaf = exchange_full(s, sheaf, gfp);
     if (!sheaf) {
         free_to_slab(s, slab, object, false);
         return;

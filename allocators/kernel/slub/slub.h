@@ -11,16 +11,6 @@ extern struct lock slab_mutex;
 extern struct kmem_cache *slab_caches;
 extern struct kmem_cache *cache_of_index[PERCPU_CELLS];
 
-/* Everything up to kmalloc; idempotent, cheap when done, before main, without malloc. */
-void slub_start(void);
-extern bool slub_started;
-
-/*
- * Opens or closes the fast paths of malloc, free and kfree: while they are closed, every call comes
- * through code that has time for more. Any thread; calls under way end as they began.
- */
-void slub_fast_paths(bool open);
-
 /* The cell of the cache whose slab `object` lies in; false: in none, or the fast path is closed. */
 static inline __attribute__((always_inline)) bool fast_cell(const void *object, size_t *cell)
 {
@@ -101,8 +91,12 @@ unsigned slabs_take(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, v
 /* Objects back to their slabs, any nodes. */
 void slabs_put(struct kmem_cache *s, unsigned count, void **p);
 
-/* A frozen slab with all of its free objects, for a CPU; NULL: out of memory. */
-struct slab *freeze_slab(struct kmem_cache *s, gfp_t gfp, int node, void **freelist);
+/*
+ * A frozen slab with all of its free objects, for a CPU, and in `more` others for its partial list; NULL:
+ * out of memory.
+ */
+struct slab *freeze_slab(struct kmem_cache *s, gfp_t gfp, int node, void **freelist,
+                         struct slab **more);
 /* What was freed to a frozen slab from elsewhere, or a few fresh objects; NULL: nothing, thawed. */
 void *refill_frozen(struct kmem_cache *s, struct slab *slab);
 /* The slab goes to its node's lists, with the objects that are left. */
@@ -130,7 +124,7 @@ static inline void **sheaf_slots(struct sheaf *sheaf)
 struct sheaf *sheaf_of_pair(void *top, void *end);
 
 void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp);
-void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object);
+void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp);
 void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c);
 void barn_flush(struct kmem_cache *s, struct kmem_cache_node *n);
 void sheaves_configure(struct kmem_cache *s, slab_flags_t flags);
@@ -142,26 +136,55 @@ void sheaves_start(void);
 void *slab_alloc_direct(struct kmem_cache *s, gfp_t gfp, int node);
 /* After percpu_take() found nothing, on any node. */
 void *slab_alloc_slow(struct kmem_cache *s, gfp_t gfp);
-/* After percpu_put() refused. The object is checked. */
-void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object);
+/* After percpu_put() refused. The object is checked. `gfp`: what may be done to make room for it. */
+void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp);
+/*
+ * The kernel's frees may come from any context. Room for what they free they take from what is present.
+ */
+#define GFP_FREE GFP_NOWAIT
 
-/* ---- caches: cache.c ---- */
+/* ---- the start: start.c ---- */
+
+/* Everything up to kmalloc; idempotent, cheap when done, before main, without malloc. */
+void slub_start(void);
+extern bool slub_started;
+extern struct lock slub_starting; /* outermost */
+
+/*
+ * Opens or closes the fast paths of malloc, free and kfree: while they are closed, every call comes
+ * through code that has time for more. Any thread; calls under way end as they began.
+ */
+void slub_fast_paths(bool open);
+
+/* ---- caches: cache.c, sizes.c, shrink.c ---- */
+
+/* The caches that caches are made of. Part of the start. */
+void caches_start(void);
 
 struct kmem_cache *create_cache(const char *name, unsigned size, unsigned align, slab_flags_t flags,
                                 unsigned useroffset, unsigned usersize, void (*ctor)(void *));
+
+static inline unsigned align_up(unsigned n, unsigned align)
+{
+    return (n + align - 1) & -align;
+}
+
+/* The alignment that these arguments of kmem_cache_create() come to. */
+unsigned calculate_alignment(slab_flags_t flags, unsigned align, unsigned size);
 /* The kernel's, up to 8 KiB: order of a slab on a machine of so many CPUs; -1: too large. */
 int slab_calculate_order(unsigned size, unsigned cpus);
+/* What follows from object size, alignment and constructor. False: too large. */
+bool cache_sizes(struct kmem_cache *s);
 
-/* Everything that is free of this cache goes to its slabs, and empty slabs to the page layer. */
-void cache_flush(struct kmem_cache *s);
-
-/* All caches. */
+/* What is free of all caches goes to their slabs, and empty slabs to the page layer. */
 void slub_shrink_all(void);
+/* A block that no thread uses any more, see percpu_drain_block: all of it goes to the slabs. */
+void slub_drain_block(struct cpu_block *b);
 
 /* ---- check.c ---- */
 bool slub_check(char *why, size_t bytes);
 
-/* ---- fork ---- */
+/* ---- fork: fork.c ---- */
 
 /*
  * This process was forked from one with other threads. What these held in their hands between two

@@ -26,6 +26,7 @@
     X(DEACTIVATE_REMOTE_FREES, "... with objects freed by other CPUs")              \
     X(ORDER_FALLBACK, "slabs of less than the preferred order")                     \
     X(CPU_PARTIAL_ALLOC, "CPU slabs taken from the CPU's partial list")             \
+    X(CPU_PARTIAL_NODE, "slabs put on the CPU's partial list from the node's")      \
     X(CPU_PARTIAL_FREE, "full slabs put on the CPU's partial list by a free")       \
     X(CPU_PARTIAL_DRAIN, "CPU partial lists given to the node")                     \
     X(SHEAF_REFILL, "objects put into sheaves from slabs")                          \

@@ -31,7 +31,7 @@
  *                    sheaves=0:    slab <-> CPU free list
  *                    no CPU block: slab
  *
- * Lock order: slab_mutex, blocks (percpu_stop), barn.lock, list_lock, page layer. A slab's fields
+ * Lock order: slub_starting, slab_mutex, blocks (percpu_stop), barn.lock, list_lock, page layer. A slab's fields
  * belong to the list_lock of its node, whether it is on a list or not; a CPU's cells to the
  * operations of percpu.h. Pages are allocated and freed, and constructors run, without a lock.
  */
@@ -39,6 +39,7 @@
 #define KMEM_SLUB_TYPES_H
 
 #include "../kmem.h"
+#include "../page/context.h"
 #include "../page/page.h"
 #include "../percpu/percpu.h"
 #include "lock.h"

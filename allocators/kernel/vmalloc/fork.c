@@ -6,14 +6,14 @@
 #include "fault.h"
 #include "space.h"
 
-static void before_fork(void)
+void kmem_vmalloc_before_fork(void)
 {
     lock_take(&vmalloc_space.purge_lock);
     lock_take(&vmalloc_space.lock);
     lock_take(&meta_lock);
 }
 
-static void after_fork_parent(void)
+void kmem_vmalloc_after_fork_parent(void)
 {
     lock_drop(&meta_lock);
     lock_drop(&vmalloc_space.lock);
@@ -29,7 +29,7 @@ static void map_again(struct vmap_area *a)
         fault("fork(): cannot map the memory of vmalloc() for the child", (void *)a->start);
 }
 
-static void after_fork_child(void)
+void kmem_vmalloc_after_fork_child(void)
 {
     for (struct vmap_area *a = area_above(&vmalloc_space.busy, 0); a;
          a = area_above(&vmalloc_space.busy, a->start))
@@ -37,11 +37,4 @@ static void after_fork_child(void)
     lock_reset(&meta_lock);
     lock_reset(&vmalloc_space.lock);
     lock_reset(&vmalloc_space.purge_lock);
-}
-
-static const struct fork_hooks hooks = {before_fork, after_fork_parent, after_fork_child};
-
-void fork_register(void)
-{
-    kmem_pages_fork_hooks(&hooks);
 }

@@ -61,8 +61,6 @@ bool space_start(void)
         return false;
     lock_take(&vmalloc_space.lock);
     started = vmalloc_space.start || reserve_range();
-    if (started)
-        fork_register();
     lock_drop(&vmalloc_space.lock);
     if (started)
         lazy_register();

@@ -46,9 +46,6 @@ struct vmap_area *lazy_take(size_t pages, int node);
 /* Unmaps all lazy areas, neighbours together, and frees their frames; how many pages. */
 size_t purge_lazy(void);
 
-/* Makes forked children have the areas, too. */
-void fork_register(void);
-
 /* Makes lazy areas known to reclaim, once. */
 void lazy_register(void);
 

@@ -29,4 +29,12 @@ void kmem_vmalloc_stats(struct vmalloc_stats *stats);
 /* Like kmem_pages_check(). Waits for purges under way. */
 bool kmem_vmalloc_check(char *why, size_t bytes);
 
+/*
+ * Around fork(), before (after) the same of the page layer: makes the child have the areas, too. Also
+ * where nothing was allocated yet: somebody else may be about to.
+ */
+void kmem_vmalloc_before_fork(void);
+void kmem_vmalloc_after_fork_parent(void);
+void kmem_vmalloc_after_fork_child(void);
+
 #endif

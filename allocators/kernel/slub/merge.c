@@ -1,0 +1,67 @@
+/*
+ * kmem_cache_create(): a cache that exists and would do is shared, as in the kernel, so that few
+ * slabs are half empty.
+ */
+#include "fault.h"
+#include "slub.h"
+
+enum { MERGE_SAME = SLAB_RECLAIM_ACCOUNT | SLAB_CACHE_DMA | SLAB_NO_SHEAVES };
+
+static bool mergeable(const struct kmem_cache *s, unsigned size, unsigned align, slab_flags_t flags)
+{
+    if ((s->flags & SLAB_NO_MERGE) || s->ctor || s->usersize)
+        return false;
+    if (size > s->size || ((flags ^ s->flags) & MERGE_SAME))
+        return false;
+    /* The alignment must hold (slabs start on pages), and less than a word may be wasted. */
+    return !(s->size & (align - 1)) && s->size - size < sizeof(void *);
+}
+
+static struct kmem_cache *find_mergeable(unsigned size, unsigned align, slab_flags_t flags)
+{
+    align = calculate_alignment(flags, align, size);
+    size = align_up(align_up(size, sizeof(void *)), align);
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        if (mergeable(s, size, align, flags))
+            return s;
+    return NULL;
+}
+
+static struct kmem_cache *merge(unsigned size, unsigned align, slab_flags_t flags)
+{
+    struct kmem_cache *s = find_mergeable(size, align, flags);
+
+    if (!s)
+        return NULL;
+    s->refcount++;
+    if (s->object_size < size)
+        s->object_size = size; /* zeroing must reach all of it */
+    return s;
+}
+
+struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned size, unsigned align,
+                                              slab_flags_t flags, unsigned useroffset,
+                                              unsigned usersize, void (*ctor)(void *))
+{
+    struct kmem_cache *s = NULL;
+
+    slub_start();
+    if (name && size && size <= KMALLOC_MAX_SIZE && !(align & (align - 1)) && align <= PAGE_SIZE &&
+        usersize <= size && useroffset <= size - usersize) {
+        lock_take(&slab_mutex);
+        if (!(flags & SLAB_NO_MERGE) && !ctor && !usersize)
+            s = merge(size, align, flags);
+        if (!s)
+            s = create_cache(name, size, align, flags, useroffset, usersize, ctor);
+        lock_drop(&slab_mutex);
+    }
+    if (!s && (flags & SLAB_PANIC))
+        fault("kmem_cache_create: cannot create a cache with SLAB_PANIC", name);
+    return s;
+}
+
+struct kmem_cache *kmem_cache_create(const char *name, unsigned size, unsigned align,
+                                     slab_flags_t flags, void (*ctor)(void *))
+{
+    return kmem_cache_create_usercopy(name, size, align, flags, 0, 0, ctor);
+}

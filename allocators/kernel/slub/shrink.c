@@ -1,0 +1,56 @@
+/* Everything that is free goes back: from CPUs to slabs, and empty slabs to the page layer. */
+#include "slub.h"
+
+static void flush_blocks(struct kmem_cache *s)
+{
+    percpu_stop();
+    for (struct cpu_block *b = percpu_blocks(); b; b = b->next) {
+        sheaf_flush_cell(s, block_sheaf(b, s->index), block_slow(b, s->index));
+        cpu_flush_cell(s, block_slow(b, s->index));
+    }
+    percpu_resume();
+}
+
+void slub_drain_block(struct cpu_block *b)
+{
+    for (unsigned i = 1; i < PERCPU_CELLS / node_count(); i++)
+        if (cache_of_index[i] && cache_of_index[i]->path != PATH_DIRECT) {
+            sheaf_flush_cell(cache_of_index[i], block_sheaf(b, i), block_slow(b, i));
+            cpu_flush_cell(cache_of_index[i], block_slow(b, i));
+        }
+}
+
+static bool shrink_nodes(struct kmem_cache *s)
+{
+    bool any = false;
+
+    for (unsigned n = 0; n < node_count(); n++) {
+        barn_flush(s, s->node[n]);
+        any |= node_shrink(s, s->node[n]);
+    }
+    return any;
+}
+
+int kmem_cache_shrink(struct kmem_cache *s)
+{
+    if (s->path != PATH_DIRECT)
+        flush_blocks(s);
+    return shrink_nodes(s);
+}
+
+/* One stop for all caches. */
+void slub_shrink_all(void)
+{
+    lock_take(&slab_mutex);
+    percpu_stop();
+    for (struct cpu_block *b = percpu_blocks(); b; b = b->next)
+        slub_drain_block(b);
+    percpu_resume();
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        if (s->path != PATH_DIRECT)
+            shrink_nodes(s);
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        if (s->path == PATH_DIRECT)
+            shrink_nodes(s);
+    lock_drop(&slab_mutex);
+}

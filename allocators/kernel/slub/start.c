@@ -1,0 +1,74 @@
+/*
+ * The start: with whatever call is a program's first, before main, from any thread, without malloc.
+ */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "../os.h"
+#include "fault.h"
+#include "slub.h"
+
+bool slub_started;
+struct lock slub_starting;
+
+static void start_pages(void)
+{
+    struct page_config config = {
+        .pool_bytes = kmem_config.pool,
+        .reserve_bytes = kmem_config.reserve,
+        .nodes = (unsigned)kmem_config.nodes,
+    };
+
+    if (kmem_pages_start(&config) != 0)
+        fault("cannot start: the system refuses to reserve the page frames", NULL);
+    percpu_area.pool = page_globals.base;
+    percpu_area.frame_cells =
+        kmem_os.map((page_globals.bytes >> PAGE_SHIFT) * sizeof *percpu_area.frame_cells);
+    if (!percpu_area.frame_cells)
+        fault("cannot start: the system refuses memory for the table of frames", NULL);
+}
+
+void slub_fast_paths(bool open)
+{
+    __atomic_store_n(&percpu_area.small, open ? PERCPU_SMALL : 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&percpu_area.sizes, open ? PERCPU_SIZES : 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&percpu_area.pool_bytes, open ? page_globals.bytes : 0, __ATOMIC_RELEASE);
+}
+
+/*
+ * As early as can be, and not with the first call: a thread that forks while another makes that call has to
+ * wait for it, lest its child inherit half a start.
+ */
+static __attribute__((constructor)) void handle_forks(void)
+{
+    static bool done;
+
+    if (!__atomic_exchange_n(&done, true, __ATOMIC_RELAXED))
+        pthread_atfork(slub_before_fork, slub_after_fork_parent, slub_after_fork_child);
+}
+
+static void start_once(void)
+{
+    handle_forks(); /* constructors of others may have come first */
+    config_read();
+    start_pages();
+    percpu_drain_block = slub_drain_block;
+    while (nr_barns < BARNS_MAX && nr_barns < (unsigned)sysconf(_SC_NPROCESSORS_ONLN))
+        nr_barns *= 2;
+    percpu_start((enum percpu_mode)kmem_config.percpu, PERCPU_CELLS / node_count());
+    caches_start();
+    sheaves_start();
+    slub_fast_paths(!kmem_config.stats);
+}
+
+void slub_start(void)
+{
+    if (likely(__atomic_load_n(&slub_started, __ATOMIC_ACQUIRE)))
+        return;
+    lock_take(&slub_starting);
+    if (!slub_started) {
+        start_once();
+        __atomic_store_n(&slub_started, true, __ATOMIC_RELEASE);
+    }
+    lock_drop(&slub_starting);
+}

@@ -1,0 +1,302 @@
+/*
+ * GFP_ATOMIC and GFP_NOWAIT neither wait nor enter the operating system: whatever they find, on a CPU's very
+ * first call as on any other, and with every lock held by somebody else. The system itself is asked: each
+ * test runs in a child that is ended at once by any system call but its exit.
+ */
+#include "support.h"
+
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "kmem.h"
+#include "page/page.h"
+#include "slub/slub.h"
+
+static const gfp_t contexts[] = {GFP_NOWAIT, GFP_ATOMIC};
+
+enum { CONTEXTS = sizeof contexts / sizeof contexts[0], MANY = 4000, BYTES = 96 };
+
+static struct kmem_cache *cache, *made;
+static void *kept[MANY];
+
+static void construct(void *object)
+{
+    memset(object, 1, BYTES);
+}
+
+/* Some present memory, but nothing that an object cache has had in hand. */
+static void prepare(void)
+{
+    struct page *p;
+
+    alarm(60);
+    cache = kmem_cache_create("atomic", BYTES, 0, SLAB_NO_MERGE, NULL);
+    made = kmem_cache_create("made", BYTES, 0, SLAB_NO_MERGE, construct);
+    p = alloc_pages(GFP_KERNEL, 8);
+    memset(page_address(p), 1, PAGE_SIZE << 8);
+    __free_pages(p, 8);
+}
+
+enum { SKIPPED = 77 };
+
+static void forbid_the_system(void)
+{
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+        _exit(SKIPPED); /* not to be had here */
+}
+
+/* Objects straight from the slabs, for which no CPU needs a list of its own; they are left in `kept`. */
+static void take_from_slabs(struct kmem_cache *s, unsigned n)
+{
+    if (slabs_take(s, GFP_KERNEL, percpu_node(), n, kept) != n)
+        _exit(3);
+}
+
+static _Noreturn void end(bool well)
+{
+    syscall(SYS_exit, !well);
+    __builtin_unreachable();
+}
+
+/* Skips where the system cannot be forbidden. */
+static void expect_well(void (*body)(void))
+{
+    struct ending e = ending_of(body);
+
+    if (e.status == SKIPPED << 8)
+        skip();
+    if (signal_of(&e) == SIGKILL)
+        fail_msg("entered the operating system");
+    if (e.status != 0)
+        fail_msg("status %#x, '%s'", e.status, e.said);
+}
+
+/* ---- first calls ---- */
+
+static bool takes_and_gives(struct kmem_cache *s, gfp_t gfp)
+{
+    void *p[40], *one;
+    int n = kmem_cache_alloc_bulk(s, gfp, 40, p);
+
+    if (n != 40)
+        return false;
+    kmem_cache_free_bulk(s, 40, p);
+    for (int i = 0; i < 200; i++)
+        if (!(kept[i] = kmem_cache_alloc(s, gfp)))
+            return false;
+    for (int i = 0; i < 200; i++)
+        kmem_cache_free(s, kept[i]);
+    one = kmem_cache_alloc_node(s, gfp, 0);
+    kmem_cache_free(s, one);
+    return one;
+}
+
+/* The first call of this CPU, and of kmalloc. */
+static void first_calls(void)
+{
+    bool well = true;
+
+    prepare();
+    forbid_the_system();
+    for (int c = 0; c < CONTEXTS; c++) {
+        char *p = kmalloc(100, contexts[c]);
+
+        well &= takes_and_gives(cache, contexts[c]) && takes_and_gives(made, contexts[c]);
+        well &= p && (p = krealloc(p, 6000, contexts[c])) != NULL;
+        kfree(p);
+    }
+    end(well);
+}
+
+static void first_pages(void)
+{
+    bool well = true;
+
+    prepare();
+    forbid_the_system();
+    for (int c = 0; c < CONTEXTS; c++)
+        for (unsigned order = 0; order < 7; order++) {
+            struct page *p = alloc_pages(contexts[c] | __GFP_ZERO, order), *run;
+
+            well &= p != NULL;
+            __free_pages(p, order);
+            run = alloc_page_run(contexts[c], 11, 0);
+            well &= run != NULL;
+            free_page_run(run);
+        }
+    end(well && !alloc_pages(GFP_NOWAIT, MAX_PAGE_ORDER));
+}
+
+/* What the kernel's frees need, they may not take from the system either. */
+static void first_frees(void)
+{
+    prepare();
+    take_from_slabs(cache, 40);
+    forbid_the_system();
+    for (int i = 0; i < 40; i++)
+        kmem_cache_free(cache, kept[i]);
+    end(true);
+}
+
+static void test_first_calls(void **state)
+{
+    (void)state;
+    expect_well(first_calls);
+    expect_well(first_pages);
+    expect_well(first_frees);
+}
+
+/* ---- until there is nothing left ---- */
+
+/* Sheaves and CPU lists are in use; now GFP_ATOMIC takes all there is, and gives it back. */
+static void use_up(void)
+{
+    int n = 0;
+
+    prepare();
+    for (int i = 0; i < MANY; i++)
+        kept[i] = kmem_cache_alloc(cache, GFP_KERNEL);
+    for (int i = 0; i < MANY; i++)
+        kmem_cache_free(cache, kept[i]);
+    forbid_the_system();
+    while (n < MANY && (kept[n] = kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_NOWARN)) != NULL)
+        n++;
+    for (int i = 0; i < n; i++)
+        kmem_cache_free(cache, kept[i]);
+    end(n == MANY && takes_and_gives(made, GFP_NOWAIT));
+}
+
+static void test_use_up(void **state)
+{
+    (void)state;
+    expect_well(use_up);
+}
+
+/* ---- with locks held ---- */
+
+static void hold_all_locks(void)
+{
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        for (unsigned n = 0; n < node_count(); n++) {
+            lock_take(&s->node[n]->list_lock);
+            for (unsigned i = 0; i < nr_barns; i++)
+                lock_take(&s->node[n]->barn[i].lock);
+        }
+}
+
+static void drop_all_locks(void)
+{
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        for (unsigned n = 0; n < node_count(); n++) {
+            lock_drop(&s->node[n]->list_lock);
+            for (unsigned i = 0; i < nr_barns; i++)
+                lock_drop(&s->node[n]->barn[i].lock);
+        }
+}
+
+/*
+ * What a lock keeps from us we do without, and what we had in hand is not lost. (Not where CPUs have slabs of
+ * their own: what others freed to these is behind a lock for which everybody spins, as in the kernel.)
+ */
+static void beside_held_locks(void)
+{
+    bool well = true;
+
+    prepare();
+    if (cache->path != PATH_SHEAF)
+        _exit(SKIPPED);
+    take_from_slabs(cache, 20); /* there are slabs with room */
+    forbid_the_system();
+    hold_all_locks();
+    for (int c = 0; c < CONTEXTS; c++) {
+        well &= !kmem_cache_alloc(cache, contexts[c]);
+        well &= !kmem_cache_alloc(made, contexts[c]);
+        well &= !kmem_cache_alloc_node(made, contexts[c], 0);
+        well &= kmem_cache_alloc_bulk(cache, contexts[c], 40, kept) == 0;
+    }
+    drop_all_locks();
+    well &= takes_and_gives(cache, GFP_NOWAIT);
+    end(well);
+}
+
+static void test_held_locks(void **state)
+{
+    (void)state;
+    expect_well(beside_held_locks);
+}
+
+/* ---- what is not atomic may, and so the test can tell ---- */
+
+static void waits(void)
+{
+    prepare();
+    forbid_the_system();
+    for (int i = 0; i < MANY; i++)
+        kept[i] = (void *)alloc_pages(GFP_KERNEL, 6);
+    end(true);
+}
+
+static void test_others_may(void **state)
+{
+    struct ending e = ending_of(waits);
+
+    (void)state;
+    if (e.status == SKIPPED << 8)
+        skip();
+    assert_int_equal(signal_of(&e), SIGKILL);
+}
+
+/* ---- a free never reclaims ---- */
+
+static bool reclaims;
+
+static unsigned long count_it(struct shrinker *s, struct shrink_control *sc)
+{
+    (void)s;
+    (void)sc;
+    reclaims = true;
+    return 0;
+}
+
+/* Whoever frees may hold what a shrinker needs. */
+static void free_when_memory_is_short(void)
+{
+    static struct shrinker shrinker = {.count_objects = count_it, .scan_objects = count_it};
+    static struct page *pages[1 << 15];
+    size_t n = 0;
+
+    prepare();
+    for (int i = 0; i < MANY; i++)
+        kept[i] = kmem_cache_alloc(cache, GFP_KERNEL);
+    for (gfp_t gfp = GFP_ATOMIC;; gfp = 0)
+        if (n == sizeof pages / sizeof pages[0] ||
+            !(pages[n++] = alloc_pages(GFP_KERNEL | __GFP_NORETRY | gfp, 0)))
+            break;
+    register_shrinker(&shrinker);
+    for (int i = 0; i < MANY; i++)
+        kmem_cache_free(cache, kept[i]);
+    _exit(reclaims);
+}
+
+static void test_free_never_reclaims(void **state)
+{
+    (void)state;
+    expect_well(free_when_memory_is_short);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_first_calls),         cmocka_unit_test(test_use_up),
+        cmocka_unit_test(test_held_locks),          cmocka_unit_test(test_others_may),
+        cmocka_unit_test(test_free_never_reclaims),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,180 @@
+/*
+ * How much a zone leaves to others, to the frame: what each context may take of what is free, what runs may
+ * take and grow into, and what goes back to the system.
+ */
+#include "page_support.h"
+
+#include <stdint.h>
+
+#include "page/pcp.h"
+
+static struct zone *normal(void)
+{
+    return node_zone(0, ZONE_NORMAL);
+}
+
+static void set_watermarks(size_t min, size_t low)
+{
+    normal()->watermark[WMARK_MIN] = min;
+    normal()->watermark[WMARK_LOW] = low;
+}
+
+/* One frame, which goes back at once. */
+static bool serves(struct zone *z, gfp_t gfp, enum zone_kind highest, enum urgency u)
+{
+    size_t frame;
+
+    lock_take(&z->lock);
+    frame = zone_take(z, gfp, 0, highest, u);
+    if (frame != NO_FRAME)
+        buddy_put(z, frame, 0);
+    lock_drop(&z->lock);
+    return frame != NO_FRAME;
+}
+
+/* So many of what is free, and all that is present, that the last case decides. */
+static size_t some_free(void)
+{
+    __free_pages(alloc_pages(GFP_KERNEL, 6), 6);
+    pcp_drain_all(GFP_KERNEL);
+    return zone_free_frames(normal());
+}
+
+static void test_contexts(void **state)
+{
+    /* `of`: the watermark that holds, or a quarter of min. */
+    enum { LOW, MIN, QUARTER };
+    static const struct {
+        gfp_t gfp;
+        enum urgency urgency;
+        int of;
+    } cases[] = {
+        {GFP_KERNEL, WITHIN_LOW, LOW},     {GFP_KERNEL, WITHIN_MIN, MIN},
+        {GFP_KERNEL, DESPERATE, QUARTER},  {GFP_NOWAIT, WITHIN_LOW, LOW},
+        {GFP_NOWAIT, WITHIN_MIN, MIN},     {GFP_ATOMIC, WITHIN_LOW, QUARTER},
+        {GFP_ATOMIC, WITHIN_MIN, QUARTER},
+    };
+    size_t saved_min = normal()->watermark[WMARK_MIN], saved_low = normal()->watermark[WMARK_LOW];
+    size_t n = some_free();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t leave = n - 1; leave <= n; leave++) {
+            size_t none = cases[i].of == LOW ? 0 : SIZE_MAX / 2;
+
+            set_watermarks(cases[i].of == MIN       ? leave
+                           : cases[i].of == QUARTER ? leave * 4
+                                                    : 0,
+                           cases[i].of == LOW ? leave : none);
+            if (serves(normal(), cases[i].gfp, ZONE_NORMAL, cases[i].urgency) != (leave < n))
+                fail_msg("case %zu, %zu of %zu frames to be left", i, leave, n);
+        }
+    set_watermarks(saved_min, saved_low);
+}
+
+/* What zone DMA keeps from those who could have been served elsewhere. */
+static void test_lowmem_reserve(void **state)
+{
+    struct zone *z = node_zone(0, ZONE_DMA);
+    size_t n = zone_free_frames(z), saved = z->lowmem_reserve;
+
+    (void)state;
+    assert_true(saved > 0);
+    z->lowmem_reserve = n - z->watermark[WMARK_LOW];
+    assert_false(serves(z, GFP_KERNEL, ZONE_NORMAL, WITHIN_LOW));
+    assert_true(serves(z, GFP_KERNEL | GFP_DMA, ZONE_DMA, WITHIN_LOW));
+    z->lowmem_reserve--;
+    assert_true(serves(z, GFP_KERNEL, ZONE_NORMAL, WITHIN_LOW));
+    z->lowmem_reserve = saved;
+}
+
+static bool spans(size_t count)
+{
+    struct zone *z = normal();
+    size_t frame;
+
+    lock_take(&z->lock);
+    frame = zone_take_span(z, UNMOVABLE, count);
+    for (size_t i = 0; frame != NO_FRAME && i < count; i++)
+        buddy_put(z, frame + i, 0);
+    lock_drop(&z->lock);
+    return frame != NO_FRAME;
+}
+
+/* Runs of fragments, and runs that grow where they lie, leave what others may need. */
+static void test_runs(void **state)
+{
+    struct zone *z = normal();
+    size_t saved = z->watermark[WMARK_LOW], n = some_free();
+    struct page *run = alloc_page_run(GFP_KERNEL, 40, 6);
+
+    (void)state;
+    n = zone_free_frames(z);
+    z->watermark[WMARK_LOW] = n - 10;
+    assert_true(spans(10));
+    assert_false(spans(11));
+    assert_false(resize_page_run(run, 51));
+    assert_true(resize_page_run(run, 50));
+    assert_int_equal(page_frames(run), 50);
+    assert_int_equal(zone_free_frames(z), n - 10);
+    assert_false(resize_page_run(run, 51));
+    assert_true(resize_page_run(run, 40));
+    z->watermark[WMARK_LOW] = saved;
+    /* The reserve is for GFP_ATOMIC; where there is none, all may be present. */
+    z->reserve = z->present - 10;
+    assert_true(spans(10));
+    assert_false(spans(11));
+    z->reserve = 0;
+    assert_true(spans(11));
+    free_page_run(run);
+    assert_whole();
+}
+
+/* Memory in use within the last seconds stays; what is beyond it goes, in whole blocks. */
+static void test_steady_state_policy(void **state)
+{
+    struct zone *z = normal();
+    struct hoard h = {0};
+    size_t released;
+
+    (void)state;
+    hoard_all(&h, GFP_KERNEL | __GFP_NORETRY, 0);
+    hoard_free(&h, 0, SIZE_MAX);
+    pcp_drain_all(GFP_KERNEL);
+    released = z->released;
+    for (int i = 0; i < 3; i++) {
+        hoard_all(&h, GFP_KERNEL | __GFP_NORETRY, 0);
+        hoard_free(&h, 0, SIZE_MAX);
+    }
+    assert_int_equal(z->released, released);
+    assert_true(z->present > 8 * MAX_ORDER_NR_PAGES);
+    /* A page in a CPU's list keeps its 4 MiB block from being whole, and a thread that was moved leaves
+     * such pages in two lists. */
+    pcp_drain_all(GFP_KERNEL);
+    /* As if ten seconds had passed. */
+    z->peak.now = z->peak.before = 0;
+    struct page *p = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+    __free_pages(p, MAX_PAGE_ORDER);
+    assert_true(z->released > released);
+    assert_in_range(z->present, 0, 2 * MAX_ORDER_NR_PAGES + 256);
+    assert_whole();
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_contexts),
+    cmocka_unit_test(test_lowmem_reserve),
+    cmocka_unit_test(test_runs),
+    cmocka_unit_test(test_steady_state_policy),
+};
+
+DEFINE_GROUP(watermarks, tests)
+
+int main(void)
+{
+    const struct page_config c = {.pool_bytes = 64 * MIB,
+                                  .highmem_bytes = 4 * MIB,
+                                  .nodes = 1,
+                                  .min_bytes = 2 * MIB};
+
+    return in_child("watermarks", &c, watermarks) != 0;
+}

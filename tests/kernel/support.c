@@ -1,0 +1,55 @@
+#include "support.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void stay_on_this_cpu(void)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(sched_getcpu(), &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+static _Noreturn void be_the_child(int err, void (*body)(void))
+{
+    const struct rlimit none = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &none);
+    signal(SIGABRT, SIG_DFL); /* which the test framework catches */
+    signal(SIGSEGV, SIG_DFL);
+    dup2(err, STDERR_FILENO);
+    body();
+    _exit(0);
+}
+
+struct ending ending_of(void (*body)(void))
+{
+    struct ending e = {0};
+    size_t used = 0;
+    ssize_t n;
+    int fd[2];
+    pid_t child;
+
+    assert_int_equal(pipe(fd), 0);
+    fflush(NULL);
+    child = fork();
+    if (child == 0)
+        be_the_child(fd[1], body);
+    close(fd[1]);
+    while ((n = read(fd[0], e.said + used, sizeof e.said - 1 - used)) > 0)
+        used += (size_t)n;
+    close(fd[0]);
+    assert_int_equal(waitpid(child, &e.status, 0), child);
+    return e;
+}
+
+int signal_of(const struct ending *e)
+{
+    return WIFSIGNALED(e->status) ? WTERMSIG(e->status) : 0;
+}

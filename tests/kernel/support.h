@@ -1,0 +1,38 @@
+/* What all tests of the kernel-style allocator share. */
+#ifndef KERNEL_SUPPORT_H
+#define KERNEL_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define MIB ((size_t)1 << 20)
+
+/* A generator: the same seed, the same sequence. */
+static inline uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* The calling thread stays where it is. */
+void stay_on_this_cpu(void);
+
+/* How a child of its own ended that called a function, and what it wrote to standard error. */
+struct ending {
+    int status; /* as of wait() */
+    char said[8192];
+};
+
+struct ending ending_of(void (*body)(void));
+
+/* 0, or the signal that ended it. */
+int signal_of(const struct ending *e);
+
+#endif
