@@ -28,7 +28,14 @@ static double percent(double part, double whole)
 
 /* ---- where it comes from --------------------------------------------------------------------- */
 
-/* Nothing that a terminal would act upon. */
+/* What a terminal may act upon. C1 controls stand in UTF-8 as 0xc2 and a byte below 0xa0. */
+static bool is_control(const char *argument, const char *c)
+{
+    unsigned char byte = (unsigned char)*c;
+    bool follows_c2 = c > argument && (unsigned char)c[-1] == 0xc2;
+    return byte < ' ' || byte == 0x7f || (follows_c2 && byte >= 0x80 && byte < 0xa0);
+}
+
 static void print_escaped(const char *argument)
 {
     for (const char *c = argument; *c != '\0'; c++)
@@ -36,7 +43,7 @@ static void print_escaped(const char *argument)
             printf("\\n");
         else if (*c == '\\' || *c == '\'')
             printf("\\%c", *c);
-        else if ((unsigned char)*c < ' ' || *c == 0x7f)
+        else if (is_control(argument, c))
             printf("\\x%02x", (unsigned char)*c);
         else
             putchar(*c);
@@ -47,7 +54,7 @@ static void print_argument(const char *argument)
 {
     bool odd = false, quotes = *argument == '\0';
     for (const char *c = argument; *c != '\0'; c++) {
-        odd |= (unsigned char)*c < ' ' || *c == 0x7f || *c == '\'';
+        odd |= is_control(argument, c) || *c == '\'';
         quotes |= strchr(" \"\\$`!*?[](){}<>|&;#~", *c) != NULL;
     }
     printf("%s", odd ? " $'" : quotes ? " '" : " ");

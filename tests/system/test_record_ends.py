@@ -82,6 +82,32 @@ def test_daemon_that_calls_late(tmp_path):
     assert count(figures, "malloc") == count(figures, "free") == ROUNDS
 
 
+def test_a_program_whose_ends_are_ignored(tmp_path):
+    """SIGCHLD is ignored, as some supervisors leave it: the kernel forgets who ended before anybody asks."""
+    ignore = lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # noqa: E731
+    ends_with_2 = ["grep", "-hs", "SigIgn", "/proc/self/status", "missing"]
+    done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "--", *ends_with_2], cwd=tmp_path, text=True, capture_output=True, timeout=60, preexec_fn=ignore)
+    assert done.returncode == 1 and "status 2" in done.stderr, done.stderr
+    assert int(done.stdout.split()[1], 16) & 1 << (signal.SIGCHLD - 1)  # the program has it as it was
+
+
+def test_a_namespace_of_the_programs_own(tmp_path):
+    """Its pids are others here: whether they run is not looked up by them."""
+    if subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True).returncode != 0:
+        pytest.skip("a PID namespace needs root")
+    done = record(tmp_path, "unshare", "--pid", "--fork", SUBJECT, "pairs")
+    assert "stops before" not in done.stderr
+    (inside,) = others(tmp_path)
+    assert count(info(tmp_path / inside), "malloc") > 0
+
+
+def test_orphans_that_cannot_be_recorded_are_not_waited_for(tmp_path):
+    source = "#include <unistd.h>\nint main(void) { if (fork() == 0) { close(1), close(2), sleep(600); } return 0; }\n"
+    subprocess.run(["cc", "-static", "-x", "c", "-o", tmp_path / "orphan", "-"], input=source, text=True, check=True)
+    record(tmp_path, "sh", "-c", "./orphan; echo done")  # ends long before its time limit
+    subprocess.run(["pkill", "-f", tmp_path / "orphan"])
+
+
 def test_full_disk(tmp_path):
     """The program goes on, and the trace says that it stops early."""
     small = tmp_path / "small"

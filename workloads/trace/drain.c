@@ -246,6 +246,17 @@ static int read_source(struct drain *d, struct source *source, uint64_t end, boo
                : 0;
 }
 
+/* The same, and counts on for who sleeps on no clock meanwhile: to make a block takes milliseconds. */
+static int read_and_count(struct drain *d, struct source *source, uint64_t end, bool *more,
+                          uint64_t *read)
+{
+    uint64_t before = *read;
+    int error = read_source(d, source, end, more, read);
+    if (*read > before)
+        d->header->coarse++;
+    return error;
+}
+
 int64_t drain_round(struct drain *d)
 {
     uint64_t end = raw_now(d->header->is_tsc != 0) - slack_ticks(d);
@@ -255,10 +266,8 @@ int64_t drain_round(struct drain *d)
         struct source *source = d->sources[i];
         bool more = source != NULL && !source->finished;
         uint64_t enough = read + DRAIN_ROUND_EVENTS;
-        while (more && error == 0 && read < enough) {
-            error = read_source(d, source, end, &more, &read);
-            d->header->coarse++; /* to make a block takes milliseconds */
-        }
+        while (more && error == 0 && read < enough)
+            error = read_and_count(d, source, end, &more, &read);
     }
     return error != 0 ? error : (int64_t)read;
 }
@@ -339,7 +348,7 @@ static int read_rest(struct drain *d, struct source *source)
     for (uint32_t i = 0; i < source->stream_count; i++)
         stream_end(&source->streams[i]);
     while (more && error == 0)
-        error = read_source(d, source, UINT64_MAX, &more, &read);
+        error = read_and_count(d, source, UINT64_MAX, &more, &read);
     if (error == 0 && source->entries > 0)
         error = drain_blocks_write(d, source);
     return error;

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,6 +96,18 @@ static void handle_signals(const struct recording *r, struct saved_signals *save
         if (saved->signals[i] != 0)
             sigaction(saved->signals[i], &action, &saved->actions[i]);
     }
+}
+
+/*
+ * Where SIGCHLD is ignored, as some supervisors leave it, the kernel forgets who ends before anybody
+ * can ask. The program gets it as it was.
+ */
+static struct sigaction inherited_child_ends;
+
+static void take_child_ends(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigaction(SIGCHLD, &action, &inherited_child_ends);
 }
 
 static void restore_signals(const struct saved_signals *saved)
@@ -238,27 +249,9 @@ static int end_processes(struct recording *r, uint32_t *running)
     return 0;
 }
 
-/*
- * A process is in the table from its first call on, or from where a program is loaded: a child of
- * fork() that has made none yet is not. It must not be forgotten when all others have ended, so
- * orphans come to this process (a subreaper), and the recording goes on while it has children.
- */
-static bool has_children(void)
-{
-    siginfo_t ended;
-    return waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0;
-}
-
-/* Where there are children from before, of whoever became this process by exec(), it cannot tell. */
-static void adopt(struct recording *r)
-{
-    r->adopts =
-        !r->options.only_first && !has_children() && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
-}
-
 static void reap(struct recording *r)
 {
-    pid_t ended, whom = r->adopts ? -1 : r->first_pid;
+    pid_t ended, whom = r->orphans.adopted ? -1 : r->first_pid;
     int status;
     while ((ended = waitpid(whom, &status, WNOHANG)) > 0) {
         if (ended != child)
@@ -268,10 +261,21 @@ static void reap(struct recording *r)
     }
 }
 
-static void stop_adopting(const struct recording *r)
+/* After a limit, or a stop without a signal to start again, nothing begins to be recorded. */
+static bool is_off_for_good(const struct recording *r)
 {
-    if (r->adopts)
-        prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+    return at_limit(r) || (r->raw->level != RAW_ALL && r->options.start_after_ns == 0 &&
+                           r->options.toggle_signal == 0);
+}
+
+/* The table alone does not tell: a PID namespace of the program's hides who is in it. */
+static bool any_left(struct recording *r, uint32_t running)
+{
+    if (!r->orphans.adopted)
+        return running > 0;
+    if (running > 0 || is_off_for_good(r))
+        return running > 0 && orphans_exist(&r->orphans);
+    return orphans_may_call(&r->orphans, r->raw_path, raw_now(false));
 }
 
 /* ---- the program ----------------------------------------------------------------------------- */
@@ -289,6 +293,7 @@ static bool preload(const char *library, const char *raw_path)
 static _Noreturn void run_program(const struct recording *r, const char *path,
                                   char *const arguments[], const char *library, int status_fd)
 {
+    sigaction(SIGCHLD, &inherited_child_ends, NULL);
     if (preload(library, r->raw_path))
         execv(path, arguments);
     int error = errno;
@@ -364,7 +369,7 @@ static int follow(struct recording *r, void (*note)(const char *text))
     uint32_t running = 0;
     bool told = false;
     struct pace pace;
-    pace_begin(&pace, r->raw, r->raw_fd);
+    pace_begin(&pace, r->raw_fd);
     while (error == 0) {
         read_end_clocks(r);
         control_level(r, &toggles_seen);
@@ -373,12 +378,11 @@ static int follow(struct recording *r, void (*note)(const char *text))
             error = see_new_processes(r);
         if (error == 0)
             error = end_processes(r, &running);
-        bool any_left = running > 0 || (r->adopts && has_children());
-        if (error != 0 || (child == 0 && (!any_left || interrupted)))
+        if (error != 0 || (child == 0 && (interrupted || !any_left(r, running))))
             break;
         if (child == 0 && !told) {
-            note("the program has ended; processes that it started go on and are recorded: "
-                 "Ctrl-C ends the recording, not them");
+            note("the program has ended; processes that it started go on and are recorded as far "
+                 "as they can be: Ctrl-C ends the recording, not them");
             told = true;
         }
         sleep_or_reap(r, pidfd, pause_ms);
@@ -396,7 +400,9 @@ int recording_run(struct recording *r, const char *path, char *const arguments[]
     interrupted = 0;
     set_level(r, r->options.start_after_ns != 0 ? RAW_OFF : RAW_ALL);
     r->raw->ever_partial = r->options.start_after_ns != 0;
-    adopt(r);
+    if (!r->options.only_first)
+        orphans_adopt(&r->orphans);
+    take_child_ends();
     int error = start_program(r, path, arguments, library);
     if (error == 0) {
         handle_signals(r, &saved);
@@ -406,7 +412,8 @@ int recording_run(struct recording *r, const char *path, char *const arguments[]
         child = 0;
         restore_signals(&saved);
     }
-    stop_adopting(r);
+    sigaction(SIGCHLD, &inherited_child_ends, NULL);
+    orphans_release(&r->orphans);
     return error;
 }
 
@@ -452,7 +459,8 @@ int recording_finish(struct recording *r)
     for (uint32_t i = 0; i < r->process_count && error == 0; i++) {
         if (r->processes[i].over)
             continue;
-        atomic_fetch_or(&raw_process(r->raw, i)->flags, RAW_LEFT);
+        if (!r->orphans.adopted || orphans_exist(&r->orphans)) /* else it only was hidden */
+            atomic_fetch_or(&raw_process(r->raw, i)->flags, RAW_LEFT);
         error = end_process(r, i);
     }
     return error != 0 ? error : check_recorded(r);

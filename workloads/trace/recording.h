@@ -6,6 +6,7 @@
 #define HEAPMARK_TRACE_RECORDING_H
 
 #include "workloads/trace/drain.h"
+#include "workloads/trace/recording_orphans.h"
 
 #include <limits.h>
 
@@ -40,7 +41,7 @@ struct recording {
     struct recorded_process *processes; /* as many as have been seen */
     uint32_t process_count;
     pid_t first_pid;
-    bool adopts;     /* orphans of the program become children of this process */
+    struct orphans orphans;
     int exit_status; /* of the first process, as waitpid() gave it; -1: not known */
     bool recovered;  /* its clocks may have been another boot's */
     struct recording_trace *traces;
@@ -60,8 +61,8 @@ int recording_begin(struct recording *recording, const char *output, char *const
 
 /*
  * Runs the program at `path` with the recorder `library` preloaded, its standard streams untouched,
- * and waits for it and for all processes that come from it, since each may still make a call: what
- * is orphaned becomes this process's child, unless only the first one is recorded. SIGTERM and
+ * and waits for it and for all processes that come from it and may still make a call: what is
+ * orphaned becomes this process's child, unless only the first one is recorded. SIGTERM and
  * SIGHUP are passed on to the program; when it has ended, they and SIGINT end the recording of the
  * others. `note` is told what a user who waits should know.
  */

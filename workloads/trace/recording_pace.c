@@ -18,28 +18,37 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-void pace_begin(struct pace *pace, const struct raw_header *header, int raw_fd)
+void pace_begin(struct pace *pace, int raw_fd)
+{
+    *pace = (struct pace){.loadavg_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC),
+                          .raw_fd = raw_fd,
+                          .backlog_bytes_max = BACKLOG_BYTES_MAX};
+}
+
+/* Anew each time: traces and programs fill the disk meanwhile. */
+static uint64_t backlog_bytes_max(const struct pace *pace, const struct raw_header *header)
 {
     struct statvfs disk;
-    uint64_t most = BACKLOG_BYTES_MAX;
+    uint64_t most = pace->backlog_bytes_max;
     long pages = sysconf(_SC_PHYS_PAGES);
     if (pages > 0)
         most = least(most, (uint64_t)pages * RAW_PAGE_BYTES / PART_OF_MEMORY);
-    if (fstatvfs(raw_fd, &disk) == 0 && disk.f_blocks != 0) /* else it has no limit */
+    if (fstatvfs(pace->raw_fd, &disk) == 0 && disk.f_blocks != 0) /* else it has no limit */
         most = least(most, (uint64_t)disk.f_bavail * disk.f_frsize / PART_OF_DISK);
-    if (header->size_max != 0)
-        most = least(most, header->size_max);
-    *pace = (struct pace){.loadavg_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC),
-                          .backlog_bytes_max = most};
+    return header->size_max != 0 ? least(most, header->size_max) : most;
 }
 
+/* That we may use: what we record may as a rule use the same. */
 static unsigned count_cpus(void)
 {
     cpu_set_t cpus;
     return sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (unsigned)CPU_COUNT(&cpus) : UINT32_MAX;
 }
 
-/* Whether so many threads were recorded of processes that are not known to be over. */
+/*
+ * Whether so many threads were recorded of processes that are not known to be over. Which of the
+ * threads are over nobody notes: that would be work at every thread's end.
+ */
 static bool has_threads(struct raw_header *header, unsigned wanted)
 {
     uint32_t count = header->processes < RAW_PROCESSES_MAX ? header->processes : RAW_PROCESSES_MAX;
@@ -50,33 +59,38 @@ static bool has_threads(struct raw_header *header, unsigned wanted)
     return threads >= wanted;
 }
 
-/* True when one of as many CPUs has nothing to do; in doubt too. */
-static bool a_cpu_is_free(const struct pace *pace, unsigned cpus)
+/* True when one of the machine's CPUs has nothing to do, since the load is the machine's; in doubt too. */
+static bool a_cpu_is_free(const struct pace *pace)
 {
     char text[128];
-    unsigned running;
+    long running;
     ssize_t got = pread(pace->loadavg_fd, text, sizeof text - 1, 0);
     if (got <= 0)
         return true;
     text[got] = '\0';
     /* three averages, then how many tasks run or wait for a CPU; we are one of them */
-    return sscanf(text, "%*s %*s %*s %u/", &running) != 1 || running <= cpus;
+    return sscanf(text, "%*s %*s %*s %ld/", &running) != 1 ||
+           running <= sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-/* As long as there are free segments, no more are carved off the file. */
+static bool has_free(struct raw_header *header, uint32_t segment_bytes)
+{
+    return (uint32_t)*raw_free_list(header, segment_bytes) != 0;
+}
+
+/* As long as there are free segments of both kinds, no more are carved off the file. */
 static bool backlog_has_room(const struct pace *pace, struct raw_header *header)
 {
     uint64_t carved = header->next - RAW_FIRST_SEGMENT;
-    uint64_t free_list = *raw_free_list(header, RAW_SEGMENT_BYTES_LARGE);
-    return carved < pace->backlog_bytes_max || (uint32_t)free_list != 0;
+    return carved < backlog_bytes_max(pace, header) ||
+           (has_free(header, RAW_SEGMENT_BYTES_SMALL) && has_free(header, RAW_SEGMENT_BYTES_LARGE));
 }
 
 bool pace_allows(struct pace *pace, struct raw_header *header, uint64_t now_ns)
 {
-    unsigned cpus = count_cpus();
     bool allowed = pace->loadavg_fd < 0 || now_ns - pace->last_ns >= WAIT_NS_MAX ||
-                   !has_threads(header, cpus) || !backlog_has_room(pace, header) ||
-                   a_cpu_is_free(pace, cpus);
+                   !has_threads(header, count_cpus()) || !backlog_has_room(pace, header) ||
+                   a_cpu_is_free(pace);
     if (allowed)
         pace->last_ns = now_ns;
     return allowed;

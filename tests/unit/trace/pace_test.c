@@ -14,7 +14,9 @@ enum { ONLY_US = 1, MORE_THAN_CPUS = 5000 };
 /* What the kernel would say when as many tasks run or wait. */
 static struct pace pace_of(unsigned running)
 {
-    struct pace pace = {.loadavg_fd = memfd_create("loadavg", 0), .backlog_bytes_max = BACKLOG};
+    struct pace pace = {.loadavg_fd = memfd_create("loadavg", 0),
+                        .raw_fd = -1,
+                        .backlog_bytes_max = BACKLOG};
     assert_true(pace.loadavg_fd >= 0);
     assert_true(dprintf(pace.loadavg_fd, "0.52 10.58 0.59 %u/6000 12345\n", running) > 0);
     return pace;
@@ -32,11 +34,12 @@ static struct raw_header *raw_of(uint32_t threads, uint64_t carved)
     return header;
 }
 
-static bool allows(unsigned running, uint64_t carved, uint64_t first_free)
+static bool allows(unsigned running, uint64_t carved, uint64_t small_free, uint64_t large_free)
 {
     struct raw_header *header = raw_of(MORE_THAN_CPUS, carved);
     struct pace pace = pace_of(running);
-    header->free_large = first_free;
+    header->free_small = small_free;
+    header->free_large = large_free;
     bool allowed = pace_allows(&pace, header, 0);
     pace_end(&pace);
     munmap(header, RAW_FIRST_SEGMENT);
@@ -46,25 +49,26 @@ static bool allows(unsigned running, uint64_t carved, uint64_t first_free)
 static void a_free_cpu(void **state)
 {
     (void)state;
-    assert_true(allows(ONLY_US, 0, 0));
-    assert_true(allows(ONLY_US, 2 * BACKLOG, 0));
+    assert_true(allows(ONLY_US, 0, 0, 0));
+    assert_true(allows(ONLY_US, 2 * BACKLOG, 0, 0));
 }
 
 static void no_cpu_is_free(void **state)
 {
     (void)state;
-    assert_false(allows(MORE_THAN_CPUS, 0, 0));
-    assert_false(allows(MORE_THAN_CPUS, BACKLOG - 1, 0));
-    assert_true(allows(MORE_THAN_CPUS, BACKLOG, 0));
+    assert_false(allows(MORE_THAN_CPUS, 0, 0, 0));
+    assert_false(allows(MORE_THAN_CPUS, BACKLOG - 1, 0, 0));
+    assert_true(allows(MORE_THAN_CPUS, BACKLOG, 0, 0));
 }
 
-/* Segments that came back can be filled again without the file growing. */
+/* Segments that came back can be filled again without the file growing; a thread's first is small. */
 static void free_segments_are_room(void **state)
 {
     (void)state;
     const uint64_t changes = UINT64_C(7) << 32; /* the count above the page number */
-    assert_false(allows(MORE_THAN_CPUS, BACKLOG, changes | 300));
-    assert_true(allows(MORE_THAN_CPUS, BACKLOG, changes));
+    assert_false(allows(MORE_THAN_CPUS, BACKLOG, changes | 200, changes | 300));
+    assert_true(allows(MORE_THAN_CPUS, BACKLOG, changes, changes | 300));
+    assert_true(allows(MORE_THAN_CPUS, BACKLOG, changes | 200, changes));
 }
 
 /* Other programs keep the CPUs busy, or those that are over did: no reason to wait. */
@@ -113,21 +117,35 @@ static void in_doubt_it_goes(void **state)
     munmap(header, RAW_FIRST_SEGMENT);
 }
 
-/* Never more than the traces may have, and something wherever there is room at all. */
-static void limits(void **state)
+/* Never more than the traces may have. */
+static void limit_of_the_traces(void **state)
 {
     (void)state;
-    struct raw_header header = {.size_max = 65536};
-    struct pace pace;
-    int fd = memfd_create("raw", 0); /* on a file system that has no limit */
-    pace_begin(&pace, &header, fd);
-    assert_int_equal(pace.backlog_bytes_max, 65536);
+    struct raw_header *header = raw_of(MORE_THAN_CPUS, 65536);
+    struct pace pace = pace_of(MORE_THAN_CPUS);
+    assert_false(pace_allows(&pace, header, 0));
+    header->size_max = 65536;
+    assert_true(pace_allows(&pace, header, 0));
     pace_end(&pace);
-    header.size_max = 0;
-    pace_begin(&pace, &header, fd);
-    assert_in_range(pace.backlog_bytes_max, 65537, UINT64_C(256) << 20);
+    munmap(header, RAW_FIRST_SEGMENT);
+}
+
+/* A recording's own limit: some part of 256 MiB, whatever memory and disk there are. */
+static void limit_of_the_machine(void **state)
+{
+    (void)state;
+    struct raw_header *header = raw_of(MORE_THAN_CPUS, UINT64_C(256) << 20);
+    struct pace pace = pace_of(MORE_THAN_CPUS);
+    int busy = pace.loadavg_fd, fd = memfd_create("raw", 0);
+    pace_begin(&pace, fd);
+    close(pace.loadavg_fd);
+    pace.loadavg_fd = busy;
+    assert_true(pace_allows(&pace, header, 0));
+    header->next = RAW_FIRST_SEGMENT + 4096;
+    assert_false(pace_allows(&pace, header, 0));
     pace_end(&pace);
     close(fd);
+    munmap(header, RAW_FIRST_SEGMENT);
 }
 
 int main(void)
@@ -138,7 +156,8 @@ int main(void)
         cmocka_unit_test(free_segments_are_room),
         cmocka_unit_test(too_few_threads_to_fill_the_cpus),
         cmocka_unit_test(in_doubt_it_goes),
-        cmocka_unit_test(limits),
+        cmocka_unit_test(limit_of_the_traces),
+        cmocka_unit_test(limit_of_the_machine),
         cmocka_unit_test(once_a_second_in_any_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
