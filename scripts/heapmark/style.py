@@ -15,7 +15,9 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from heapmark.cells import short_label
@@ -23,6 +25,7 @@ from heapmark.terminal import plural, printable, shorten
 
 WIDTH_INCHES = 10.0  # 1000 pixels at DPI: the width of a README
 DPI = 100
+POINTS_PER_INCH = 72
 INK, FAINT_INK = "#222222", "#666666"
 NOISE, STRIPE, GRID = "#d4d4d4", "#f6f6f6", "#e2e2e2"
 ALERT = "#b00020"
@@ -108,6 +111,12 @@ def shorten_numbers(text):
         return DECIMALS.sub(r"\1", match[0]).replace(" \n", " ").replace("\n", " ")
 
     return COORDINATES.sub(shorter, text)
+
+
+def text_inches(text, size):
+    """The width of a line of text, `size` in points."""
+    font = FontProperties(family=SETTINGS["font.family"], size=size)
+    return TextPath((0, 0), text, prop=font).get_extents().width / POINTS_PER_INCH if text else 0
 
 
 def headline(result, title, run):
@@ -198,22 +207,31 @@ def handles(labels, looks):
     """What a legend shows of each contender; looks: (colours, markers)."""
     return [
         Line2D([], [], color=looks[0][label], marker=looks[1][label], ls=dashes_of(label), lw=2,
-               ms=7, mec=PAPER, mew=0.5, label=shorten(short_label(label), 24))
+               ms=7, mec=PAPER, mew=0.5, label=shorten(short_label(label), LEGEND_NAME_SIZE))
         for label in labels
     ]  # fmt: skip
 
 
-def legend(result, labels, looks, below_inches, columns):
-    """Contenders in rows, `below_inches` under the figure's top; looks: (colours, markers).
+LEGEND_FONT_SIZE, LEGEND_NAME_SIZE = 9, 24
+LEGEND_MARK_INCHES = 0.48  # the mark of a contender, and what stands around it
+LEGEND_COLUMNS_MAX = 6
 
-    As few rows as `columns` allow, and those of about one length.
-    """
-    rows = max(1, math.ceil(len(labels) / columns))
+
+def legend_grid(labels):
+    """(rows, columns) of a legend: as few rows as the page allows, and those of about one length."""
+    names = [shorten(short_label(label), LEGEND_NAME_SIZE) for label in labels]
+    widest = max((text_inches(name, LEGEND_FONT_SIZE) for name in names), default=0)
+    most = max(1, min(LEGEND_COLUMNS_MAX, int(WIDTH_INCHES / (widest + LEGEND_MARK_INCHES))))
+    rows = math.ceil(len(labels) / most)
+    return rows, math.ceil(len(labels) / max(1, rows))
+
+
+def legend(result, labels, looks, below_inches):
+    """Contenders in rows, `below_inches` under the figure's top; looks: (colours, markers)."""
     result.legend(
-        handles=handles(labels, looks), loc="upper left", fontsize=9,
-        ncol=max(1, math.ceil(len(labels) / rows)),
-        columnspacing=1.4, bbox_to_anchor=(0.012, 1 - below_inches / result.get_figheight()),
-        handletextpad=0.5, borderaxespad=0,
+        handles=handles(labels, looks), loc="upper left", fontsize=LEGEND_FONT_SIZE,
+        ncol=max(1, legend_grid(labels)[1]), columnspacing=1.4, handletextpad=0.5, borderaxespad=0,
+        bbox_to_anchor=(0.012, 1 - below_inches / result.get_figheight()),
     )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 import datetime
 import json
+import math
 import re
+import types
 import xml.etree.ElementTree as xml
 
 import pytest
@@ -262,3 +264,20 @@ def test_sides_must_be_of_one_kind(heapmark, tmp_path):
     assert code == 2 and "'./x.so' is not a run, but the other side is" in err
     code, _, err = heapmark("gate", "--base=system", "--head=system")
     assert code == 2 and "copy the file to judge it against itself" in err
+
+
+def test_counts_are_kept_where_no_time_is_left(monkeypatch, tmp_path):
+    """The budget held the instruction counts, and not one block of trials that are timed."""
+    def out_of_time(*_):
+        raise sources.live.OutOfTime
+
+    passed = judge.Finding("instructions", "pair", judge.PASS, None, 0.005, math.nan)
+    counted = sources.Outcome([passed], None, 1, 1, 2.0, [])
+    monkeypatch.setattr(sources.live.Live, "grow_to", lambda self, blocks: None)
+    monkeypatch.setattr(sources, "outcome_of", lambda *_: counted)
+    monkeypatch.setattr(sources, "look_by_look", out_of_time)
+    the_judge = judge.Judge(limits.parse([], [], "time,instructions"))
+    options = types.SimpleNamespace(job="ci")
+    found = sources.measured(options, "a", "b", tmp_path / "r", 5, the_judge, print, None).findings
+    assert [one.metric for one in found] == ["instructions", "status"]
+    assert judge.verdict(found) == judge.OPEN

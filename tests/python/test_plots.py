@@ -303,12 +303,25 @@ def test_workload_filter(stored):
 
 def test_names_in_the_time_plot_tell_the_workloads_apart(tmp_path):
     """Also long ones: no two may look alike for what was left out of their middle."""
-    sizes = (16, 256, 4096)
-    cells = [("prodcons", f"size={n} queue=1024", t, 9.0, n) for n in sizes for t in (1, 2)]
+    cells = [("prodcons", f"size={n} queue=mmmmmm", t, 9.0, n) for n in (16, 256, 4096) for t in (1, 2)]
+    cells += [("prodcons", "size=16 queue=wwwwww", t, 9.0, 16) for t in (1, 2)]
     found = PlotData(load.load_run(rich.make(tmp_path, 6, cells, latency=False, timeline=False)))
-    (axes,) = figure("time", found).axes
-    shown = {text.get_text() for text in axes.texts}
-    assert len({text for text in shown if "prodcons" in text}) == len(cells)
+    made = figure("time", found)
+    (axes,) = made.axes
+    shown = {text.get_text(): text for text in axes.texts if "prodcons" in text.get_text()}
+    assert len(shown) == len(cells)
+    made.canvas.draw()
+    assert all(text.get_window_extent().x0 >= 0 for text in shown.values())
+
+
+def test_a_legend_of_long_names_stays_on_the_page(tmp_path):
+    knobs = [f"jemalloc:narenas={n},dirty_decay_ms=100" for n in range(1, 11)]
+    allocators = {"system": (1.0, 1.0, 2e6)} | {label: (0.8, 1.1, 4e6) for label in knobs}
+    cells = [("pair", "size=16", 1, 6.0, 16)]
+    made = figure("time", PlotData(load.load_run(rich.make(tmp_path, 6, cells, allocators, latency=False))))
+    made.canvas.draw()
+    (legend,) = made.legends
+    assert legend.get_window_extent().x1 <= made.bbox.x1
 
 
 def test_failures_are_written_into_the_time_plot(data):

@@ -38,7 +38,7 @@ def judged(place, base, head, *words):
     """(exit code, findings) of a gate on the small job."""
     result = gate(place, f"--base={base}", f"--head={head}", "--job=small.ini", "--json=-", *words)
     assert result.returncode in (0, 1, 3), result.stderr
-    return result.returncode, json.JSONDecoder().raw_decode(result.stdout)[0]
+    return result.returncode, json.loads(result.stdout)
 
 
 def test_a_clear_regression_is_found_in_turns(place):
@@ -93,16 +93,18 @@ def test_a_budget_that_ends_cannot_tell(place):
     assert code == 3 and found["seconds"] < 30 and found["blocks"] < 5
 
 
-def test_a_budget_shorter_than_a_trial_cannot_tell(place):
-    """Nothing was measured, and every form of the result says so."""
-    (place / "small.ini").write_text(JOB.replace("8ms", "30s"))
-    words = ("--time-budget=1s", "--junit=gate.xml", "--github", "--history=history.csv")
+@pytest.mark.parametrize("trial_time, kept", [("30s", False), ("1100ms", None)])
+def test_a_budget_shorter_than_a_block_cannot_tell(place, trial_time, kept):
+    """Neither before the first trial nor between base and head; every form of the result says so."""
+    (place / "small.ini").write_text(JOB.replace("8ms", trial_time) + "[batch]\nworkload = batch\n")
+    words = ("--time-budget=3s", "--junit=gate.xml", "--history=history.csv", "--out=run")
     code, found = judged(place, "./base.so", "./same.so", *words)
     assert code == 3 and found["blocks"] == 0
     (finding,) = found["findings"]
     assert finding["verdict"] == "cannot tell" and "raise --time-budget" in finding["detail"]
     assert "raise --time-budget" in (place / "gate.xml").read_text()
     assert not (place / "history.csv").exists()
+    assert kept is None or (place / "run").exists() == kept
 
 
 @pytest.mark.parametrize("words, complaint", [

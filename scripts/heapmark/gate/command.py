@@ -1,6 +1,5 @@
 """The command `heapmark gate`."""
 
-import math
 import os
 import sys
 from pathlib import Path
@@ -53,11 +52,7 @@ def result_of(options, outcome, the_judge):
 
 
 def nothing_measured(options, budget):
-    """What is said where the budget was over before the first trial: that it cannot be told."""
-    detail = (f"the budget of {budget:g} s ended before the first trial did: raise --time-budget, "
-              "or give a job of shorter trials")  # fmt: skip
-    finding = judge.Finding(judge.STATUS, options.job, judge.OPEN, None, math.nan, math.nan,
-                            detail=detail)  # fmt: skip
+    finding = judge.out_of_time(options.job, budget)
     return Result(judge.OPEN, options.base, options.head, [finding], 0, 0, budget, job=options.job)
 
 

@@ -163,6 +163,13 @@ class Judge:
         return notes
 
 
+def out_of_time(job, budget):
+    """The Finding of a gate whose budget, in seconds, was over before the first block was."""
+    detail = (f"the budget of {budget:g} s ended before the first block did: raise --time-budget, "
+              "or give a job of fewer or shorter trials")  # fmt: skip
+    return Finding(STATUS, job, OPEN, None, math.nan, math.nan, detail=detail)
+
+
 def names_of(pairing, cell):
     """All that a workload may be called in --limit and in the allow list."""
     return pairing.names[cell], cell.workload, full_name(cell)

@@ -20,7 +20,7 @@ END_SECONDS = 20  # for the trials under way when the budget ends
 
 
 class OutOfTime(Exception):
-    """The budget ended before the first trial did: there is nothing to judge."""
+    """The budget ended before the first block did: to judge a part of the job would hide the rest."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Live:
     def grow_to(self, blocks, trials=()):
         """Add blocks up to `blocks`, or as many as the budget allows.
 
-        Raises InputError, and OutOfTime where it allows not even one trial.
+        Raises InputError, and OutOfTime where it does not allow one whole block.
         `trials`: only of combinations that these trials ran; all of them where it is empty.
         """
         words = ["--resume=" + str(self.path), f"--reps={blocks}"]
@@ -56,11 +56,12 @@ class Live:
                 f"--reps={blocks}", f"--out={self.path}", *self.extra,
             ]  # fmt: skip
         begun = time.monotonic()
-        call(["run", *words], max(1.0, self.budget - self.spent))
-        if self.blocks == 0 and not has_trials(self.path):
+        is_whole = call(["run", *words], max(1.0, self.budget - self.spent))
+        if self.blocks == 0 and not is_whole:
+            remove_empty(self.path)
             raise OutOfTime
         self.block_seconds = (time.monotonic() - begun) / (blocks - self.blocks)
-        self.blocks = blocks
+        self.blocks = blocks if is_whole else self.load().blocks
 
     def fitting(self):
         """Blocks that the rest of the budget holds."""
@@ -70,13 +71,15 @@ class Live:
         return load.load_run(str(self.path))
 
 
-def has_trials(path):
-    """Whether a run's file of trials, which may not exist yet, holds more than its header."""
+def remove_empty(path):
+    """A run without a trial is of no use, and would stand in the way of the next with its name."""
     try:
         with open(path / "trials.csv", encoding="utf-8") as lines:
-            return sum(1 for _ in lines) > 1
+            has_trials = sum(1 for _ in lines) > 1
     except FileNotFoundError:
-        return False
+        has_trials = False
+    if not has_trials:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def program():
@@ -87,7 +90,7 @@ def program():
 
 
 def call(words, seconds):
-    """Run heapmark for at most so long. Its own complaint becomes the InputError's."""
+    """Run heapmark for at most so long; whether it came to its end. Its complaint is raised."""
     # The ranking that a run ends with is not wanted here; any program that does nothing will do.
     environment = os.environ | {"HEAPMARK_PYTHON": shutil.which("true") or "/bin/true"}
     with subprocess.Popen(
@@ -99,7 +102,7 @@ def call(words, seconds):
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
             end(process)
-            return
+            return False
         except BaseException:
             process.send_signal(signal.SIGINT)
             end(process)
@@ -109,6 +112,7 @@ def call(words, seconds):
         lines = [line for line in complaint.splitlines() if line.strip()]
         reason = lines[-1] if lines else f"it ended with code {process.returncode}"
         raise InputError(f"cannot measure: {reason.removeprefix('heapmark: ')}")
+    return True
 
 
 def end(process):

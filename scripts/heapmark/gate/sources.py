@@ -150,8 +150,14 @@ def measured(options, base, head, path, budget, the_judge, say, make_pairing):
         counted.notes.clear()  # that one block gives no interval: a count needs none
         if not timed or judge.verdict(counted.findings) == decision.REGRESSION:
             return counted
-    timing = look_by_look(options, base, head, path, budget, the_judge.restricted(timed), say,
-                          make_pairing, "p99" in metrics)  # fmt: skip
+    try:
+        timing = look_by_look(options, base, head, path, budget, the_judge.restricted(timed), say,
+                              make_pairing, "p99" in metrics)  # fmt: skip
+    except live.OutOfTime:
+        if counted is None:
+            raise
+        counted.findings.append(judge.out_of_time(options.job, budget))
+        return counted
     if counted is None:
         return timing
     return Outcome(timing.findings + counted.findings, timing.pairing, timing.blocks,

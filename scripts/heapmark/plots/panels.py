@@ -12,7 +12,6 @@ PANELS_MAX = 12  # in one picture; more would not be looked at
 PANEL_INCHES = 2.55
 LEFT, RIGHT, GAP_X = 0.078, 0.985, 0.078
 TITLE_INCHES, LEGEND_ROW_INCHES, FOOT_INCHES, GAP_Y_INCHES = 0.68, 0.19, 1.05, 0.78
-LEGEND_COLUMNS = 6
 X_NAME_INCHES, Y_NAME_INCHES = 0.3, 0.5  # from the axes
 
 
@@ -23,7 +22,7 @@ class Grid:
         self.looks = looks
         columns = min(COLUMNS, count)
         rows = math.ceil(count / columns)
-        legend_rows = math.ceil(len(looks.labels) / LEGEND_COLUMNS)
+        legend_rows = style.legend_grid(looks.labels)[0]
         self.head = TITLE_INCHES + LEGEND_ROW_INCHES * legend_rows + 0.5
         body = rows * panel_inches + (rows - 1) * GAP_Y_INCHES
         height = self.head + body + FOOT_INCHES
@@ -39,8 +38,7 @@ class Grid:
     def decorate(self, title, run, caption):
         style.headline(self.figure, title, run)
         looks = self.looks
-        style.legend(self.figure, looks.labels, (looks.colours, looks.markers), TITLE_INCHES,
-                     LEGEND_COLUMNS)  # fmt: skip
+        style.legend(self.figure, looks.labels, (looks.colours, looks.markers), TITLE_INCHES)
         style.caption(self.figure, caption)
 
 

@@ -158,6 +158,7 @@ def name_values(axis, places):
 
 
 def heat(axes, comparison, sweep, label):
+    axes.grid(False)
     rows, columns = (
         list(positions({values[at] for values in sweep.cells})) for at in range(len(sweep.keys))
     )

@@ -14,11 +14,10 @@ from heapmark.terminal import shorten
 LANE_INCHES = 0.115
 ROW_GAP_LANES = 1.6
 TITLE_INCHES, LEGEND_ROW_INCHES, FOOT_INCHES = 0.68, 0.19, 0.9
-LEGEND_COLUMNS = 6
 TALL_ROWS = 6  # from there on the scale is written above as well
 NAME_SIZE = 34
-NAME_SIZE_MIN = 18  # letters; shorter names do not make the axes wider
-NAME_LETTER_INCHES, NAMES_MARGIN_INCHES = 0.081, 0.22
+NAME_INCHES_MIN = 1.4  # shorter names do not make the axes wider
+NAMES_MARGIN_INCHES = 0.24
 RIGHT = 0.945
 OVERALL = "all workloads"
 
@@ -36,10 +35,10 @@ def draw(comparison):
     rows = row_data(comparison, labels)
     height = len(labels) + ROW_GAP_LANES  # of a row, in lanes
     body = LANE_INCHES * height * len(rows)
-    legend_rows = math.ceil(len(labels) / LEGEND_COLUMNS)
+    legend_rows = style.legend_grid(labels)[0]
     inches = TITLE_INCHES + LEGEND_ROW_INCHES * (legend_rows + 2) + body + FOOT_INCHES
     figure = style.figure(inches)
-    left = (NAMES_MARGIN_INCHES + NAME_LETTER_INCHES * longest_name(rows)) / style.WIDTH_INCHES
+    left = (NAMES_MARGIN_INCHES + widest_name_inches(rows)) / style.WIDTH_INCHES
     axes = figure.add_axes([left, FOOT_INCHES / inches, RIGHT - left, body / inches])
     limits = style.ratio_limits(
         [estimate for _, _, _, estimates in rows for estimate in estimates.values()]
@@ -55,10 +54,10 @@ def draw(comparison):
     return figure
 
 
-def longest_name(rows):
-    """Letters of the longest name as it is shown."""
-    shown = max(len(shorten(name, NAME_SIZE)) for _, name, _, _ in rows)
-    return max(shown, NAME_SIZE_MIN)
+def widest_name_inches(rows):
+    """Of the names as they are shown."""
+    shown = (shorten(name, NAME_SIZE) for _, name, _, _ in rows)
+    return max(NAME_INCHES_MIN, *(style.text_inches(name, style.SETTINGS["font.size"]) for name in shown))
 
 
 def lanes(comparison):
@@ -130,7 +129,7 @@ def baseline_cost(comparison, cell):
 def decorate(figure, axes, labels, looks, comparison):
     baseline = short_label(comparison.baseline)
     style.headline(figure, f"Time relative to {baseline}: less is better", comparison.run)
-    style.legend(figure, labels, looks, TITLE_INCHES, LEGEND_COLUMNS)
+    style.legend(figure, labels, looks, TITLE_INCHES)
     noise = (
         f"grey: noise, {baseline} against itself"
         if comparison.aa
