@@ -238,6 +238,16 @@ static void realloc_bad_size(void)
         _exit(3);
 }
 
+/* The chunk would end before it starts. */
+static void realloc_size_wraps(void)
+{
+    void *p = hidden(ptm_malloc(64));
+
+    *size_word(p) = -(size_t)32 | 1;
+    if (ptm_realloc(p, 100))
+        _exit(3);
+}
+
 static void realloc_next_overwritten(void)
 {
     char *p = large(), *next = p + 3008;
@@ -256,6 +266,18 @@ static void next_size_seen_by_fast_bin(void)
     p = hidden(ptm_malloc(64));
     next = hidden(ptm_malloc(64));
     *size_word(next) = 1 << 30 | 1;
+    ptm_free(p);
+}
+
+/* What goes into a fast bin past the cache is looked at like everything else that is freed. */
+static void next_says_free_seen_by_fast_bin(void)
+{
+    char *p, *next;
+
+    without_caches();
+    p = hidden(ptm_malloc(64));
+    next = hidden(ptm_malloc(64));
+    *size_word(next) &= ~(size_t)1;
     ptm_free(p);
 }
 
@@ -311,8 +333,10 @@ const struct misuse misuse_headers[] = {
     {FAULT(break_moved_back), "the break was moved back into the heap"},
     {FAULT(realloc_forged_mapping), "realloc(): invalid pointer of a mapped chunk"},
     {FAULT(realloc_bad_size), "realloc(): invalid old size"},
+    {FAULT(realloc_size_wraps), "realloc(): invalid pointer"},
     {FAULT(realloc_next_overwritten), "realloc(): invalid next size"},
     {FAULT(next_size_seen_by_fast_bin), "free(): invalid next size"},
+    {FAULT(next_says_free_seen_by_fast_bin), "free(): double free or corruption (!prev)"},
     {FAULT(run_size_overwritten), "malloc(): invalid size of a chunk in a fast bin"},
     {FAULT(size_out_of_heap_perturbed), "free(): double free or corruption (out)"},
     {FAULT(realloc_size_out_of_heap), "realloc(): invalid next size"},

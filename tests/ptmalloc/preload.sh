@@ -1,7 +1,7 @@
 #!/bin/sh
 # preload.sh LIBRARY PROGRAM ANSWERS: the shared object exports the standard names and no others, serves C
 # and C++ from before main to after exit, gives the C library's answers at the edges of what is documented,
-# and answers a malformed knob string with one line and the defaults.
+# answers a malformed knob string with one line and the defaults, and stays loaded once it is.
 set -eu
 library=$1
 program=$2
@@ -13,6 +13,8 @@ trap 'rm -rf "$work"' EXIT
 
 malloc_names | exports_only
 serves_programs
+# Threads end, and their keys' destructors run, after a dlclose, too.
+readelf -d "$library" | grep -q 'Flags:.* NODELETE' || fail "a dlclose would unload the library: no -z nodelete"
 "$answers" >"$work/plain"
 LD_PRELOAD=$library "$answers" >"$work/loaded"
 diff "$work/plain" "$work/loaded" >&2 || fail "answers differ from the C library's (left)"

@@ -1,13 +1,16 @@
 #!/bin/sh
 # programs.sh LIBRARY ROOT PLAIN [VARIABLE=VALUE...]: real programs under preload; what they print and make must be
-# what they print and make without, which lies in PLAIN (an absolute path); of redis-server, its digest of what it
-# holds; of Python's own test suite and stress-ng, their verdicts. A program that is not installed is named
-# and passed over. Each variable makes a variant of the allocator: it is set for another run of the program.
-# programs.sh '' ROOT PLAIN: makes PLAIN, without preload. Several libraries may then share it.
+# what they print and make without; of redis-server, its digest of what it holds; of Python's own test suite and
+# stress-ng, their verdicts. A program that is not installed is named and passed over. Each variable makes a
+# variant of the allocator: it is set for another run of the program.
+# programs.sh plain ROOT PLAIN: runs the programs without preload. What they print and make goes into PLAIN.N (an
+# absolute path), where N is the process that starts this script: tests that one ctest starts share it, and another
+# ctest at work in the same tree has its own.
+# programs.sh remove ROOT PLAIN: removes that directory.
 set -u
 library=$1
 root=$2
-plain=$3
+plain=$3.$PPID
 shift 3
 [ $# -gt 0 ] || set -- HEAPMARK_VARIANT=default
 variants=$* # none holds a space
@@ -21,15 +24,17 @@ have() {
     return 1
 }
 
-# run_plain NAME DIRECTORY COMMAND...: leaves in the directory what the command prints and makes.
+# run_plain NAME DIRECTORY COMMAND...: leaves in the directory what the command prints and makes. A failure is
+# left to run_loaded to judge: it must not keep the other programs from being compared.
 run_plain() {
     name=$1
     directory=$2
     shift 2
     mkdir "$directory"
     (cd "$directory" && "$@" >out 2>&1) && return
-    echo "FAIL: $name: fails without preload, too: $(tail -n 1 "$directory/out")"
-    failed=1
+    tail -n 1 "$directory/out" >"$directory.failed"
+    rm -rf "$directory"
+    echo "fails without preload: $name: $(cat "$directory.failed")"
 }
 
 # run_loaded NAME DIRECTORY COMMAND...: the same preloaded, with each variant, must leave the same.
@@ -37,6 +42,11 @@ run_loaded() {
     name=$1
     directory=$2
     shift 2
+    if [ ! -d "$directory" ]; then
+        echo "FAIL: $name: fails without preload, too: $(cat "$directory.failed")"
+        failed=1
+        return
+    fi
     for variant in $variants; do
         rm -rf "$work/loaded"
         mkdir "$work/loaded"
@@ -57,18 +67,23 @@ same() {
     name=$1
     directory=$plain/$(echo "$1" | tr -c 'a-z0-9\n' _)
     shift
-    if [ -z "$library" ]; then
+    if [ "$library" = plain ]; then
         run_plain "$name" "$directory" "$@"
     else
         run_loaded "$name" "$directory" "$@"
     fi
 }
 
-# Folders that need nothing the build makes, as they were when PLAIN was made.
+# Sources that need nothing the build makes, as they were when the programs ran without preload.
 compile_project() {
     source=$plain/source
-    for f in $(cd "$source" && find allocators/ptmalloc workloads -name '*.c'); do
-        gcc -std=gnu17 -O1 -D_GNU_SOURCE -I"$source" -I"$source/harness" -I"$source/allocators/ptmalloc" \
+    files=$(cd "$source" && find allocators/ptmalloc workloads -name '*.c' ! -path '*/trace/*')
+    if [ -z "$files" ]; then
+        echo "no sources in '$source'"
+        return 1
+    fi
+    for f in $files; do
+        gcc -std=gnu17 -O2 -D_GNU_SOURCE -I"$source" -I"$source/harness" -I"$source/allocators/ptmalloc" \
             -I"$source/allocators/common" -c "$source/$f" -o "$(echo "${f%.c}.o" | tr / _)" || return 1
     done
 }
@@ -125,8 +140,10 @@ make_origin() {
 }
 
 press() {
-    "$1" -T2 "$2" -c "$plain/data" >packed && "$1" -T2 -dc packed >unpacked && cksum <unpacked
-    rm -f packed
+    "$1" -T2 "$2" -c "$work/data" >packed && "$1" -T2 -dc packed >unpacked && cksum <unpacked
+    status=$?
+    rm -f packed unpacked
+    return $status
 }
 
 test_python() {
@@ -143,13 +160,13 @@ text = json.dumps({str(i): "x" * (i % 300) for i in range(20000)})
 print(sorted(outs), len(text), zlib.crc32(text.encode()), len(re.findall("x{17,}", text)))'
 }
 
-# The verdict on every test, without the times and the name of a directory.
+# The verdict on every test, without the times (a module that takes 30 s has its own) and the name of a directory.
 test_python_suite() {
-    PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m test -v test_dict test_list test_json \
+    PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m test -v test_dict test_list test_gc \
         test_re test_bytes test_zlib test_array test_struct test_deque >"$work/suite.log" 2>&1
     status=$?
-    sed -E 's/^[0-9:]+ load avg: [0-9.]+//; s/test_python_[0-9]+//; s/in [0-9.]+s$//; s/^Total duration: .*//' \
-        "$work/suite.log"
+    sed -E 's/^[0-9:]+ load avg: [0-9.]+//; s/test_python_[0-9]+//; s/in [0-9.]+s$//; s/^Total duration: .*//
+        s/ -- test_[a-z_]+ passed in .*//; /^test_[a-z_]+ passed in /d' "$work/suite.log"
     return $status
 }
 
@@ -185,19 +202,23 @@ test_redis() {
     wait "$server"
 }
 
-if [ -z "$library" ]; then
+if [ "$library" = remove ]; then
     rm -rf "$plain"
-    mkdir "$plain" "$plain/source"
-    cp -r "$root/allocators" "$root/harness" "$root/workloads" "$plain/source"
+    exit
+elif [ "$library" = plain ]; then
+    rm -rf "$plain"
+    mkdir "$plain" "$plain/source" || exit 1
+    cp -r "$root/allocators" "$root/harness" "$root/workloads" "$plain/source" || exit 1
     if have git; then
-        (make_origin) || exit 1
+        (make_origin) || rm -rf "$plain/origin" # so that there is nothing to clone
     fi
-    # Text that compresses somewhat, enough for several blocks.
-    seq 1 2500000 >"$plain/data"
 elif [ ! -d "$plain" ]; then
-    echo "programs.sh: cannot open '$plain': no such directory; 'programs.sh \"\" $root $plain' makes it" >&2
+    echo "programs.sh: cannot open '$plain': no such directory; 'programs.sh plain $root ${plain%.*}'," \
+        "started by the same process, makes it" >&2
     exit 2
 fi
+# Text that compresses somewhat, enough for several blocks.
+seq 1 2500000 >"$work/data" || exit 1
 if have /usr/bin/python3; then
     same "python3: objects, threads, json" test_python
     if /usr/bin/python3 -c 'import test.test_dict' 2>/dev/null; then
@@ -206,7 +227,7 @@ if have /usr/bin/python3; then
         echo "skip: python3's test suite is not installed"
     fi
 fi
-have gcc && same "gcc: compiles an allocator and all workloads" compile_project
+have gcc && same "gcc: compiles an allocator and workloads" compile_project
 have sqlite3 && same "sqlite3" query_database
 have perl && same "perl" run_perl
 have lua5.4 && same "lua5.4" run_lua
