@@ -283,18 +283,7 @@ DEFINE_GROUP(full, full_tests)
 
 int main(void)
 {
-    const struct page_config c = {.pool_bytes = 64 * MIB,
-                                  .highmem_bytes = 4 * MIB,
-                                  .nodes = 1,
-                                  .min_bytes = 2 * MIB,
-                                  .warn = true};
-    const struct page_config shared = {.pool_bytes = 64 * MIB,
-                                       .nodes = 1,
-                                       .min_bytes = 2 * MIB,
-                                       .warn = true,
-                                       .backing = BACKING_MEMFD};
-
     refuse_start();
-    return (in_child("fresh", &c, fresh) + in_child("full", &c, full) +
-            in_child("fresh shared", &shared, fresh)) != 0;
+    return (in_child("fresh", &usual_pool, fresh) + in_child("full", &usual_pool, full) +
+            in_child("fresh shared", &shared_pool, fresh)) != 0;
 }

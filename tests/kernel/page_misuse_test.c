@@ -120,11 +120,5 @@ DEFINE_GROUP(misuse, tests)
 
 int main(void)
 {
-    const struct page_config c = {.pool_bytes = 64 * MIB,
-                                  .highmem_bytes = 4 * MIB,
-                                  .nodes = 1,
-                                  .min_bytes = 2 * MIB,
-                                  .warn = true};
-
-    return in_child("misuse", &c, misuse) != 0;
+    return in_child("misuse", &usual_pool, misuse) != 0;
 }

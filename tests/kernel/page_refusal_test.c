@@ -133,18 +133,7 @@ static int refused_starts(void)
 
 int main(void)
 {
-    const struct page_config c = {.pool_bytes = 64 * MIB,
-                                  .highmem_bytes = 4 * MIB,
-                                  .nodes = 1,
-                                  .min_bytes = 2 * MIB,
-                                  .warn = true};
-    const struct page_config shared = {.pool_bytes = 64 * MIB,
-                                       .nodes = 1,
-                                       .min_bytes = 2 * MIB,
-                                       .warn = true,
-                                       .backing = BACKING_MEMFD};
-
     refuse_start();
-    return (in_child("refusals", &c, refusals) + in_child("refusals shared", &shared, refusals) +
-            refused_starts()) != 0;
+    return (in_child("refusals", &usual_pool, refusals) +
+            in_child("refusals shared", &shared_pool, refusals) + refused_starts()) != 0;
 }

@@ -9,6 +9,18 @@
 struct refusal refusal;
 static struct kmem_os real;
 
+const struct page_config usual_pool = {.pool_bytes = 64 * MIB,
+                                       .highmem_bytes = 4 * MIB,
+                                       .nodes = 1,
+                                       .min_bytes = 2 * MIB,
+                                       .warn = true};
+
+const struct page_config shared_pool = {.pool_bytes = 64 * MIB,
+                                        .nodes = 1,
+                                        .min_bytes = 2 * MIB,
+                                        .warn = true,
+                                        .backing = BACKING_MEMFD};
+
 int in_child(const char *name, const struct page_config *config, int (*run)(void))
 {
     int status;

@@ -15,6 +15,9 @@
 #include "support.h"
 #include "vmalloc/vmalloc.h"
 
+/* 64 MiB with a reserve of 2: private memory with some HIGHMEM, and memory that vmalloc can map again. */
+extern const struct page_config usual_pool, shared_pool;
+
 /* Starts a pool in a child and calls `run` there, whose result is the child's exit code; 0: well. */
 int in_child(const char *name, const struct page_config *config, int (*run)(void));
 
