@@ -18,7 +18,11 @@ function(allocator_library shared static)
     add_library(${shared} SHARED ${of_SOURCES} ${of_PRELOAD})
     set_target_properties(${shared} PROPERTIES INTERPROCEDURAL_OPTIMIZATION ${ipo})
     # nodelete: threads end, and their keys' destructors run, also after a dlclose.
-    target_link_options(${shared} PRIVATE -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete)
+    # initfirst: a library's handler of forks may allocate, so ours, which hold every lock, must be the
+    # innermost: registered by a constructor that runs before all others. (The loader does this for one
+    # library of a process.)
+    target_link_options(${shared} PRIVATE
+        -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst)
     foreach(target ${static} ${shared})
         set_target_properties(${target} PROPERTIES
             C_STANDARD 17 C_STANDARD_REQUIRED ON C_EXTENSIONS ON POSITION_INDEPENDENT_CODE ON)

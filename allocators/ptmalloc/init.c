@@ -22,6 +22,7 @@ static pthread_key_t thread_end;
  */
 static void before_fork(void)
 {
+    lock_take(&ready_lock); /* nor half a start */
     lock_take(&ptm_list_lock);
     for (struct arena *a = &ptm_main_arena; a; a = arena_next(a))
         lock_take(&a->lock);
@@ -32,6 +33,7 @@ static void after_fork_in_parent(void)
     for (struct arena *a = &ptm_main_arena; a; a = arena_next(a))
         lock_drop(&a->lock);
     lock_drop(&ptm_list_lock);
+    lock_drop(&ready_lock);
 }
 
 static void after_fork_in_child(void)
@@ -39,6 +41,7 @@ static void after_fork_in_child(void)
     struct arena *mine = ptm_tcache.arena;
 
     arena_after_fork(ptm_tcache.state == TCACHE_DEAD ? NULL : mine);
+    lock_reset(&ready_lock);
 }
 
 static uintptr_t random_key(void)
@@ -48,6 +51,18 @@ static uintptr_t random_key(void)
     if (getrandom(&key, sizeof key, GRND_NONBLOCK) != sizeof key)
         key = (uintptr_t)__builtin_ia32_rdtsc() * 0x9e3779b97f4a7c15u ^ (uintptr_t)&key << 17;
     return key ? key : 1;
+}
+
+/*
+ * As early as can be, and not with the first call: the handlers of a library's constructor that comes
+ * before ours would run inside of ours, and hang when they allocate.
+ */
+static __attribute__((constructor)) void handle_forks(void)
+{
+    static bool done;
+
+    if (!__atomic_exchange_n(&done, true, __ATOMIC_RELAXED))
+        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 void init_process(void)
@@ -64,7 +79,7 @@ void init_process(void)
         /* Without a destructor a thread's cache would be lost with the thread. */
         if (pthread_key_create(&thread_end, tcache_end) != 0)
             ptm_knobs.tcache_count = 0;
-        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+        handle_forks(); /* constructors of others may have come first */
         __atomic_store_n(&ready, true, __ATOMIC_RELEASE);
     }
     lock_drop(&ready_lock);

@@ -20,10 +20,16 @@
 
 static const gfp_t contexts[] = {GFP_NOWAIT, GFP_ATOMIC};
 
-enum { CONTEXTS = sizeof contexts / sizeof contexts[0], MANY = 4000, BYTES = 96 };
+enum {
+    CONTEXTS = sizeof contexts / sizeof contexts[0],
+    MANY = 4000,
+    BYTES = 96,
+    SHEAVES_FULL = 20000, /* objects: more than a CPU keeps in its sheaves */
+    MORE_THAN_THERE_IS = 60000,
+};
 
 static struct kmem_cache *cache, *made;
-static void *kept[MANY];
+static void *kept[MORE_THAN_THERE_IS];
 
 static void construct(void *object)
 {
@@ -172,22 +178,93 @@ static void use_up(void)
     end(n == MANY && takes_and_gives(made, GFP_NOWAIT));
 }
 
+/* Free pages that are present: those of so many objects. */
+static void touch_and_free(struct kmem_cache *s, int objects)
+{
+    for (int i = 0; i < objects; i++) {
+        kept[i] = kmem_cache_alloc(s, GFP_KERNEL);
+        memset(kept[i], 1, 8);
+    }
+    for (int i = 0; i < objects; i++)
+        kmem_cache_free(s, kept[i]);
+    kmem_cache_shrink(s);
+}
+
+/* A call that is refused gives back all that it had: whole blocks, of which nothing is to be kept. */
+static void refuse_after_many(void)
+{
+    struct kmem_cache *s;
+
+    prepare();
+    s = kmem_cache_create("of a page", PAGE_SIZE, 0, SLAB_NO_MERGE, NULL);
+    kmem_pages_keep(SIZE_MAX / 2);
+    touch_and_free(s, 8192);
+    kmem_pages_keep(0);
+    forbid_the_system();
+    end(kmem_cache_alloc_bulk(s, GFP_ATOMIC, MORE_THAN_THERE_IS, kept) == 0);
+}
+
+/* The freed half of a block of the largest order joins the other one, and nothing is to be kept. */
+static void move_by_realloc(void)
+{
+    char *block, *half[4];
+    int i = 0;
+
+    prepare();
+    kmem_pages_keep(SIZE_MAX / 2);
+    block = memset(kmalloc(4 * MIB, GFP_KERNEL), 1, 4 * MIB);
+    for (int k = 0; k < 4; k++)
+        half[k] = memset(kmalloc(2 * MIB, GFP_KERNEL), 1, 2 * MIB);
+    while (i < 3 && ((uintptr_t)half[i] ^ (uintptr_t)half[i + 1]) != 2 * MIB)
+        i++;
+    if (i == 3)
+        _exit(4);
+    kfree(block);
+    kfree(half[i + 1]);
+    kmem_pages_keep(0);
+    forbid_the_system();
+    end(krealloc(half[i], 3 * MIB, GFP_ATOMIC) != NULL);
+}
+
 static void test_use_up(void **state)
 {
     (void)state;
     expect_well(use_up);
 }
 
+static void test_what_is_given_back(void **state)
+{
+    (void)state;
+    expect_well(refuse_after_many);
+    expect_well(move_by_realloc);
+}
+
 /* ---- with locks held ---- */
+
+static void hold_barns(struct kmem_cache *s)
+{
+    for (unsigned n = 0; n < node_count(); n++)
+        for (unsigned i = 0; i < nr_barns; i++)
+            lock_take(&s->node[n]->barn[i].lock);
+}
+
+static unsigned full_sheaves(const struct kmem_cache *s)
+{
+    unsigned full = 0;
+
+    for (unsigned n = 0; n < node_count(); n++)
+        for (unsigned i = 0; i < nr_barns; i++)
+            full += s->node[n]->barn[i].nr_full;
+    return full;
+}
 
 static void hold_all_locks(void)
 {
-    for (struct kmem_cache *s = slab_caches; s; s = s->next)
-        for (unsigned n = 0; n < node_count(); n++) {
+    for (struct kmem_cache *s = slab_caches; s; s = s->next) {
+        hold_barns(s);
+        for (unsigned n = 0; n < node_count(); n++)
             lock_take(&s->node[n]->list_lock);
-            for (unsigned i = 0; i < nr_barns; i++)
-                lock_take(&s->node[n]->barn[i].lock);
-        }
+    }
 }
 
 static void drop_all_locks(void)
@@ -225,9 +302,30 @@ static void beside_held_locks(void)
     end(well);
 }
 
+/* The CPU has sheaves, and the barns have full ones, which nobody gets now: only the slabs are left. */
+static void beside_held_barns(void)
+{
+    int n = 0;
+
+    prepare();
+    if (cache->path != PATH_SHEAF)
+        _exit(SKIPPED);
+    stay_on_this_cpu();
+    for (int i = 0; i < SHEAVES_FULL; i++)
+        kept[i] = kmem_cache_alloc(cache, GFP_KERNEL);
+    for (int i = 0; i < SHEAVES_FULL; i++)
+        kmem_cache_free(cache, kept[i]);
+    hold_barns(cache);
+    forbid_the_system();
+    while (n < SHEAVES_FULL && (kept[n] = kmem_cache_alloc(cache, GFP_ATOMIC)) != NULL)
+        n++;
+    end(n > 0 && full_sheaves(cache) > 0);
+}
+
 static void test_held_locks(void **state)
 {
     (void)state;
+    expect_well(beside_held_barns);
     expect_well(beside_held_locks);
 }
 
@@ -242,14 +340,39 @@ static void waits(void)
     end(true);
 }
 
-static void test_others_may(void **state)
+static void expect_to_enter(void (*body)(void))
 {
-    struct ending e = ending_of(waits);
+    struct ending e = ending_of(body);
 
-    (void)state;
     if (e.status == SKIPPED << 8)
         skip();
     assert_int_equal(signal_of(&e), SIGKILL);
+}
+
+static void test_others_may(void **state)
+{
+    (void)state;
+    expect_to_enter(waits);
+}
+
+/* A lock that one cannot do without, and that stays held: its holder may need this CPU. */
+static void spins_for_a_while(void)
+{
+    static struct lock held;
+
+    prepare();
+    alarm(10);
+    forbid_the_system();
+    lock_take(&held);
+    in_atomic = true;
+    lock_take_here(&held);
+    end(true);
+}
+
+static void test_no_endless_spinning(void **state)
+{
+    (void)state;
+    expect_to_enter(spins_for_a_while);
 }
 
 /* ---- a free never reclaims ---- */
@@ -294,7 +417,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_calls),         cmocka_unit_test(test_use_up),
-        cmocka_unit_test(test_held_locks),          cmocka_unit_test(test_others_may),
+        cmocka_unit_test(test_what_is_given_back),  cmocka_unit_test(test_held_locks),
+        cmocka_unit_test(test_others_may),          cmocka_unit_test(test_no_endless_spinning),
         cmocka_unit_test(test_free_never_reclaims),
     };
 

@@ -41,6 +41,7 @@ int main(void)
 EOT
 cc -I"$(dirname "$header")" "$work/kernel.c" "$library" -o "$work/kernel" || fail "a program cannot be linked"
 LD_PRELOAD=$library "$work/kernel" | grep -q '^kmalloc-128 ' || fail "a program of the kernel's interface fails"
+"$(dirname "$0")/../system/fork_handlers.sh" "$library" || fail "a fork with a handler that allocates does not end well"
 expect_line 'sheaf=1' "unknown knob 'sheaf=1'"
 expect_line 'sheaves=1:frob=2' "unknown knob 'frob=2'"
 expect_line 'sheaves=' "no number for knob 'sheaves='"

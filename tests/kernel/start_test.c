@@ -1,6 +1,7 @@
 /*
  * Forks beside the very first call: whatever part of the start another thread is in, the child must be able
- * to allocate. Each round in a process of its own, which has not started yet.
+ * to allocate. Each round in a process of its own, which has not started yet. And forks beside vmalloc, whose
+ * part of a fork only the whole allocator calls.
  */
 #include "support.h"
 
@@ -15,22 +16,31 @@
 #include "kmem.h"
 #include "malloc/slub_malloc.h"
 #include "os.h"
+#include "vmalloc/meta.h"
+#include "vmalloc/space.h"
 
 enum { THREADS = 3, ROUNDS = 150, CALLS_OF_A_START = 16 };
+
+static atomic_bool inside; /* another thread holds one of vmalloc's locks */
+static char *area;         /* of the parent, if there is one */
 
 /* In the child of the fork; a lock that nobody will drop is what the alarm is for. */
 static _Noreturn void use_everything(void)
 {
     struct kmem_cache *s;
-    char *area;
+    char *new;
 
     alarm(20);
+    if (inside)
+        _exit(3);
+    if (area)
+        area[0]++;
     slub_free(slub_malloc(100));
     s = kmem_cache_create("after fork", 200, 0, SLAB_NO_MERGE, NULL);
     kmem_cache_free(s, kmem_cache_alloc(s, GFP_KERNEL));
-    area = vmalloc(3 * PAGE_SIZE);
-    memset(area, 1, 3 * PAGE_SIZE);
-    vfree(area);
+    new = vmalloc(3 * PAGE_SIZE);
+    memset(new, 1, 3 * PAGE_SIZE);
+    vfree(new);
     _exit(kmem_check() == 0 ? 0 : 2);
 }
 
@@ -184,12 +194,57 @@ static void test_fork_without_start(void **state)
     assert_int_equal(e.status, 0);
 }
 
+/* ---- forks beside vmalloc ---- */
+
+static struct lock *const vmalloc_locks[] = {&vmalloc_space.purge_lock, &vmalloc_space.lock,
+                                             &meta_lock};
+
+static void *hold_for_a_while(void *lock)
+{
+    lock_take(lock);
+    inside = true;
+    usleep(5000);
+    inside = false;
+    lock_drop(lock);
+    return NULL;
+}
+
+/* The fork waits for the holder; the child has the areas, and memory of its own in them. */
+static _Noreturn void fork_beside_vmalloc(void)
+{
+    area = vmalloc(PAGE_SIZE);
+    area[0] = 1;
+    for (size_t i = 0; i < sizeof vmalloc_locks / sizeof vmalloc_locks[0]; i++) {
+        pthread_t thread;
+        int status;
+
+        pthread_create(&thread, NULL, hold_for_a_while, vmalloc_locks[i]);
+        while (!inside)
+            sched_yield();
+        status = status_of_child();
+        pthread_join(thread, NULL);
+        if (status != 0 || area[0] != 1)
+            _exit(status ? 10 + (int)i : 20);
+    }
+    vfree(area);
+    _exit(kmem_check() != 0);
+}
+
+static void test_fork_beside_vmalloc(void **state)
+{
+    struct ending e = ending_of(fork_beside_vmalloc);
+
+    (void)state;
+    assert_int_equal(e.status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fork_at_each_step),
         cmocka_unit_test(test_fork_at_random),
         cmocka_unit_test(test_fork_without_start),
+        cmocka_unit_test(test_fork_beside_vmalloc),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,7 +180,7 @@ size_t ksize(const void *object)
     return page_frames(large_page(object, "ksize: not from kmalloc")) << PAGE_SHIFT;
 }
 
-void *krealloc(const void *object, size_t size, gfp_t gfp)
+static void *resize(const void *object, size_t size, gfp_t gfp)
 {
     size_t old;
     void *new;
@@ -199,5 +199,15 @@ void *krealloc(const void *object, size_t size, gfp_t gfp)
         return NULL;
     memcpy(new, object, old);
     kfree(object);
+    return new;
+}
+
+/* What it frees is freed in the context that `gfp` names. */
+void *krealloc(const void *object, size_t size, gfp_t gfp)
+{
+    bool was = atomic_begin(gfp);
+    void *new = resize(object, size, gfp);
+
+    atomic_end(was);
     return new;
 }

@@ -89,7 +89,7 @@ static size_t granted(size_t bytes)
 
 void *slub_realloc(void *memory, size_t bytes)
 {
-    size_t old;
+    size_t old, ahead;
     void *copy;
 
     if (!memory)
@@ -107,8 +107,9 @@ void *slub_realloc(void *memory, size_t bytes)
     /* In place, unless that keeps more than half of the object idle. */
     if (bytes <= old && granted(bytes) > old / 2)
         return memory;
-    copy = slub_malloc(bytes > old ? large_ahead(bytes) : bytes);
-    if (!copy && bytes > old)
+    ahead = bytes > old ? large_ahead(bytes) : bytes;
+    copy = slub_malloc(ahead);
+    if (!copy && ahead > bytes)
         copy = slub_malloc(bytes); /* without what was to spare */
     if (!copy)
         return bytes <= old ? memory : NULL;

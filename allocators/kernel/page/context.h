@@ -1,10 +1,11 @@
 /*
  * What the calling thread may do, and how it takes a lock then.
  *
- * GFP_ATOMIC and GFP_NOWAIT neither wait nor enter the operating system. What such an allocation can do
- * without it does without: a lock that is not free soon means that there is nothing to be had. What it
- * must put back on its way it puts back: there it spins, as the kernel does, and nothing is given to the
- * system. One thing is left: to drop a lock that another thread sleeps on wakes that thread.
+ * GFP_ATOMIC and GFP_NOWAIT neither wait nor enter the operating system, but for the exceptions that
+ * README.md lists under "Pages, zones and nodes". What such an allocation can do without it does without: a
+ * lock that is not free soon means that there is nothing to be had. What it must put back on its way it puts
+ * back, and nothing is given to the system: there it spins, as the kernel does, and sleeps only behind a
+ * holder that is not running.
  */
 #ifndef KMEM_CONTEXT_H
 #define KMEM_CONTEXT_H
@@ -60,7 +61,7 @@ static inline bool lock_take_for(struct lock *l, gfp_t gfp)
 void lock_wait_here(struct lock *l) __attribute__((noinline));
 bool lock_wait_soon_here(struct lock *l) __attribute__((noinline));
 
-/* Takes a lock in any context: in_atomic spins for it. */
+/* Takes a lock in any context: in_atomic spins for it as long as it makes sense. */
 static inline void lock_take_here(struct lock *l)
 {
     if (unlikely(!lock_try(l)))

@@ -104,10 +104,12 @@ static bool wants_span(gfp_t gfp, size_t pages, unsigned order)
 
 struct page *alloc_page_run(gfp_t gfp, size_t pages, unsigned order)
 {
+    bool was = atomic_begin(gfp);
     struct page *page = wants_span(gfp, pages, order) ? alloc_span(gfp, pages) : NULL;
 
     if (!page)
         page = alloc_cut(gfp & ~__GFP_ZERO, pages, order);
+    atomic_end(was);
     if (page && gfp & __GFP_ZERO && !page_was_absent(page))
         __builtin_memset(page_address(page), 0, pages << PAGE_SHIFT);
     return page;

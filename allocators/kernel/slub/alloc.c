@@ -141,7 +141,7 @@ static size_t take_from_sheaf(struct kmem_cache *s, size_t count, void **p)
     return got;
 }
 
-int kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **p)
+static int alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **p)
 {
     bool one_by_one = s->debug || fail_objects; /* each is looked at, or may be refused */
     size_t got = s->path == PATH_SHEAF && !one_by_one ? take_from_sheaf(s, count, p) : 0;
@@ -167,6 +167,16 @@ int kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **
         for (size_t i = 0; i < count; i++)
             memset(p[i], 0, s->object_size);
     return (int)count;
+}
+
+/* What a refusal gives back belongs to the call, too. */
+int kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **p)
+{
+    bool was = atomic_begin(gfp);
+    int got = alloc_bulk(s, gfp, count, p);
+
+    atomic_end(was);
+    return got;
 }
 
 void kmem_cache_free_bulk(struct kmem_cache *s, size_t count, void **p)

@@ -77,16 +77,19 @@ static void reset_all(void)
 }
 
 /*
- * Handlers run in reverse order of registration before the fork and in order after it, and ours were there
- * first: those of others may allocate. Even the few that were there before ours may, for the first time
- * in the process: while it has one thread nobody is starting, and no lock is held.
+ * Handlers run in reverse order of registration before the fork and in order after it. Those of others may
+ * allocate, which asks for ours to be the first: the shared object's constructor runs before all others (see
+ * library.cmake). Linked into a program, handlers of its libraries may be there before ours: they may allocate
+ * for the first time in the process, because while it has one thread nobody is starting, and no lock is held.
  */
 void slub_before_fork(void)
 {
-    with_threads = !single_threaded();
-    if (!slub_started && !with_threads)
+    bool threads = !single_threaded();
+
+    if (!threads && !__atomic_load_n(&slub_started, __ATOMIC_ACQUIRE))
         return;
     lock_take(&slub_starting);
+    with_threads = threads;
     holds_start = true;
     holds_all = slub_started;
     if (holds_all)

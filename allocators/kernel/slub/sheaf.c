@@ -226,9 +226,8 @@ static struct sheaf *barns_get_full(struct kmem_cache *s, int node, enum taker o
     return full;
 }
 
-/* Room for a full sheaf; an empty one comes back if there is one. False: no room. */
-static bool barn_put_full(struct kmem_cache *s, struct node_barn *barn, struct sheaf *full,
-                          struct sheaf **empty)
+/* False: no room. */
+static bool barn_put_full(struct kmem_cache *s, struct node_barn *barn, struct sheaf *full)
 {
     bool room;
 
@@ -236,10 +235,22 @@ static bool barn_put_full(struct kmem_cache *s, struct node_barn *barn, struct s
     room = barn->nr_full < s->barn_max;
     if (room)
         push(&barn->sheaves_full, &barn->nr_full, full);
-    *empty = pop(&barn->sheaves_empty, &barn->nr_empty);
     lock_drop(&barn->lock);
     stat(s, room ? BARN_PUT : BARN_PUT_FAIL);
     return room;
+}
+
+/* NULL: there is none. */
+static struct sheaf *barn_get_empty(struct node_barn *barn)
+{
+    struct sheaf *empty;
+
+    if (!__atomic_load_n(&barn->nr_empty, __ATOMIC_RELAXED))
+        return NULL;
+    lock_take_here(&barn->lock);
+    empty = pop(&barn->sheaves_empty, &barn->nr_empty);
+    lock_drop(&barn->lock);
+    return empty;
 }
 
 static void barn_put_empty(struct kmem_cache *s, struct node_barn *barn, struct sheaf *empty)
@@ -259,18 +270,12 @@ static void barn_put_empty(struct kmem_cache *s, struct node_barn *barn, struct 
 static void put_away(struct kmem_cache *s, struct sheaf *sheaf)
 {
     struct node_barn *barn = barn_of(s, percpu_node());
-    struct sheaf *empty = NULL;
 
-    if (sheaf->size == 0) {
-        barn_put_empty(s, barn, sheaf);
+    if (sheaf->size && barn_put_full(s, barn, sheaf))
         return;
-    }
-    if (!barn_put_full(s, barn, sheaf, &empty)) {
+    if (sheaf->size)
         flush_objects(s, sheaf);
-        barn_put_empty(s, barn, sheaf);
-    }
-    if (empty)
-        barn_put_empty(s, barn, empty);
+    barn_put_empty(s, barn, sheaf);
 }
 
 static void flush_one(struct kmem_cache *s, struct node_barn *barn)
@@ -310,6 +315,13 @@ static struct sheaf *take_spare(struct kmem_cache *s)
     return percpu_exchange(SPARE_CELL(s), NULL, &spare) ? spare : NULL;
 }
 
+static struct sheaf *take_main(struct kmem_cache *s)
+{
+    struct cpu_pair old, none = {PERCPU_NO_TOP, PERCPU_NO_TOP};
+
+    return percpu_swap(MAIN_CELL(s), none, &old) ? sheaf_of_pair(old.first, old.second) : NULL;
+}
+
 /* The sheaf becomes the spare; what was it is put away. */
 static void keep(struct kmem_cache *s, struct sheaf *sheaf)
 {
@@ -347,15 +359,24 @@ static void install(struct kmem_cache *s, struct sheaf *sheaf, const void *freed
         keep(s, was);
 }
 
+/* `empty`, which may be NULL, or a larger one in its place if it is outgrown and there is memory. */
+static struct sheaf *grown_sheaf(struct kmem_cache *s, gfp_t gfp, struct sheaf *empty)
+{
+    struct sheaf *larger = empty && !outgrown(s, empty) ? NULL : new_sheaf(s, gfp);
+
+    if (!larger)
+        return empty;
+    if (empty)
+        free_sheaf(s, empty);
+    return larger;
+}
+
 /* A sheaf with objects in it from the slabs, in place of `empty`, which may be NULL. */
 static struct sheaf *refill(struct kmem_cache *s, gfp_t gfp, struct sheaf *empty)
 {
     grow_sheaves(s);
-    if (empty && outgrown(s, empty)) {
-        free_sheaf(s, empty);
-        empty = NULL;
-    }
-    if (!empty && (empty = new_sheaf(s, gfp)) == NULL)
+    empty = grown_sheaf(s, gfp, empty);
+    if (!empty)
         return NULL;
     empty->size = slabs_take(s, gfp, percpu_node(), empty->capacity, sheaf_slots(empty));
     stat_add(s, SHEAF_REFILL, empty->size);
@@ -406,30 +427,30 @@ void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
     return object;
 }
 
-/* An empty sheaf, or one with room, in exchange for `full`, which may be NULL. */
-static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full, gfp_t gfp)
+/*
+ * An empty sheaf in exchange for `full`, which may be NULL. It is there before the full one goes to the
+ * barn: without memory for one, all objects of a sheaf go to their slabs, and it serves again. Otherwise a
+ * CPU could be left with a full main sheaf alone, and take the node's lock for each object. NULL: the CPU has
+ * no sheaf at all, nor gets one.
+ */
+static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full, gfp_t gfp,
+                                   const void *freed)
 {
-    struct node_barn *barn = barn_of(s, percpu_node());
-    struct sheaf *empty = NULL;
+    struct sheaf *empty;
 
-    if (full) {
+    if (full)
         grow_sheaves(s);
-        if (!barn_put_full(s, barn, full, &empty)) {
-            flush_objects(s, full);
-            if (!empty)
-                return full;
-            barn_put_empty(s, barn, full);
-        }
-    } else if (__atomic_load_n(&barn->nr_empty, __ATOMIC_RELAXED)) {
-        lock_take_here(&barn->lock);
-        empty = pop(&barn->sheaves_empty, &barn->nr_empty);
-        lock_drop(&barn->lock);
+    empty = grown_sheaf(s, gfp, barn_get_empty(barn_of(s, percpu_node())));
+    if (empty) {
+        if (full)
+            put_away(s, full);
+        return empty;
     }
-    if (empty && outgrown(s, empty)) {
-        free_sheaf(s, empty);
-        empty = NULL;
-    }
-    return empty ? empty : new_sheaf(s, gfp);
+    if (!full && (full = take_main(s)) == NULL)
+        return NULL;
+    check_top(full, freed);
+    flush_objects(s, full);
+    return full;
 }
 
 void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp)
@@ -447,7 +468,7 @@ void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp
     if (sheaf && sheaf->size < sheaf->capacity)
         stat(s, SHEAF_SWAP);
     else
-        sheaf = exchange_full(s, sheaf, gfp);
+        sheaf = exchange_full(s, sheaf, gfp, object);
     if (!sheaf) {
         free_to_slab(s, slab, object, false);
         return;
