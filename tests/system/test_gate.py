@@ -107,6 +107,14 @@ def test_a_budget_shorter_than_a_block_cannot_tell(place, trial_time, kept):
     assert kept is None or (place / "run").exists() == kept
 
 
+def test_what_lay_in_the_output_directory_stays(place):
+    (place / "small.ini").write_text(JOB.replace("8ms", "30s"))
+    (place / "run").mkdir()
+    (place / "run" / "mine").write_text("kept")
+    assert judged(place, "./base.so", "./same.so", "--time-budget=1s", "--out=run")[0] == 3
+    assert (place / "run" / "mine").read_text() == "kept"
+
+
 @pytest.mark.parametrize("words, complaint", [
     (["--base=./base.so", "--head=./missing.so"], "missing.so"),
     (["--base=./base.so", "--head=./base.so"], "copy the file"),

@@ -55,10 +55,12 @@ class Live:
                 self.job, f"--allocators={self.base},{self.head}", f"--baseline={self.base}",
                 f"--reps={blocks}", f"--out={self.path}", *self.extra,
             ]  # fmt: skip
+        is_new = not self.path.exists()
         begun = time.monotonic()
         is_whole = call(["run", *words], max(1.0, self.budget - self.spent))
         if self.blocks == 0 and not is_whole:
-            remove_empty(self.path)
+            if is_new:  # what somebody keeps in a directory of that name stays
+                remove_empty(self.path)
             raise OutOfTime
         self.block_seconds = (time.monotonic() - begun) / (blocks - self.blocks)
         self.blocks = blocks if is_whole else self.load().blocks
