@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from heapmark.cells import short_label
@@ -116,7 +116,8 @@ def shorten_numbers(text):
 def text_inches(text, size):
     """The width of a line of text, `size` in points."""
     font = FontProperties(family=SETTINGS["font.family"], size=size)
-    return TextPath((0, 0), text, prop=font).get_extents().width / POINTS_PER_INCH if text else 0
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return width / POINTS_PER_INCH
 
 
 def headline(result, title, run):
