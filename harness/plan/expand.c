@@ -308,7 +308,8 @@ static uint64_t default_memory_limit(void)
     return page * pages / 4 * 3;
 }
 
-/* Counting instructions needs no turns: nothing else that runs can change a count. */
+/* Counting instructions needs no turns, since nothing else that runs can change a count; and what is
+ * resident under valgrind says nothing. */
 static int set_turns(struct expansion *e)
 {
     struct cell *cell = &e->cell;
@@ -320,7 +321,7 @@ static int set_turns(struct expansion *e)
     }
     if (e->plan->has_instructions) {
         cell->turns = 0;
-        cell->has_timeline = cell->has_latency = false;
+        cell->has_timeline = cell->has_latency = cell->has_exact_peak = false;
     }
     return 0;
 }
@@ -338,6 +339,7 @@ static int expand_section(struct expansion *e)
             cell->memory_limit_bytes = default_memory_limit();
         cell->has_latency = job_number(e->job, e->section, OPT_latency) != 0;
         cell->has_timeline = job_number(e->job, e->section, OPT_timeline) != 0;
+        cell->has_exact_peak = job_number(e->job, e->section, OPT_exact_peak) != 0;
         cell->work = job_number(e->job, e->section, OPT_work);
         if (set_turns(e) != 0)
             return -EINVAL;

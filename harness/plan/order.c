@@ -114,7 +114,8 @@ static uint64_t estimate_ns(const struct plan *plan, const struct planned *trial
         parts += cell->trial_time_ns / 4;
     if (cell->has_timeline && trial->block == 0)
         parts += 5 * cell->trial_time_ns;
-    return parts / 1000 * slowness + overhead_ns;
+    uint64_t timed_ns = parts / 1000 * slowness + overhead_ns;
+    return cell->has_exact_peak ? 2 * timed_ns : timed_ns;
 }
 
 uint64_t plan_trial_estimate_ns(const struct plan *plan, const struct planned *trial)

@@ -24,7 +24,7 @@ struct cell {
     uint64_t mempolicy_nodes;
     const struct trace_input *input; /* NULL: no trace */
     uint64_t trial_time_ns, timeout_ns, memory_limit_bytes;
-    bool has_latency, has_timeline;
+    bool has_latency, has_timeline, has_exact_peak;
     uint64_t work;        /* iterations of each thread; 0 until calibrated */
     uint32_t turns;       /* into which the measured part is cut; 0: it is one piece */
     uint32_t *contenders; /* who takes part, as indices of plan->contenders */

@@ -39,7 +39,7 @@ static int run_once(const struct cell *cell, const struct calibration *c, uint64
     if (c->callgrind != NULL)
         spec->spins = 0;
     *amount = 0;
-    int result = spawner_run(c->spawner, &request, &outcome);
+    int result = spawner_run(c->spawner, 0, &request, &outcome);
     if (result != 0 || outcome.status != TRIAL_OK)
         return result;
     if (c->callgrind == NULL) {

@@ -1,6 +1,7 @@
 #include "runner/child.h"
 
 #include "runner/seats.h"
+#include "trial/memory.h"
 #include "util/say.h"
 
 #include <errno.h>
@@ -54,7 +55,7 @@ static void volunteer_for_oom(void)
 struct launch {
     const char *program;
     char *const *arguments, *const *environment;
-    int shared_fd, input_fd, output_fd, signal_fd;
+    int shared_fd, input_fd, output_fd, signal_fd, listener_fd; /* -1: there is none */
     pid_t parent;
 };
 
@@ -114,13 +115,15 @@ static _Noreturn void become_trial(const struct launch *launch)
     int output = fcntl(launch->output_fd, F_DUPFD, 10);
     int signals = fcntl(launch->signal_fd, F_DUPFD, 10);
     int input = launch->input_fd >= 0 ? fcntl(launch->input_fd, F_DUPFD, 10) : -1;
+    int listener = launch->listener_fd >= 0 ? fcntl(launch->listener_fd, F_DUPFD, 10) : -1;
     place_fd(open("/dev/null", O_RDONLY), STDIN_FILENO);
     place_fd(output, STDOUT_FILENO);
     place_fd(output, STDERR_FILENO);
     place_fd(shared, TRIAL_SHARED_FD);
     place_fd(input, TRIAL_INPUT_FD);
     place_fd(signals, TRIAL_SIGNAL_FD);
-    close_range(TRIAL_SIGNAL_FD + 1, UINT_MAX, 0);
+    place_fd(listener, TRIAL_LISTENER_FD);
+    close_range(TRIAL_LISTENER_FD + 1, UINT_MAX, 0);
     signal(SIGINT, SIG_IGN); /* the parent decides */
     execve(launch->program, launch->arguments, launch->environment);
     dprintf(STDERR_FILENO, "cannot execute '%s': %s\n", launch->program, strerrordesc_np(errno));
@@ -137,6 +140,7 @@ static int prepare_shared(struct seat *seat, const struct trial_request *request
     spec->allocator_dev = request->contender->dev;
     spec->allocator_ino = request->contender->ino;
     spec->is_callgrind = request->callgrind != NULL;
+    spec->has_exact_peak = request->has_exact_peak;
     /* Cut off and grown again, what lies behind the result reads as 0. */
     if (ftruncate(seat->fd, sizeof *seat->shared) == 0 && ftruncate(seat->fd, (off_t)bytes) == 0)
         return 0;
@@ -162,23 +166,47 @@ static int fork_trial(const struct launch *launch, struct child *child)
     return -EAGAIN;
 }
 
+/* By which the child's output and the listener of an exact peak come: 0 or -errno, said. */
+static int open_channels(const struct trial_request *request, int output[2],
+                         struct peak_watch *peak, int *listener)
+{
+    if (pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0) {
+        int error = errno;
+        say_error("cannot make a pipe for a trial: %s", strerror(error));
+        return -error;
+    }
+    if (!request->has_exact_peak || (*listener = peak_open(peak)) >= 0)
+        return 0;
+    say_error("cannot make a socket for a trial: %s", strerror(-*listener));
+    close(output[0]);
+    close(output[1]);
+    return *listener;
+}
+
+static void close_channels(struct child *child)
+{
+    close(child->output_fd);
+    close(child->signal_fd);
+    peak_close(&child->peak);
+}
+
 int child_start(struct spawner *s, uint32_t seat, const struct trial_request *request,
                 struct child *child)
 {
     static char name[] = "heapmark-trial";
     static char *const plain[] = {name, NULL};
     struct strings environment = {0}, command = {0};
-    int output[2], error = prepare_shared(&s->seats[seat], request);
+    int output[2], listener = -1, error = prepare_shared(&s->seats[seat], request);
+    struct peak_watch peak = {.fd = -1};
+    if (error == 0)
+        error = open_channels(request, output, &peak, &listener);
     if (error != 0)
         return error;
-    if (pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0) {
-        say_error("cannot make a pipe for a trial: %s", strerror(errno));
-        return -errno;
-    }
     *child = (struct child){.request = request,
                             .shared = s->seats[seat].shared,
                             .output_fd = output[0],
                             .signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                            .peak = peak,
                             .oom_kills_before = kernel_oom_kills()};
     fill_environment(request, &environment);
     struct launch launch = {.program = s->program,
@@ -188,15 +216,16 @@ int child_start(struct spawner *s, uint32_t seat, const struct trial_request *re
                             .input_fd = request->input_fd,
                             .output_fd = output[1],
                             .signal_fd = child->signal_fd,
+                            .listener_fd = listener,
                             .parent = getpid()};
     if (request->callgrind != NULL)
         put_under_callgrind(request->callgrind, &launch, &command, &environment);
     error = fork_trial(&launch, child);
     close(output[1]);
-    if (error != 0) {
-        close(child->output_fd);
-        close(child->signal_fd);
-    }
+    if (listener >= 0)
+        close(listener);
+    if (error != 0)
+        close_channels(child);
     return error;
 }
 
@@ -219,20 +248,6 @@ static void drain_output(struct child *child)
     child->output[child->output_length] = '\0';
 }
 
-static uint64_t resident_bytes(pid_t pid)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    unsigned long pages = 0, ignored;
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%lu %lu", &ignored, &pages) != 2)
-        pages = 0;
-    fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static enum child_news kill_for(struct child *child, enum trial_status reason)
 {
     child->killed_for = reason;
@@ -247,7 +262,7 @@ static bool is_over_limit(struct child *child, uint64_t now, enum trial_status *
     *reason = child->used_ns > child->request->timeout_ns ? TRIAL_TIMEOUT : TRIAL_RUNNING;
     if (*reason == TRIAL_RUNNING && now - child->checked_ns >= check_ns) {
         child->checked_ns = now;
-        if (resident_bytes(child->pid) > child->request->memory_limit_bytes)
+        if (memory_rss_bytes_quick(child->pid) > child->request->memory_limit_bytes)
             *reason = TRIAL_OOM;
     }
     return *reason != TRIAL_RUNNING;
@@ -260,13 +275,18 @@ enum child_news child_watch(struct child *child)
         enum trial_status reason;
         struct pollfd fds[] = {{.fd = child->pid_fd, .events = POLLIN},
                                {.fd = child->output_fd, .events = POLLIN},
-                               {.fd = child->signal_fd, .events = POLLIN}};
-        int ready = poll(fds, 3, POLL_MS);
+                               {.fd = child->signal_fd, .events = POLLIN},
+                               {.fd = child->peak.fd, .events = POLLIN}};
+        int ready = poll(fds, sizeof fds / sizeof *fds, POLL_MS);
         uint64_t now = clock_gettime_ns(CLOCK_MONOTONIC);
         child->used_ns += now - before;
         before = now;
         if (ready > 0 && (fds[1].revents & POLLIN))
             drain_output(child);
+        if (ready > 0 && fds[3].revents & POLLIN)
+            peak_serve(&child->peak, child->pid);
+        else if (ready > 0 && fds[3].revents != 0)
+            peak_close(&child->peak); /* nobody is left at the other end */
         child->has_ended = ready > 0 && fds[0].revents != 0;
         if (spawner_interrupted)
             return CHILD_INTERRUPTED;
@@ -294,6 +314,16 @@ void child_kill(struct child *child)
     child->has_ended = true;
 }
 
+/* The trial has told what was resident at its end. */
+static void set_exact_peak(struct child *child)
+{
+    struct trial_result *result = &child->shared->result;
+    if (child->peak.has_failed)
+        result->rss_bytes_peak = 0;
+    else if (result->rss_bytes_peak < child->peak.rss_bytes)
+        result->rss_bytes_peak = child->peak.rss_bytes;
+}
+
 void child_end(struct child *child, struct trial_outcome *outcome)
 {
     int wait_status = 0;
@@ -303,8 +333,9 @@ void child_end(struct child *child, struct trial_outcome *outcome)
         ;
     drain_output(child);
     close(child->pid_fd);
-    close(child->output_fd);
-    close(child->signal_fd);
+    close_channels(child);
+    if (child->request->has_exact_peak)
+        set_exact_peak(child);
     if (outcome == NULL)
         return;
     outcome->shared = child->shared;

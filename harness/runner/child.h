@@ -5,6 +5,7 @@
 #ifndef HEAPMARK_RUNNER_CHILD_H
 #define HEAPMARK_RUNNER_CHILD_H
 
+#include "runner/peak.h"
 #include "runner/spawn.h"
 
 #include <sys/types.h>
@@ -16,6 +17,7 @@ struct child {
     struct trial_shared *shared;
     pid_t pid;
     int pid_fd, output_fd, signal_fd;
+    struct peak_watch peak;
     char output[CHILD_OUTPUT_BYTES]; /* the end of what it printed */
     size_t output_length;
     enum trial_status killed_for; /* TRIAL_RUNNING: not by us */

@@ -8,7 +8,7 @@
 struct finished {
     uint32_t number; /* of the trial */
     unsigned cpus_used;
-    const struct trial_outcome *outcome;
+    struct trial_outcome *outcome;
     const struct turn_place *places;         /* one for each turn; NULL: it took none */
     const struct callgrind_profile *profile; /* NULL: it was timed */
 };

@@ -5,6 +5,7 @@
 #include "runner/rows.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- one trial ------------------------------------------------------------------------------- */
@@ -22,8 +23,9 @@ static void set_work(struct trial_spec *spec, const struct cell *cell, uint32_t 
         spec->work_timeline = cell->work;
 }
 
-/* Fills the spec of a seat and the request of a trial. Returns the CPUs that it is pinned to. */
-static unsigned prepare_trial(struct session *s, uint32_t number, uint32_t seat,
+/* Fills the spec of a seat and the request of a trial, or of the process that only tells its exact
+ * peak. Returns the CPUs that it is pinned to. */
+static unsigned prepare_trial(struct session *s, uint32_t number, uint32_t seat, bool for_peak,
                               struct trial_request *request)
 {
     const struct planned *planned = &s->plan->trials[number];
@@ -34,10 +36,13 @@ static unsigned prepare_trial(struct session *s, uint32_t number, uint32_t seat,
         .input_fd = cell->input != NULL ? cell->input->fd : -1,
         .timeout_ns = cell->timeout_ns,
         .memory_limit_bytes = cell->memory_limit_bytes,
+        .has_exact_peak = for_peak,
     };
     struct trial_spec *spec = spawner_spec(s->spawner, seat, s->clock);
     unsigned cpus_used = cell_fill_spec(cell, s->topo, s->plan->seed, spec);
     set_work(spec, cell, planned->block);
+    if (for_peak)
+        spec->work_sampled = spec->work_timeline = 0;
     if (s->plan->has_instructions) {
         request->callgrind = s->callgrind;
         spec->spins = 0; /* instructions of waiting differ from run to run */
@@ -45,8 +50,47 @@ static unsigned prepare_trial(struct session *s, uint32_t number, uint32_t seat,
     return cpus_used;
 }
 
-static int finish_trial(struct session *s, const struct finished *finished)
+/*
+ * Runs a trial once more, untimed, and puts what was resident then into `outcome`. It needs a seat of
+ * its own: the outcome's is still wanted.
+ */
+static int take_exact_peak(struct session *s, uint32_t number, uint32_t seat,
+                           struct trial_outcome *outcome)
 {
+    struct trial_request request;
+    struct trial_outcome again;
+    int error = spawner_reserve(s->spawner, seat + 1);
+    if (error != 0)
+        return error;
+    prepare_trial(s, number, seat, true, &request);
+    error = spawner_run(s->spawner, seat, &request, &again);
+    if (error != 0)
+        return error;
+    if (again.status != TRIAL_OK) {
+        outcome->status = again.status;
+        snprintf(outcome->detail, sizeof outcome->detail, "while its peak was read: %.480s",
+                 again.detail);
+        return 0;
+    }
+    const struct trial_result *from = &again.shared->result;
+    struct trial_result *to = &outcome->shared->result;
+    to->rss_bytes_base = from->rss_bytes_base;
+    to->rss_bytes_peak = from->rss_bytes_peak;
+    to->rss_bytes_end = from->rss_bytes_end;
+    to->rss_bytes_purged = from->rss_bytes_purged;
+    to->harness_bytes = from->harness_bytes;
+    return 0;
+}
+
+/* `seat` is free. */
+static int finish_trial(struct session *s, const struct finished *finished, uint32_t seat)
+{
+    const struct planned *planned = &s->plan->trials[finished->number];
+    if (finished->outcome->status == TRIAL_OK && s->plan->cells[planned->cell].has_exact_peak) {
+        int error = take_exact_peak(s, finished->number, seat, finished->outcome);
+        if (error != 0)
+            return error;
+    }
     s->ran++;
     s->failed += finished->outcome->status != TRIAL_OK;
     return rows_add(s, finished);
@@ -58,13 +102,13 @@ static int run_trial(struct session *s, uint32_t number)
     struct trial_outcome outcome;
     struct callgrind_profile profile;
     struct finished finished = {.number = number, .outcome = &outcome};
-    finished.cpus_used = prepare_trial(s, number, 0, &request);
-    int error = spawner_run(s->spawner, &request, &outcome);
+    finished.cpus_used = prepare_trial(s, number, 0, false, &request);
+    int error = spawner_run(s->spawner, 0, &request, &outcome);
     if (error == 0 && s->plan->has_instructions && outcome.status == TRIAL_OK) {
         error = callgrind_take(s->callgrind->out, &profile);
         finished.profile = &profile;
     }
-    return error != 0 ? error : finish_trial(s, &finished);
+    return error != 0 ? error : finish_trial(s, &finished, 1);
 }
 
 /* ---- trials that take turns ------------------------------------------------------------------ */
@@ -84,14 +128,16 @@ static int run_group(struct session *s, uint32_t first, const struct turn_group 
     unsigned cpus_used = 0;
     int error = spawner_reserve(s->spawner, group->count);
     for (uint32_t seat = 0; error == 0 && seat < group->count; seat++)
-        cpus_used = prepare_trial(s, first + seat, seat, &requests[seat]);
+        cpus_used = prepare_trial(s, first + seat, seat, false, &requests[seat]);
     if (error == 0)
         error = spawner_run_turns(s->spawner, group);
     for (uint32_t seat = 0; error == 0 && seat < group->count; seat++)
-        error = finish_trial(s, &(struct finished){.number = first + seat,
-                                                   .cpus_used = cpus_used,
-                                                   .outcome = &group->outcomes[seat],
-                                                   .places = &group->places[seat * group->turns]});
+        error = finish_trial(s,
+                             &(struct finished){.number = first + seat,
+                                                .cpus_used = cpus_used,
+                                                .outcome = &group->outcomes[seat],
+                                                .places = &group->places[seat * group->turns]},
+                             group->count);
     return error;
 }
 

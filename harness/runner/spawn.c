@@ -118,11 +118,11 @@ struct trial_spec *spawner_spec(struct spawner *s, uint32_t seat, struct clock_s
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-int spawner_run(struct spawner *s, const struct trial_request *request,
+int spawner_run(struct spawner *s, uint32_t seat, const struct trial_request *request,
                 struct trial_outcome *outcome)
 {
     struct child child;
-    int error = child_start(s, 0, request, &child);
+    int error = child_start(s, seat, request, &child);
     if (error != 0)
         return error;
     enum child_news news;

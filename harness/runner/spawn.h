@@ -21,12 +21,13 @@ struct trial_request {
     int input_fd;       /* decoded trace, or -1 */
     uint64_t timeout_ns, memory_limit_bytes;
     const struct callgrind_run *callgrind; /* NULL: as it is */
+    bool has_exact_peak; /* the peak is read before each call that may give memory back: no times */
 };
 
 struct trial_outcome {
     enum trial_status status;
     char detail[512];            /* empty when the status is ok */
-    struct trial_shared *shared; /* valid until the next trial; meaningful by its stage */
+    struct trial_shared *shared; /* valid until the seat's next trial; meaningful by its stage */
 };
 
 /*
@@ -44,10 +45,10 @@ int spawner_reserve(struct spawner *spawner, uint32_t seats);
 struct trial_spec *spawner_spec(struct spawner *spawner, uint32_t seat, struct clock_scale clock);
 
 /*
- * Runs the trial of seat 0. Always fills the outcome; 0, -EINTR when the user interrupted (the
+ * Runs the trial of a seat. Always fills the outcome; 0, -EINTR when the user interrupted (the
  * child is gone, the outcome is void), or -errno when no process could be started (said).
  */
-int spawner_run(struct spawner *spawner, const struct trial_request *request,
+int spawner_run(struct spawner *spawner, uint32_t seat, const struct trial_request *request,
                 struct trial_outcome *outcome);
 
 /* Where a turn stood: its place in its round, and when it was released. */

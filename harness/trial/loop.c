@@ -135,8 +135,9 @@ static void run_measured(struct trial *trial)
     }
     if (trial->workload->measured != NULL)
         trial->workload->measured(trial);
-    result->rss_bytes_end = memory_rss_bytes();
-    result->rss_bytes_peak = memory_rss_bytes_peak();
+    result->rss_bytes_end = memory_rss_bytes(0);
+    if (!trial->spec->has_exact_peak) /* else the parent knows better */
+        result->rss_bytes_peak = memory_rss_bytes_peak();
     if (result->rss_bytes_peak < result->rss_bytes_end)
         result->rss_bytes_peak = result->rss_bytes_end;
     if (trial->spec->turns > 0)
@@ -198,18 +199,19 @@ void loop_run(struct trial *trial)
     stage_hook = (void (*)(int))dlsym(RTLD_DEFAULT, "heapmark_trial_stage");
     purge_find();
     counter_open();
+    peak_watch(trial);
     start_threads(trial, threads);
 
     memory_reset_peak();
     uint64_t harness_bytes = result->harness_bytes;
-    result->rss_bytes_base = memory_rss_bytes();
+    result->rss_bytes_base = memory_rss_bytes(0);
     if (trial->spec->work_warmup > 0)
         run_phase(trial, STAGE_WARMUP, trial->spec->work_warmup);
     run_measured(trial);
     run_sampled(trial);
     uint64_t sampled_bytes = result->harness_bytes - harness_bytes;
     if (purge_run())
-        result->rss_bytes_purged = memory_rss_bytes() - sampled_bytes;
+        result->rss_bytes_purged = memory_rss_bytes(0) - sampled_bytes;
     run_timeline(trial, harness_bytes);
     result->harness_bytes = harness_bytes; /* what the resident figures above contain */
     flags_from_allocator(trial);

@@ -1,17 +1,26 @@
 /*
- * Resident memory of this process, from /proc with plain system calls: nothing here may allocate.
- *
- * smaps_rollup is exact (it walks the page tables); statm and VmRSS lag by up to some dozen pages a
- * CPU. The peak is VmHWM, which is inherited across fork and exec, so that it must be reset first.
+ * The peak is VmHWM, which is inherited across fork and exec, so that it must be reset first.
  */
-#include "trial/trial.h"
+#include "trial/memory.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-static size_t read_file(const char *path, char *text, size_t bytes)
+static int open_proc(pid_t pid, const char *name)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char path[64];
+    if (pid == 0)
+        snprintf(path, sizeof path, "/proc/self/%s", name);
+    else
+        snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static size_t read_proc(pid_t pid, const char *name, char *text, size_t bytes)
+{
+    int fd = open_proc(pid, name);
     if (fd < 0)
         return 0;
     size_t length = 0;
@@ -24,10 +33,10 @@ static size_t read_file(const char *path, char *text, size_t bytes)
 }
 
 /* The number of KiB after `key` in a file of "Key:   123 kB" lines, in bytes; 0 if there is none. */
-static uint64_t read_kib(const char *path, const char *key)
+static uint64_t read_kib(pid_t pid, const char *name, const char *key)
 {
     char text[8192];
-    if (read_file(path, text, sizeof text) == 0)
+    if (read_proc(pid, name, text, sizeof text) == 0)
         return 0;
     const char *at = strstr(text, key);
     if (at == NULL)
@@ -41,17 +50,17 @@ static uint64_t read_kib(const char *path, const char *key)
     return kib * 1024;
 }
 
-uint64_t memory_rss_bytes(void)
+uint64_t memory_rss_bytes(pid_t pid)
 {
-    uint64_t exact = read_kib("/proc/self/smaps_rollup", "\nRss:");
-    return exact != 0 ? exact : read_kib("/proc/self/status", "\nVmRSS:");
+    uint64_t exact = read_kib(pid, "smaps_rollup", "\nRss:");
+    return exact != 0 ? exact : read_kib(pid, "status", "\nVmRSS:");
 }
 
-uint64_t memory_rss_bytes_quick(void)
+uint64_t memory_rss_bytes_quick(pid_t pid)
 {
     char text[128];
     unsigned long pages = 0;
-    if (read_file("/proc/self/statm", text, sizeof text) == 0)
+    if (read_proc(pid, "statm", text, sizeof text) == 0)
         return 0;
     const char *at = strchr(text, ' '); /* the second number */
     for (at += at != NULL; at != NULL && *at >= '0' && *at <= '9'; at++)
@@ -59,9 +68,18 @@ uint64_t memory_rss_bytes_quick(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* The kernel counts file, anonymous and shared pages, and each CPU keeps up to max(32, 2 x CPUs) of
+ * each to itself before it hands them in (its percpu_counter). */
+uint64_t memory_lag_bytes(void)
+{
+    uint64_t cpus = (uint64_t)sysconf(_SC_NPROCESSORS_CONF);
+    uint64_t batch = 2 * cpus > 32 ? 2 * cpus : 32;
+    return 3 * cpus * batch * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 uint64_t memory_rss_bytes_peak(void)
 {
-    return read_kib("/proc/self/status", "\nVmHWM:");
+    return read_kib(0, "status", "\nVmHWM:");
 }
 
 void memory_reset_peak(void)

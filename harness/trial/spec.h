@@ -15,14 +15,15 @@
 
 enum {
     TRIAL_MAGIC = 0x686d7431,
-    TRIAL_VERSION = 3,
+    TRIAL_VERSION = 4,
     TRIAL_THREADS_MAX = 1024,
     TRIAL_PARAMS_MAX = 16,
     TRIAL_NODES_MAX = 64,
     TRIAL_FLAGS_MAX = 128,
-    TRIAL_SHARED_FD = 3, /* where the child finds the shared memory object */
-    TRIAL_INPUT_FD = 4,  /* and a decoded trace, if the workload takes one */
-    TRIAL_SIGNAL_FD = 5, /* an eventfd that the child adds 1 to when it has finished a turn */
+    TRIAL_SHARED_FD = 3,   /* where the child finds the shared memory object */
+    TRIAL_INPUT_FD = 4,    /* and a decoded trace, if the workload takes one */
+    TRIAL_SIGNAL_FD = 5,   /* an eventfd that the child adds 1 to when it has finished a turn */
+    TRIAL_LISTENER_FD = 6, /* a socket that takes the listener of an exact peak */
     TRIAL_TURNS_MAX = 10000,
     TRIAL_POINTS_MAX = 512, /* of a timeline */
     TRIAL_ANY_CPU = -1,
@@ -77,8 +78,8 @@ struct trial_spec {
     uint32_t spins;     /* how long a barrier spins before it sleeps; 0 where threads share CPUs */
     uint32_t mempolicy; /* enum trial_mempolicy */
     uint32_t turns;     /* 0: the measured part is one piece, and nobody is waited for */
-    uint32_t is_callgrind; /* runs under valgrind: collect over the measured part */
-    uint32_t padding;
+    uint32_t is_callgrind;                 /* runs under valgrind: collect over the measured part */
+    uint32_t has_exact_peak;               /* stops before each call that may give memory back */
     uint64_t nodes;                        /* bit mask for interleave, bind and preferred */
     uint64_t allocator_dev, allocator_ino; /* the file whose malloc must answer */
     uint64_t input_bytes;                  /* size of the decoded trace, 0 when there is none */
@@ -98,8 +99,8 @@ struct trial_result {
     uint64_t rss_bytes_base, rss_bytes_peak, rss_bytes_end, rss_bytes_purged; /* 0: not available */
     uint64_t faults_minor, faults_major;
     uint64_t switches_voluntary, switches_involuntary;
-    uint64_t instructions; /* by the CPU's counter; 0: it has none for us */
-    uint32_t point_count;  /* of the timeline */
+    uint64_t instructions;  /* by the CPU's counter; 0: it has none for us */
+    uint32_t point_count;   /* of the timeline */
     uint32_t figures_known; /* bits of enum figure */
     uint64_t figures[FIGURE_COUNT];
     struct histogram latency[OP_COUNT]; /* in ticks of spec.clock */

@@ -152,7 +152,7 @@ static void note_point(void)
         .t_ns = clock_ns(clock_begin() - timeline.start_ticks),
         .calls = timeline.calls,
         .live_bytes = timeline.has_other_calls ? accounted_bytes(trial) : timeline.live_bytes,
-        .rss_bytes = memory_rss_bytes_quick() - own_bytes,
+        .rss_bytes = memory_rss_bytes_quick(0) - own_bytes,
     };
     unlock();
 }

@@ -8,6 +8,7 @@
 #ifndef HEAPMARK_TRIAL_TRIAL_H
 #define HEAPMARK_TRIAL_TRIAL_H
 
+#include "trial/memory.h"
 #include "trial/spec.h"
 
 #include <stdatomic.h>
@@ -45,12 +46,9 @@ void identity_check(struct trial *trial);
 void placement_pin(struct trial *trial, uint32_t worker);
 void placement_set_mempolicy(struct trial *trial);
 
-/* memory.c: resident bytes of this process, now and at most since the last reset; 0 if unknown.
- * The quick one may lag by some dozen pages a CPU, but does not walk the page tables. */
-uint64_t memory_rss_bytes(void);
-uint64_t memory_rss_bytes_quick(void);
-uint64_t memory_rss_bytes_peak(void);
-void memory_reset_peak(void);
+/* peak.c: where the spec asks for an exact peak, has the parent read what is resident before each
+ * call that may give memory back, from now on and in all threads started later. */
+void peak_watch(struct trial *trial);
 
 /* purge.c: asks the allocator under test to give memory back. False: it offers no way. */
 void purge_find(void);

