@@ -9,10 +9,10 @@
 #include "workloads/trace/cut.h"
 #include "workloads/trace/export.h"
 #include "workloads/trace/import.h"
+#include "workloads/trace/whole_file.h"
 
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -24,44 +24,34 @@
 
 /* ---- the file that is written ---------------------------------------------------------------- */
 
-/* It appears under its name when it is whole. */
-struct output {
-    const char *path;
-    char temporary[PATH_MAX];
-    int fd;
-};
+static int cannot_write(const char *path, int error)
+{
+    say_error("cannot write '%s': %s", path, strerrordesc_np(-error));
+    return EXIT_USAGE;
+}
 
-static bool output_open(struct output *output, const char *path)
+static bool output_open(struct whole_file *output, const char *path)
 {
     struct stat there;
-    output->path = path;
     if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) {
         say_error("cannot write '%s': it is not a regular file", path);
         return false;
     }
-    int length = snprintf(output->temporary, sizeof output->temporary, "%s.part-XXXXXX", path);
-    output->fd = -1;
-    errno = ENAMETOOLONG;
-    if (length < (int)sizeof output->temporary)
-        output->fd = mkostemp(output->temporary, O_CLOEXEC);
-    if (output->fd < 0)
-        say_error("cannot write '%s': %s", path, strerrordesc_np(errno));
-    return output->fd >= 0;
+    int error = whole_file_open(output, path);
+    if (error != 0)
+        cannot_write(path, error);
+    return error == 0;
 }
 
-static int output_close(struct output *output, int failed)
+/* `failed` has been told already. */
+static int output_close(struct whole_file *output, int failed)
 {
-    mode_t mask = umask(0);
-    umask(mask);
-    if (failed == 0 &&
-        (fchmod(output->fd, 0666 & ~mask) != 0 || rename(output->temporary, output->path) != 0)) {
-        failed = -errno;
-        say_error("cannot write '%s': %s", output->path, strerrordesc_np(-failed));
+    if (failed != 0) {
+        whole_file_drop(output);
+        return EXIT_USAGE;
     }
-    if (failed != 0)
-        unlink(output->temporary);
-    close(output->fd);
-    return failed == 0 ? EXIT_OK : EXIT_USAGE;
+    int error = whole_file_publish(output);
+    return error != 0 ? cannot_write(output->path, error) : EXIT_OK;
 }
 
 /* ---- what the three share -------------------------------------------------------------------- */
@@ -184,7 +174,7 @@ int trace_command_cut(int argc, char **argv)
     };
     struct request request = {.cut = {.to_ns = UINT64_MAX, .thread = CUT_ALL_THREADS}};
     struct cut_result result;
-    struct output output;
+    struct whole_file output;
     char error[512], found[PATH_MAX];
     if (cli_parse(&argp, argc, argv, &request) != 0)
         return EXIT_USAGE;
@@ -228,18 +218,18 @@ static int export_to(const struct request *request, enum export_format format, F
 
 static int export_to_file(const struct request *request, enum export_format format)
 {
-    struct output output;
+    struct whole_file output;
     if (!output_open(&output, request->output))
         return EXIT_USAGE;
     FILE *out = fdopen(dup(output.fd), "w");
     int failed = -ENOMEM;
     if (out == NULL)
-        say_error("cannot write '%s': %s", request->output, strerrordesc_np(errno));
+        cannot_write(request->output, -errno);
     else
         failed = export_to(request, format, out);
     if (out != NULL && fclose(out) != 0 && failed == 0) {
         failed = -errno;
-        say_error("cannot write '%s': %s", request->output, strerrordesc_np(errno));
+        cannot_write(request->output, failed);
     }
     return output_close(&output, failed);
 }
@@ -319,7 +309,7 @@ static int import_from(const struct request *request, FILE *in)
     enum trace_source source =
         request->format != NULL ? import_find(request->format) : TRACE_SOURCE_NONE;
     struct import_result result;
-    struct output output;
+    struct whole_file output;
     char error[1024];
     if (!output_open(&output, request->output))
         return EXIT_USAGE;

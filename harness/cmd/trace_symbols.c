@@ -163,14 +163,21 @@ static int by_address(const void *a, const void *b)
     return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-static void read_module(const struct symbols *s, struct module *m)
+/* A list may name anything: a pipe would never open, and a device does who knows what. */
+static int open_unchanged(const char *path, int64_t since)
 {
     struct stat file;
+    if (stat(path, &file) != 0 || !S_ISREG(file.st_mode) || file.st_mtime > since)
+        return -1;
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void read_module(const struct symbols *s, struct module *m)
+{
     m->read = true;
-    int fd = open(m->path, O_RDONLY | O_CLOEXEC);
-    bool same = fd >= 0 && fstat(fd, &file) == 0 && file.st_mtime <= s->recorded_at;
+    int fd = open_unchanged(m->path, s->recorded_at);
     elf_version(EV_CURRENT);
-    Elf *elf = same ? elf_begin(fd, ELF_C_READ, NULL) : NULL;
+    Elf *elf = fd >= 0 ? elf_begin(fd, ELF_C_READ, NULL) : NULL;
     if (elf != NULL) {
         read_loads(m, elf);
         read_functions(m, elf);

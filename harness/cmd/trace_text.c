@@ -71,7 +71,7 @@ static void print_command(const struct trace_info *info)
     const char *end = info->command + info->header.command_bytes;
     for (const char *at = info->command; at < end; at += strlen(at) + 1)
         print_argument(at);
-    printf("\n");
+    printf("%s\n", info->header.command_bytes > 0 ? "" : " unknown");
 }
 
 static void print_date(const struct trace_file_header *header)
@@ -189,12 +189,12 @@ static void print_memory(const struct trace_info *info)
            header->slots);
     printf("live bytes        %" PRIu64 " at the peak, %" PRIu64 " at the end\n",
            header->live_bytes_peak, header->live_bytes_end);
-    printf("peak              after %.6f s (%.0f %% of the time), with %" PRIu64 " objects live\n",
+    printf("peak              after %.6f s (%.0f %% of the time), with %" PRIu64 " object%s live\n",
            seconds, percent((double)info->peak_time, (double)header->duration_ticks),
-           info->peak_objects);
-    printf("never freed       %" PRIu64 " objects, %" PRIu64 " bytes, %.2f %% of all that was "
+           info->peak_objects, trace_plural(info->peak_objects));
+    printf("never freed       %" PRIu64 " object%s, %" PRIu64 " bytes, %.2f %% of all that was "
            "allocated\n",
-           info->live_objects_end, header->live_bytes_end,
+           info->live_objects_end, trace_plural(info->live_objects_end), header->live_bytes_end,
            percent((double)header->live_bytes_end, (double)info->allocated_bytes));
     printf("sizes             50 %% <= %" PRIu64 ", 90 %% <= %" PRIu64 ", 99 %% <= %" PRIu64
            ", largest %" PRIu64 " bytes\n",

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -334,6 +335,43 @@ def test_the_last_tick_there_is(tmp_path):
     assert "2 of 3 events, from 18446744073.7 s to 18446744073.7 s" in said
 
 
+def keeps_nameless_files(directory):
+    try:
+        os.close(os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o600))
+    except OSError:
+        return False
+    return True
+
+
+def has_opened_a_file_in(process, directory):
+    try:
+        shown = [os.readlink(fd) for fd in Path(f"/proc/{process.pid}/fd").iterdir()]
+    except OSError:  # it opens and closes files meanwhile
+        return False
+    return any(name.startswith(f"{directory}/") for name in shown)
+
+
+def test_killed_while_it_writes(tmp_path):
+    """Nothing is left, and a trace that was there is what it was."""
+    if not keeps_nameless_files(tmp_path):
+        pytest.skip("this file system has no O_TMPFILE")
+    out = tmp_path / "t.hmt"
+    trace("import", "-o", out, "-", text="heapmark trace text 1\n0 0 malloc 1 5\nend\n")
+    before = out.read_bytes()
+    importing = subprocess.Popen([BUILD / "heapmark", "trace", "import", "-o", out, "-"],
+                                 stdin=subprocess.PIPE)  # fmt: skip
+    importing.stdin.write(b"heapmark trace text 1\n0 0 malloc 1 5\n")
+    importing.stdin.flush()  # and its end never comes
+    deadline = time.monotonic() + 60
+    while not has_opened_a_file_in(importing, tmp_path):
+        assert time.monotonic() < deadline and importing.poll() is None
+        time.sleep(0.01)
+    importing.kill()
+    importing.communicate()
+    assert [path.name for path in tmp_path.iterdir()] == ["t.hmt"]
+    assert out.read_bytes() == before
+
+
 def test_tables_agree(tmp_path):
     path = TRACES / "redis.hmt"
     facts = summary(path)
@@ -390,6 +428,10 @@ def test_call_sites_have_names(tmp_path):
     second = [row for row in rows if row["functions"].startswith("second+0x")]
     assert (second[0]["objects"], second[0]["never_freed_bytes"]) == ("100", "1000")
     assert "first+0x" in trace("info", tmp_path / "s.hmt").stdout
+    os.mkfifo(tmp_path / "pipe")  # nothing waits for a module that is no file
+    maps = (tmp_path / "s.hmt.maps").read_text()
+    (tmp_path / "s.hmt.maps").write_text(maps.replace("/sites\n", "/pipe\n"))
+    assert "main+0x" not in (text := trace("info", tmp_path / "s.hmt").stdout) and "pipe+0x" in text
     (tmp_path / "s.hmt.maps").unlink()
     text = trace("info", tmp_path / "s.hmt").stdout
     assert "first+0x" not in text and "no list of modules" in text

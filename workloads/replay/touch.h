@@ -77,13 +77,12 @@ HM_INLINE bool has_stamp(const void *block, size_t size)
 
 /*
  * A block from another thread, whose line that thread's CPU has: fetched once and for good, where
- * reading the stamp and then wiping it would fetch the line and then ask for it alone. A CPU that
- * has no such instruction takes it for none.
+ * reading the stamp and then wiping it would fetch the line and then ask for it alone.
  */
 HM_INLINE void *touch_fetch(void *block, enum touch touch)
 {
     if (touch != TOUCH_NONE)
-        __asm__ volatile("prefetchw %0" : : "m"(*(const char *)block));
+        fetch_for_writing(block);
     return block;
 }
 

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <time.h>
 
+enum { SLOTS_AHEAD = 16 }; /* two lines */
 enum { YIELD_NS = 100000, SLEEP_MIN_NS = 50000, SLEEP_MAX_NS = 5000000 };
 
 static inline void replay_sleep(uint64_t ns)
@@ -55,13 +56,18 @@ static __attribute__((noinline)) uintptr_t replay_await(struct player *p, shared
     return value;
 }
 
-/* The maker's side: hands an object over, or with NULL only the news. */
+/*
+ * The maker's side: hands an object over, or with NULL only the news. Its next slots mostly stand
+ * in a row, and their lines are where the taker emptied them: they are fetched some calls ahead,
+ * since a maker would soon have to wait for them.
+ */
 HM_INLINE void replay_publish(struct player *p, uint32_t slot, void *block)
 {
     shared_slot *at = &p->shared[slot];
     if (HM_UNLIKELY(atomic_load_explicit(at, memory_order_acquire) != 0))
         replay_await(p, at, false);
     atomic_store_explicit(at, (uintptr_t)block | 1, memory_order_release);
+    fetch_for_writing(at + SLOTS_AHEAD);
 }
 
 /* The taker's side. */

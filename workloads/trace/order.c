@@ -1,16 +1,13 @@
 #include "workloads/trace/order.h"
 
 #include "workloads/trace/reader.h"
+#include "workloads/trace/whole_file.h"
 #include "workloads/trace/writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 struct ordering {
     const char *path;
@@ -61,25 +58,30 @@ static int copy(const struct ordering *o, struct trace_reader *reader, int fd)
     return error;
 }
 
+static int copy_to(const struct ordering *o, struct trace_reader *reader, struct whole_file *file)
+{
+    struct stat old;
+    int error = copy(o, reader, file->fd);
+    if (error == 0 && (stat(o->path, &old) != 0 || fchmod(file->fd, old.st_mode & 0777) != 0))
+        error = fail(o, -errno, strerrordesc_np(errno));
+    if (error != 0) {
+        whole_file_drop(file);
+        return error;
+    }
+    error = whole_file_publish(file);
+    return error != 0 ? fail(o, error, strerrordesc_np(-error)) : 0;
+}
+
 int trace_order(const char *path, char *error, size_t error_bytes)
 {
     struct ordering o = {path, error, error_bytes};
     struct trace_reader *reader;
-    struct stat file;
-    char temporary[PATH_MAX + 16];
+    struct whole_file file;
     int result = trace_reader_open(&reader, path, error, error_bytes);
     if (result != 0)
         return result;
-    snprintf(temporary, sizeof temporary, "%s.ordered-XXXXXX", path);
-    int fd = mkostemp(temporary, O_CLOEXEC);
-    result = fd < 0 ? fail(&o, -errno, strerrordesc_np(errno)) : copy(&o, reader, fd);
+    result = whole_file_open(&file, path);
+    result = result != 0 ? fail(&o, result, strerrordesc_np(-result)) : copy_to(&o, reader, &file);
     trace_reader_close(reader);
-    if (result == 0 && (stat(path, &file) != 0 || fchmod(fd, file.st_mode & 0777) != 0 ||
-                        rename(temporary, path) != 0))
-        result = fail(&o, -errno, strerrordesc_np(errno));
-    if (fd >= 0 && result != 0)
-        unlink(temporary);
-    if (fd >= 0)
-        close(fd);
     return result;
 }
