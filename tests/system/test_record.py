@@ -54,6 +54,14 @@ def test_replay_makes_the_recorded_calls(tmp_path):
         assert replayed_more == 2 * recorded_more, op  # the stand-in plays each pass twice
 
 
+@pytest.mark.parametrize("mode", ["every_call", "threads", "short_lived"])
+def test_the_number_of_events_that_is_told(tmp_path, mode):
+    """It is what `trace info` counts: with the starts of threads, and a realloc as one."""
+    done, figures, _ = recorded(tmp_path, mode)
+    (told,) = re.findall(r"'t\.hmt': (\d+) events", done.stderr)
+    assert [int(told)] == figures["events"]
+
+
 def test_short_lived_threads(tmp_path):
     _, figures, ops = recorded(tmp_path, "short_lived")
     assert figures["threads"] == [501]

@@ -79,8 +79,9 @@ static struct stream *get_stream(struct source *source, const struct raw_segment
     if (thread >= source->stream_count)
         source->stream_count = thread + 1;
     struct stream *stream = &source->streams[thread];
-    if (stream->self == 0)
-        *stream = (struct stream){.thread = thread,
+    if (!stream->begun)
+        *stream = (struct stream){.begun = true,
+                                  .thread = thread,
                                   .parent = segment->parent,
                                   .self = segment->self,
                                   .first_time = UINT64_MAX};
@@ -166,13 +167,14 @@ static uint32_t find_joined(void *context, uint64_t self, uint64_t time)
 }
 
 /*
- * Where the round ends: at `end`, or earlier when there is more than a block should hold. Streams
- * that are seen for the first time are looked at on the way.
+ * Where the round ends: at `end`, or earlier when there is more than a block should hold, but never
+ * before the first record: times may go back in a thread, where a signal handler came between.
+ * Streams that are seen for the first time are looked at on the way.
  */
 static uint64_t bound(struct source *source, uint64_t end, uint64_t *begin)
 {
     uint32_t active = 0;
-    uint64_t time;
+    uint64_t time, limit = end;
     *begin = UINT64_MAX;
     for (uint32_t i = 0; i < source->stream_count; i++) {
         struct stream *stream = &source->streams[i];
@@ -189,10 +191,12 @@ static uint64_t bound(struct source *source, uint64_t end, uint64_t *begin)
         if (source->streams[i].first == source->streams[i].count)
             continue;
         time = stream_time_ahead(&source->streams[i], each > ENTRIES_MIN ? each : ENTRIES_MIN);
-        if (time != UINT64_MAX && time + 1 < end)
-            end = time + 1;
+        if (time < *begin)
+            time = *begin;
+        if (time != UINT64_MAX && time + 1 < limit)
+            limit = time + 1;
     }
-    return end;
+    return limit;
 }
 
 static void begin_source(struct drain *d, struct source *source, uint64_t begin)
@@ -222,7 +226,7 @@ static int read_source(struct drain *d, struct source *source, uint64_t end, boo
                        uint64_t *read)
 {
     uint64_t begin, limit = bound(source, end, &begin);
-    *more = limit < end;
+    *more = limit < end && begin != UINT64_MAX;
     if (begin == UINT64_MAX)
         return 0;
     begin_source(d, source, begin);
@@ -367,7 +371,7 @@ int drain_finish(struct drain *d, uint32_t process, int status, uint64_t *bytes,
     if (source->process->entries > 0 && error == 0) {
         error = finish_file(d, source, status);
         *bytes = block_file_bytes(&source->file);
-        *events = source->process->entries;
+        *events = source->process->events;
         d->written += *bytes;
     }
     release_source(source);

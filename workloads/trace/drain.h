@@ -42,8 +42,9 @@ int64_t drain_round(struct drain *drain);
 
 /*
  * The process is over: reads its rest, finishes its file and forgets it. `status` as waitpid() gave
- * it, -1 when it is not known. *bytes is the trace's size, *events what it holds; 0 events: nothing
- * was recorded, and there may be no file. 0, or -errno of its file.
+ * it, -1 when it is not known. *bytes is the trace's size, *events what it holds, as a reader counts
+ * it where no call was missed; 0 events: nothing was recorded, and there may be no file. 0, or -errno
+ * of its file.
  */
 int drain_finish(struct drain *drain, uint32_t process, int status, uint64_t *bytes,
                  uint64_t *events);

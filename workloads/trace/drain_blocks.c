@@ -157,6 +157,23 @@ static void fail(struct drain *d, struct source *source, int error)
     d->header->level = RAW_OFF;
 }
 
+/* The block is in the file: what it holds counts, and the starts of threads that it tells first. */
+static void count_block(struct source *source)
+{
+    struct raw_process *process = source->process;
+    for (uint32_t i = 0; i < source->stream_count; i++) {
+        struct stream *stream = &source->streams[i];
+        if (stream->entries > 0 && !stream->announced) {
+            stream->announced = true;
+            process->events += stream->parent != RAW_NOBODY;
+        }
+        process->events += stream->events;
+    }
+    process->entries += source->entries;
+    process->end_tick = source->end_tick;
+    process->written = source->file.offset;
+}
+
 /* 0, -ENOMEM, -EFBIG, or -errno of the file, which is then as it was. */
 static int try_block(struct drain *d, struct source *source)
 {
@@ -168,14 +185,9 @@ static int try_block(struct drain *d, struct source *source)
         error = put_columns(source, &header);
     if (error == 0)
         error = block_file_write(&source->file, &header, offset_max(d, source));
-    if (error != 0)
-        return error;
-    for (uint32_t i = 0; i < source->stream_count; i++)
-        source->streams[i].announced |= source->streams[i].entries > 0;
-    source->process->entries += source->entries;
-    source->process->end_tick = source->end_tick;
-    source->process->written = source->file.offset;
-    return 0;
+    if (error == 0)
+        count_block(source);
+    return error;
 }
 
 int drain_blocks_write(struct drain *d, struct source *source)

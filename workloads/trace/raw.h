@@ -41,7 +41,7 @@
 #define RAW_ENV         "HEAPMARK_RECORD" /* the raw file's absolute path, in the programs' environment */
 
 enum {
-    RAW_VERSION = 2,
+    RAW_VERSION = 3,
     RAW_PAGE_BYTES = 4096,
     RAW_SEGMENT_BYTES_SMALL = RAW_PAGE_BYTES,      /* a thread's first: many never need more */
     RAW_SEGMENT_BYTES_LARGE = 16 * RAW_PAGE_BYTES, /* small enough to stay in the caches */
@@ -123,11 +123,12 @@ struct raw_process {
     /* The drain's, kept here so that another one can go on if it dies. */
     uint64_t base_ticks; /* time 0 of the trace */
     uint64_t written;    /* bytes of the trace that count */
-    uint64_t entries;    /* events in them */
+    uint64_t entries;    /* what stands in them, */
+    uint64_t events;     /* and what a reader makes of it where no call was missed */
     uint64_t end_tick;   /* time up to which they reach */
     uint32_t began;      /* base_ticks is set, and the trace's file exists */
     uint32_t finished;   /* the trace is whole */
-    uint64_t padding[7];
+    uint64_t padding[6];
 };
 
 enum raw_level {
@@ -166,7 +167,7 @@ struct raw_header {
     _Alignas(64) _Atomic uint64_t next; /* where the next segment is carved off */
     _Atomic uint64_t ready; /* bytes of segments that were carved off and have their pages */
     _Atomic uint64_t cut;   /* from here on there was no space for segments; 0: there always was */
-    _Atomic uint32_t processes; /* that have an entry, or found none left */
+    _Atomic uint32_t processes; /* that have an entry */
     _Alignas(64) _Atomic uint64_t free_small,
         free_large; /* page number, a count of changes above */
 };
@@ -181,6 +182,25 @@ _Static_assert(sizeof(struct raw_header) <= RAW_PAGE_BYTES, "");
 static inline struct raw_process *raw_process(struct raw_header *header, uint32_t index)
 {
     return (struct raw_process *)((char *)header + RAW_PAGE_BYTES) + index;
+}
+
+/*
+ * An entry for a process, or NULL when there is none left. The pid takes it, in one step, so that a
+ * process that is killed here leaves none behind that tells nothing.
+ */
+static inline struct raw_process *raw_enter(struct raw_header *header, uint32_t pid)
+{
+    for (uint32_t index = header->processes; index < RAW_PROCESSES_MAX; index++) {
+        struct raw_process *process = raw_process(header, index);
+        uint32_t vacant = 0, count = header->processes;
+        if (!atomic_compare_exchange_strong(&process->pid, &vacant, pid))
+            continue;
+        while (count <= index &&
+               !atomic_compare_exchange_weak(&header->processes, &count, index + 1))
+            continue;
+        return process;
+    }
+    return NULL;
 }
 
 static inline struct raw_record *raw_records(struct raw_segment *segment)

@@ -87,12 +87,11 @@ static bool begin_process(bool forked)
 {
     if (refuse(forked))
         return false;
-    process_index = atomic_fetch_add(&log_header->processes, 1);
-    if (process_index >= RAW_PROCESSES_MAX)
+    process = raw_enter(log_header, (uint32_t)getpid());
+    if (process == NULL)
         return false;
-    process = raw_process(log_header, process_index);
+    process_index = (uint32_t)(process - raw_process(log_header, 0));
     process->parent_pid = (uint32_t)getppid();
-    process->pid = (uint32_t)getpid();
     log_is_tsc = log_header->is_tsc != 0;
     log_is_plain = log_header->sample <= 1 && log_header->stack_depth == 0 &&
                    !(log_header->options & RAW_CPUS);

@@ -182,8 +182,6 @@ static int see_new_processes(struct recording *r)
     }
     for (; r->process_count < count; r->process_count++) {
         uint32_t pid = raw_process(r->raw, r->process_count)->pid;
-        if (pid == 0)
-            break; /* it is about to be filled in */
         r->processes[r->process_count] = (struct recorded_process){.pidfd = open_pidfd(pid)};
     }
     return 0;

@@ -35,7 +35,7 @@ void stream_release(struct stream *s)
 
 void stream_begin_block(struct stream *s)
 {
-    s->entries = 0;
+    s->entries = s->events = 0;
     s->address = 0;
     for (int i = 0; i < TRACE_COLUMNS; i++)
         s->columns[i].used = 0;
@@ -310,6 +310,7 @@ static int put_join(const struct reading *r, uint64_t self, uint64_t time)
     put_number(r->stream, COLUMN_OP, TRACE_JOIN);
     put_number(r->stream, COLUMN_OBJECT, joined);
     r->stream->entries++;
+    r->stream->events++;
     return 0;
 }
 
@@ -335,6 +336,7 @@ static int put_event(const struct reading *r, unsigned raw, uint64_t address, ui
         put_number(s, COLUMN_SIZE, raw - RAW_ALIGNED);
     put_number(s, COLUMN_OP, op | (unsigned)flags);
     s->entries++;
+    s->events += op != RECORDED_REALLOC_BEGIN && op != RECORDED_REALLOC_FAILED;
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct stream_column {
 };
 
 struct stream {
+    bool begun; /* a segment of the thread was seen */
     uint32_t thread;
     uint32_t parent; /* RAW_NOBODY: not known */
     uint64_t self, first_time;
@@ -33,7 +34,7 @@ struct stream {
     uint64_t stack[TRACE_STACK_MAX + 2];
 
     /* Since the block began. */
-    uint32_t entries;
+    uint32_t entries, events; /* a realloc is two entries, and one event or, when it failed, none */
     uint64_t time, address;
     struct stream_column columns[TRACE_COLUMNS];
 };

@@ -1,0 +1,134 @@
+/*
+ * Fuzz target: whatever a recording that was cut off has left in its raw file, bringing it to traces
+ * neither crashes nor hangs, and what comes of it can be read or is refused with a reason.
+ *
+ * The input is a row of segments, each with its header's fields and the words at its beginning.
+ * Where they lie in the file follows from their sizes: `trace recover` has found the header good.
+ */
+#include "fuzz.h"
+
+#include "workloads/trace/drain.h"
+#include "workloads/trace/reader.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { PROCESSES = 3, ROOM = 40 * RAW_SEGMENT_BYTES_LARGE, ROUNDS = 3 };
+
+struct forged {
+    uint8_t is_large, state, process, thread, parent, sequence, self, lap;
+    uint16_t consumed, words;
+};
+
+struct image {
+    struct raw_header *header;
+    int files[PROCESSES]; /* -1: none yet */
+};
+
+static const uint32_t states[] = {RAW_SEGMENT_NONE, RAW_SEGMENT_FREE, RAW_SEGMENT_USED,
+                                  RAW_SEGMENT_FULL, RAW_SEGMENT_GONE};
+
+static void put_segment(struct image *image, const struct forged *forged, const uint8_t *words)
+{
+    struct raw_header *header = image->header;
+    uint32_t bytes = forged->is_large & 1 ? RAW_SEGMENT_BYTES_LARGE : RAW_SEGMENT_BYTES_SMALL;
+    if (header->next + bytes > header->file_bytes)
+        return;
+    struct raw_segment *segment = (struct raw_segment *)((char *)header + header->next);
+    *segment = (struct raw_segment){.state = states[forged->state % 5],
+                                    .bytes = bytes,
+                                    .lap = forged->lap,
+                                    .process = forged->process % (PROCESSES + 1),
+                                    .thread = forged->thread,
+                                    .sequence = forged->sequence,
+                                    .parent = (uint32_t)forged->parent - 1,
+                                    .consumed = forged->consumed,
+                                    .self = forged->self};
+    size_t room = bytes - sizeof *segment, count = (size_t)forged->words * 8;
+    memcpy(segment + 1, words, count < room ? count : room);
+    header->next += bytes;
+}
+
+static void put_segments(struct image *image, const uint8_t *data, size_t bytes)
+{
+    struct forged forged;
+    while (bytes >= sizeof forged) {
+        memcpy(&forged, data, sizeof forged);
+        data += sizeof forged;
+        bytes -= sizeof forged;
+        if ((size_t)forged.words * 8 > bytes)
+            forged.words = (uint16_t)(bytes / 8);
+        put_segment(image, &forged, data);
+        data += (size_t)forged.words * 8;
+        bytes -= (size_t)forged.words * 8;
+    }
+}
+
+/* The drain closes what it gets. */
+static int open_file(void *context, uint32_t process, bool again)
+{
+    struct image *image = context;
+    require(process < PROCESSES && again == (image->files[process] >= 0));
+    if (image->files[process] < 0)
+        image->files[process] = memfd_create("trace", MFD_CLOEXEC);
+    require(image->files[process] >= 0);
+    return dup(image->files[process]);
+}
+
+static void read_back(int fd)
+{
+    char path[64], error[512] = "";
+    struct trace_reader *reader;
+    struct trace_event event;
+    enum trace_next next;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (trace_reader_open(&reader, path, error, sizeof error) != 0) {
+        require(error[0] != '\0');
+        return;
+    }
+    while ((next = trace_reader_next(reader, &event)) == TRACE_EVENT)
+        continue;
+    require(next == TRACE_END || trace_reader_error(reader)[0] != '\0');
+    trace_reader_close(reader);
+}
+
+static void drain_all(struct image *image)
+{
+    struct drain *drain;
+    uint64_t bytes, events;
+    require(drain_open(&drain, image->header, (struct drain_hooks){open_file, image}) == 0);
+    for (int i = 0; i < ROUNDS; i++)
+        require(drain_round(drain) >= 0);
+    for (uint32_t i = 0; i < PROCESSES; i++) {
+        require(drain_finish(drain, i, 0, &bytes, &events) == 0);
+        require(events == 0 || image->files[i] >= 0);
+    }
+    drain_release(drain);
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        if (image->files[i] >= 0) {
+            read_back(image->files[i]);
+            close(image->files[i]);
+        }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    const size_t room = RAW_FIRST_SEGMENT + ROOM;
+    struct image image = {.files = {-1, -1, -1}};
+    image.header = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    require(image.header != MAP_FAILED);
+    *image.header = (struct raw_header){.magic = RAW_MAGIC,
+                                        .version = RAW_VERSION,
+                                        .file_bytes = room,
+                                        .sample = 1,
+                                        .processes = PROCESSES,
+                                        .next = RAW_FIRST_SEGMENT};
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        *raw_process(image.header, i) = (struct raw_process){.pid = i + 1, .threads = 3};
+    put_segments(&image, data, bytes);
+    drain_all(&image);
+    munmap(image.header, room);
+    return 0;
+}

@@ -1,0 +1,170 @@
+/* Rounds of the drain: how far one goes, limits, and another drain that goes on. */
+#include "raw_image.h"
+
+enum { EACH = SMALL_RECORDS - 1 }; /* of a segment's records; the first one is the epoch */
+
+/* One thread's full segments of allocations, `step` apart in time. */
+static void fill_segments(struct raw_image *image, uint32_t segments, uint64_t step)
+{
+    for (uint32_t i = 0; i < segments; i++) {
+        raw_image_begin(image, 0, 1, i);
+        for (uint64_t k = 0; k < EACH; k++)
+            raw_image_add(image, 0, (i * EACH + k) * step, RAW_MALLOC, (i * EACH + k + 1) * 16, 1);
+        image->segments[0]->state = RAW_SEGMENT_FULL;
+    }
+}
+
+/* A segment that was read to its end before its thread went on to the next one. */
+static void read_to_the_end_of_a_segment(void **state)
+{
+    (void)state;
+    struct raw_image *image = raw_image_new();
+    raw_image_begin(image, 0, 1, 0);
+    for (uint32_t i = 1; i < SMALL_RECORDS; i++)
+        raw_image_add(image, 0, i * 160, RAW_MALLOC, i * 16, 1);
+    struct drain *drain = raw_image_drain(image);
+    assert_int_equal(drain_round(drain), SMALL_RECORDS - 1);
+    image->segments[0]->state = RAW_SEGMENT_FULL;
+    raw_image_begin(image, 0, 1, 1);
+    raw_image_add(image, 0, SMALL_RECORDS * 160, RAW_FREE, 16, 0);
+    raw_image_header(image)->ready = raw_image_header(image)->next - RAW_FIRST_SEGMENT;
+    assert_int_equal(drain_round(drain), 1);
+    raw_image_finish(drain);
+    raw_image_release(image);
+}
+
+/* A block that is above the limit ends the recording; that is no error of the round's. */
+static void limit_reached_in_a_round(void **state)
+{
+    (void)state;
+    enum { SEGMENTS = 200 };
+    struct raw_image *image = raw_image_new();
+    struct raw_header *header = raw_image_header(image);
+    header->size_max = 1;
+    header->level = RAW_ALL;
+    fill_segments(image, SEGMENTS, 160);
+    struct drain *drain = raw_image_drain(image);
+    assert_int_equal(drain_round(drain), SEGMENTS * EACH);
+    assert_int_equal(header->level, RAW_OFF);
+    assert_true(raw_process(header, 0)->flags & RAW_SIZE_LIMIT);
+    uint64_t bytes, events;
+    assert_int_equal(drain_finish(drain, 0, 0, &bytes, &events), 0);
+    assert_int_equal(events, 0);
+    drain_release(drain);
+    raw_image_release(image);
+}
+
+/* More than a round takes: the rest comes with the next one, and the milliseconds go on meanwhile. */
+static void a_round_ends(void **state)
+{
+    (void)state;
+    enum { SEGMENTS = DRAIN_ROUND_EVENTS / EACH + 200 };
+    struct raw_image *image = raw_image_new();
+    fill_segments(image, SEGMENTS, 16);
+    struct drain *drain = raw_image_drain(image);
+    int64_t first = drain_round(drain);
+    assert_in_range(first, DRAIN_ROUND_EVENTS, SEGMENTS * EACH - 1);
+    assert_true(raw_image_header(image)->coarse > 1);
+    assert_int_equal(drain_round(drain), SEGMENTS * EACH - first);
+    raw_image_finish(drain);
+    raw_image_release(image);
+}
+
+/* A drain that died: another one goes on where its last block ended. */
+static void drained_twice(void **state)
+{
+    (void)state;
+    struct raw_image *image = raw_image_new();
+    raw_image_begin(image, 0, 1, 0);
+    uint64_t bytes, events;
+    for (uint32_t i = 0; i < 100; i++)
+        raw_image_add(image, 0, 1600 + 160 * i, RAW_MALLOC, 0x1000 + 64 * i, 10 + i);
+    struct drain *first = raw_image_drain(image);
+    assert_int_equal(drain_finish(first, 0, 0, &bytes, &events), 0);
+    assert_int_equal(events, 100);
+    drain_release(first);
+    /* as it is when the block was written and the process had gone on */
+    raw_process(raw_image_header(image), 0)->finished = 0;
+    image->segments[0]->state = RAW_SEGMENT_USED;
+    image->segments[0]->consumed = 101;
+    for (uint32_t i = 0; i < 100; i++)
+        raw_image_add(image, 0, 17600 + 160 * i, RAW_FREE, 0x1000 + 64 * i, 0);
+    struct drain *second = raw_image_drain(image);
+    assert_int_equal(drain_finish(second, 0, 0, &bytes, &events), 0);
+    assert_int_equal(events, 200);
+    drain_release(second);
+    struct expected expected[200];
+    for (uint32_t i = 0; i < 100; i++) {
+        expected[i] = (struct expected){TRACE_MALLOC, 0, i, 10 + i, 160 * i};
+        expected[100 + i] = (struct expected){TRACE_FREE, 0, i, 0, 16000 + 160 * i};
+    }
+    struct trace_file_header header = raw_image_check(image->path, expected, 200);
+    assert_int_equal(header.unknown_frees, 0);
+    raw_image_release(image);
+}
+
+/* A thread's first time is its latest, and there is more than a block holds: it comes to an end. */
+static void time_that_goes_back(void **state)
+{
+    (void)state;
+    enum { SEGMENTS = 200 };
+    uint64_t bytes, events;
+    struct raw_image *image = raw_image_new();
+    for (uint32_t i = 0; i < SEGMENTS; i++) {
+        raw_image_begin(image, 0, 1, i);
+        for (uint64_t k = 0; k < EACH; k++)
+            raw_image_add(image, 0, i + k == 0 ? UINT32_MAX : 1600 + i, RAW_MALLOC,
+                          (i * EACH + k + 1) * 16, 1);
+        image->segments[0]->state = RAW_SEGMENT_FULL;
+    }
+    struct drain *drain = raw_image_drain(image);
+    assert_int_equal(drain_finish(drain, 0, 0, &bytes, &events), 0);
+    assert_int_equal(events, SEGMENTS * EACH);
+    drain_release(drain);
+    raw_image_release(image);
+}
+
+/* Much was left by a drain that died long before the program did: it makes many blocks. */
+static void much_to_recover(void **state)
+{
+    (void)state;
+    enum { FIRST = 100, SEGMENTS = 500 };
+    char error[512];
+    size_t bytes;
+    struct raw_image *image = raw_image_new();
+    for (uint32_t i = 0; i < SEGMENTS; i++) { /* those before FIRST stand in the trace already */
+        raw_image_begin(image, 0, 1, FIRST + i);
+        for (uint64_t k = 0; k < EACH; k++)
+            raw_image_add(image, 0, (i * EACH + k) * 160, k == 3 ? RAW_NONE : RAW_MALLOC,
+                          (i * EACH + k + 1) * 16, 1);
+        image->segments[0]->state = RAW_SEGMENT_FULL;
+        image->segments[0]->seen = 1;
+    }
+    raw_image_finish(raw_image_drain(image));
+    unsigned char *content = fixture_read(image->path, &bytes);
+    size_t at = ((struct trace_file_header *)content)->header_bytes;
+    uint64_t entries = 0;
+    for (struct trace_block_header block = {.events = 1}; block.events > 0;) {
+        memcpy(&block, content + at, sizeof block);
+        at += sizeof block + block.packed_bytes;
+        entries += block.events;
+        assert_true(block.events <= TRACE_BLOCK_EVENTS_MAX);
+    }
+    free(content);
+    assert_int_equal(entries, SEGMENTS * (EACH - 1));
+    assert_int_equal(fixture_read_all(image->path, error, sizeof error), TRACE_END);
+    raw_image_release(image);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(read_to_the_end_of_a_segment),
+        cmocka_unit_test(limit_reached_in_a_round),
+        cmocka_unit_test(a_round_ends),
+        cmocka_unit_test(drained_twice),
+        cmocka_unit_test(time_that_goes_back),
+        cmocka_unit_test(much_to_recover),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
