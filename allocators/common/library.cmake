@@ -20,7 +20,7 @@ function(allocator_library shared static)
     # nodelete: threads end, and their keys' destructors run, also after a dlclose.
     # initfirst: a library's handler of forks may allocate, so ours, which hold every lock, must be the
     # innermost: registered by a constructor that runs before all others. (The loader does this for one
-    # library of a process.)
+    # library of a process: malloc_names.h has what two of ours do.)
     target_link_options(${shared} PRIVATE
         -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst)
     foreach(target ${static} ${shared})

@@ -8,7 +8,22 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
+/*
+ * heapmark_handle_forks() registers an allocator's handlers of forks, which must happen before all others (see
+ * library.cmake). The loader runs the constructors of one library of a process before all others: of two
+ * that ask for it, those of the one loaded last, while malloc is that of the one loaded first. So
+ * either calls this function by the name they share, which is the first one's as malloc is.
+ */
 #define EXPORT_MALLOC_NAMES(prefix)                                      \
+    void prefix##_handle_forks(void);                                    \
+    EXPORT void heapmark_handle_forks(void)                              \
+    {                                                                    \
+        prefix##_handle_forks();                                         \
+    }                                                                    \
+    static __attribute__((constructor)) void handle_forks(void)          \
+    {                                                                    \
+        heapmark_handle_forks();                                         \
+    }                                                                    \
     EXPORT void *calloc(size_t count, size_t bytes)                      \
     {                                                                    \
         return prefix##_calloc(count, bytes);                            \

@@ -15,6 +15,14 @@
  */
 #define PARKED_MIN ((intptr_t)128 << 10)
 
+/*
+ * A request of this size merges what is parked before it looks for room. Parked chunks keep the free
+ * memory around them in pieces that it may not fit, and then the heap grows, a little with every wave of
+ * small and large requests. (The original does so from 1 KiB on, which tears down what small requests
+ * want back.)
+ */
+#define MERGE_FIRST ((size_t)32 << 10)
+
 struct lock ptm_list_lock;
 bool ptm_many_arenas;
 
@@ -242,7 +250,9 @@ struct chunk *arena_alloc(struct tcache *tc, struct take *t)
         t->clean = NULL;
         return c;
     }
-    if (PTM_UNLIKELY(parked_too_much(a)))
+    if (PTM_UNLIKELY(t->unit >= MERGE_FIRST) && fast_any(a))
+        fast_consolidate(a, 1);
+    else if (PTM_UNLIKELY(parked_too_much(a)))
         merge_parked(a);
     c = arena_take(a, t);
     if (PTM_UNLIKELY(c == NULL))

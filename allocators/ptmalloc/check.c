@@ -164,6 +164,8 @@ static void check_fast_bin(struct check *k, unsigned index)
         size_t n = run_count(run);
 
         EXPECT(k, n > 0, "an empty run in a fast bin", run);
+        EXPECT(k, !single_threaded() || fast_any(k->arena),
+               "a fast bin of which the arena knows nothing", run);
         for (; n > 0; n--) {
             if (!is_aligned(cell) || !in_arena(k->arena, chunk_of(cell))) {
                 broken(k, "a run leads out of the arena", cell);

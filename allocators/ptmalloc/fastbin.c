@@ -21,12 +21,15 @@ void fast_push(struct arena *a, unsigned index, struct cell *run)
     if (single_threaded()) {
         run_seal(run, count, (struct cell *)old);
         __atomic_store_n(stack, (uintptr_t)run, __ATOMIC_RELAXED);
-        return;
+    } else {
+        do
+            run_seal(run, count, (struct cell *)old);
+        while (!__atomic_compare_exchange_n(stack, &old, (uintptr_t)run, true, __ATOMIC_RELEASE,
+                                            __ATOMIC_RELAXED));
     }
-    do
-        run_seal(run, count, (struct cell *)old);
-    while (!__atomic_compare_exchange_n(stack, &old, (uintptr_t)run, true, __ATOMIC_RELEASE,
-                                        __ATOMIC_RELAXED));
+    /* After the push, as it is reset before the bins are emptied; and written only where it changes. */
+    if (!fast_any(a))
+        PTM_STORE(a->fast_any, true);
 }
 
 /*
@@ -136,6 +139,7 @@ void parked_recount(struct arena *a)
         }
     }
     a->parked = (intptr_t)bytes;
+    a->fast_any = true; /* who pushed the last run may have been cut off before saying so */
 }
 
 static void merge_run(struct arena *a, unsigned index, struct cell *run)
@@ -163,6 +167,8 @@ bool fast_consolidate(struct arena *a, unsigned from)
 {
     bool any = false;
 
+    if (from <= 1)
+        PTM_STORE(a->fast_any, false);
     for (unsigned i = 0; i < PTM_FAST_BINS; i++) {
         struct cell *run;
 

@@ -56,6 +56,12 @@ void cell_check(const struct cell *cell, const char *what);
  */
 void fast_push(struct arena *a, unsigned index, struct cell *run);
 
+/* May there be anything in the fast bins? A hint: a run that is just being pushed may be missed. */
+static inline bool fast_any(const struct arena *a)
+{
+    return PTM_LOAD(a->fast_any);
+}
+
 /* Takes the newest run of a fast bin, or NULL. Needs the arena's lock. */
 struct cell *fast_pop_run(struct arena *a, unsigned index);
 
@@ -74,7 +80,7 @@ size_t fast_count(struct arena *a, unsigned index);
 /* Counts bytes into or out of what is parked. Needs no lock. */
 void parked_add(struct arena *a, intptr_t bytes);
 
-/* Counts anew what is parked, run by run. Nobody else may be at work on the arena. */
+/* Finds out anew what is parked, run by run. Nobody else may be at work on the arena. */
 void parked_recount(struct arena *a);
 
 /*

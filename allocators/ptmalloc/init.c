@@ -57,7 +57,7 @@ static uintptr_t random_key(void)
  * As early as can be, and not with the first call: the handlers of a library's constructor that comes
  * before ours would run inside of ours, and hang when they allocate.
  */
-static __attribute__((constructor)) void handle_forks(void)
+__attribute__((constructor)) void ptm_handle_forks(void)
 {
     static bool done;
 
@@ -79,7 +79,7 @@ void init_process(void)
         /* Without a destructor a thread's cache would be lost with the thread. */
         if (pthread_key_create(&thread_end, tcache_end) != 0)
             ptm_knobs.tcache_count = 0;
-        handle_forks(); /* constructors of others may have come first */
+        ptm_handle_forks(); /* constructors of others may have come first */
         __atomic_store_n(&ready, true, __ATOMIC_RELEASE);
     }
     lock_drop(&ready_lock);

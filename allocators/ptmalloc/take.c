@@ -198,7 +198,7 @@ struct chunk *arena_obtain(struct arena *a, struct take *t)
     if (c)
         return c;
     /* Memory that is only parked comes before memory from the system. */
-    if (fast_consolidate(a, 1))
+    if (fast_any(a) && fast_consolidate(a, 1))
         c = arena_take(a, t);
     if (!c && heap_grow(a, t->unit + PTM_MIN_CHUNK))
         c = arena_take(a, t);

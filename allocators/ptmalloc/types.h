@@ -78,7 +78,7 @@
  *
  * WHO MAY TOUCH WHAT. A chunk in use belongs to its user except for its size word, which the
  * arena's lock holder may rewrite to change P (hence relaxed atomic accesses). Everything in an
- * arena needs its lock, except `fast` and `parked` (atomic) and `attached` (atomic). A thread
+ * arena needs its lock, except `fast`, `fast_any`, `parked` and `attached` (atomic). A thread
  * cache belongs to its thread alone.
  */
 #ifndef PTM_TYPES_H
@@ -169,7 +169,8 @@ struct arena {
     struct bin bins[PTM_BINS + 1]; /* the last is never used: see skip_unlink() */
 
     /* Written by other threads: on cache lines of their own. */
-    _Alignas(64) uintptr_t fast[PTM_FAST_BINS];
+    _Alignas(64) bool fast_any; /* false: all fast bins were empty a moment ago */
+    uintptr_t fast[PTM_FAST_BINS];
     intptr_t parked; /* bytes in fast bins above fastbin_max, and in fast bin 0 */
 };
 

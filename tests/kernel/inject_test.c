@@ -255,6 +255,38 @@ static void test_vmalloc(void **state)
     assert_int_equal(kmem_check(), 0);
 }
 
+/*
+ * Each context refused to all pages: vmalloc() fails where its own is meant, but for __GFP_NOFAIL, and is served
+ * otherwise. It must not be called where it cannot wait.
+ */
+static void test_vmalloc_contexts(void **state)
+{
+    const gfp_t own = GFP_KERNEL | __GFP_HIGHMEM;
+
+    (void)state;
+    for (int c = 0; c < CONTEXTS; c++) {
+        bool meant = (own & contexts[c].mask) == contexts[c].match;
+        size_t before = used(); /* unmaps what would serve without pages */
+        void *area, *zeroed, *must;
+
+        refuse(&contexts[c], 1024);
+        area = __vmalloc(50 * PAGE_SIZE, GFP_KERNEL | __GFP_NORETRY);
+        zeroed = vzalloc(60 * PAGE_SIZE);
+        must = __vmalloc(70 * PAGE_SIZE, GFP_KERNEL | __GFP_NOFAIL);
+        assert_null(__vmalloc(50 * PAGE_SIZE, GFP_ATOMIC));
+        assert_null(__vmalloc(50 * PAGE_SIZE, GFP_NOWAIT));
+        refuse_nothing();
+        assert_int_equal(area == NULL, meant);
+        assert_int_equal(zeroed == NULL, meant);
+        assert_non_null(must);
+        vfree(area);
+        vfree(zeroed);
+        vfree(must);
+        assert_int_equal(used(), before);
+    }
+    assert_int_equal(kmem_check(), 0);
+}
+
 static void test_malloc_model(void **state)
 {
     static struct block blocks[SLOTS];
@@ -361,9 +393,9 @@ static void test_each_in_turn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slub_and_kmalloc), cmocka_unit_test(test_vmalloc),
-        cmocka_unit_test(test_malloc_model),     cmocka_unit_test(test_frees_without_memory),
-        cmocka_unit_test(test_each_in_turn),
+        cmocka_unit_test(test_slub_and_kmalloc),     cmocka_unit_test(test_vmalloc),
+        cmocka_unit_test(test_vmalloc_contexts),     cmocka_unit_test(test_malloc_model),
+        cmocka_unit_test(test_frees_without_memory), cmocka_unit_test(test_each_in_turn),
     };
 
     stay_on_this_cpu(); /* what a CPU takes when it is first used would be held against the calls */

@@ -19,15 +19,16 @@ static void test_sizes(void **state)
 
     (void)state;
     for (size_t n = 1; n <= KMALLOC_MAX_CACHE_SIZE; n++) {
-        void *p = kmalloc(n, GFP_KERNEL);
+        void *p = kmalloc(n, GFP_KERNEL), *q = kmalloc(n, GFP_KERNEL); /* not only a slab's first */
 
         if (n > sizes[at])
             at++;
         assert_int_equal(ksize(p), sizes[at]);
         if ((n & (n - 1)) == 0)
-            assert_int_equal((uintptr_t)p % n, 0);
+            assert_int_equal(((uintptr_t)p | (uintptr_t)q) % n, 0);
         memset(p, 0xff, n);
         kfree(p);
+        kfree(q);
     }
     for (size_t n = KMALLOC_MAX_CACHE_SIZE + 1; n <= KMALLOC_MAX_SIZE; n = n * 3 / 2) {
         void *p = kmalloc(n, GFP_KERNEL);
@@ -95,6 +96,32 @@ static void test_types(void **state)
     kfree(normal);
     kfree(dma);
     kfree(reclaim);
+}
+
+/* From the node asked for, or not at all; pages by their address. */
+static void test_nodes_and_pages(void **state)
+{
+    unsigned char *p;
+
+    (void)state;
+    for (unsigned node = 0; node < node_count(); node++)
+        for (size_t size = 100; size < 100000; size *= 20) {
+            p = kmalloc_node(size, GFP_KERNEL | __GFP_THISNODE, (int)node);
+            assert_int_equal(page_to_node(virt_to_page(p)), node);
+            kfree(p);
+        }
+    assert_null(kmalloc_node(100, GFP_KERNEL, (int)node_count()));
+    assert_null(kmalloc_node(100000, GFP_KERNEL, (int)node_count()));
+    p = (unsigned char *)__get_free_pages(GFP_KERNEL, 2);
+    assert_int_equal((uintptr_t)p % (4 * PAGE_SIZE), 0);
+    assert_ptr_equal(kmem_page_address(kmem_virt_to_page(p)), p);
+    memset(p, 0xff, 4 * PAGE_SIZE);
+    free_pages((unsigned long)p, 2);
+    p = (unsigned char *)get_zeroed_page(GFP_KERNEL);
+    for (size_t i = 0; i < PAGE_SIZE; i++)
+        assert_int_equal(p[i], 0);
+    free_pages((unsigned long)p, 0);
+    free_pages(0, 0);
 }
 
 /* Random sizes against a plain model. */
@@ -177,9 +204,10 @@ static void test_exhaustion(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),    cmocka_unit_test(test_zero),
-        cmocka_unit_test(test_krealloc), cmocka_unit_test(test_types),
-        cmocka_unit_test(test_random),   cmocka_unit_test(test_exhaustion),
+        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_zero),
+        cmocka_unit_test(test_krealloc),        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_nodes_and_pages), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_exhaustion),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "page/inject.h"
 #include "page/pcp.h"
 
 enum { SLOTS = 1200 };
@@ -81,6 +82,20 @@ static void check_new(const struct block *b, gfp_t gfp)
         assert_int_equal(frame_zone(page_to_frame(b->page))->kind, ZONE_DMA);
 }
 
+/* What a test refuses, if it does, and how often somebody else was served meanwhile. */
+static const struct fail_attr *refused;
+static size_t others_served;
+
+static void judge(gfp_t gfp, const struct page *got)
+{
+    bool meant = refused && (gfp & refused->mask) == refused->match;
+
+    if (meant)
+        assert_null(got);
+    else if (got)
+        others_served++;
+}
+
 static void fill(struct block *b, uint64_t *random)
 {
     gfp_t gfp = random_gfp(random);
@@ -89,6 +104,7 @@ static void fill(struct block *b, uint64_t *random)
     b->run = next_random(random) % 2 ? 0 : 1 + next_random(random) % ((size_t)1 << b->order);
     b->align = b->run && next_random(random) % 2 ? 0 : b->order;
     b->page = b->run ? alloc_page_run(gfp, b->run, b->align) : alloc_pages(gfp, b->order);
+    judge(gfp, b->page);
     if (!b->page)
         return;
     check_new(b, gfp);
@@ -144,26 +160,64 @@ static void assert_all_whole_blocks(void)
     }
 }
 
+static void use_at_random(uint64_t seed, int steps)
+{
+    uint64_t random = seed * 0x9e3779b97f4a7c15u;
+
+    for (int i = 0; i < steps; i++) {
+        struct block *b = &block[next_random(&random) % SLOTS];
+
+        if (b->page && next_random(&random) % 4 == 0)
+            resize(b, &random);
+        else if (b->page)
+            empty(b);
+        else
+            fill(b, &random);
+        if (i % 500 == 0)
+            assert_whole();
+        if (i % 1500 == 0)
+            kmem_pages_release(next_random(&random) % (16 * MIB));
+    }
+}
+
 static void test_random(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 6; seed++) {
-        uint64_t random = seed * 0x9e3779b97f4a7c15u;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        use_at_random(seed, 12000);
+        empty_all();
+        assert_all_whole_blocks();
+    }
+}
 
-        for (int i = 0; i < 12000; i++) {
-            struct block *b = &block[next_random(&random) % SLOTS];
+/* The same with one context after another refused, in all forms of the call; the others are served. */
+static void test_random_with_refused_contexts(void **state)
+{
+    enum { WAITS = __GFP_DIRECT_RECLAIM | __GFP_HIGH };
+    static const struct fail_attr contexts[] = {
+        {.mask = __GFP_DIRECT_RECLAIM, .match = __GFP_DIRECT_RECLAIM},
+        {.mask = WAITS, .match = __GFP_HIGH}, /* GFP_ATOMIC */
+        {.mask = WAITS, .match = 0},          /* GFP_NOWAIT */
+        {.mask = __GFP_RECLAIMABLE, .match = __GFP_RECLAIMABLE},
+        {.mask = __GFP_DMA, .match = __GFP_DMA},
+        {.mask = __GFP_HIGHMEM, .match = __GFP_HIGHMEM},
+    };
 
-            if (b->page && next_random(&random) % 4 == 0)
-                resize(b, &random);
-            else if (b->page)
-                empty(b);
-            else
-                fill(b, &random);
-            if (i % 500 == 0)
-                assert_whole();
-            if (i % 1500 == 0)
-                kmem_pages_release(next_random(&random) % (16 * MIB));
-        }
+    (void)state;
+    for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++) {
+        struct fail_attr pages = contexts[i];
+
+        pages.of_1024 = 1024;
+        pages.random = 1;
+        use_at_random(20 + i,
+                      500); /* something is present, for those who must not enter the system */
+        others_served = 0;
+        refused = &pages;
+        kmem_inject(&pages, NULL);
+        use_at_random(40 + i, 1000);
+        kmem_inject(NULL, NULL);
+        refused = NULL;
+        assert_true(pages.refused > 0 && others_served > 0);
         empty_all();
         assert_all_whole_blocks();
     }
@@ -381,6 +435,7 @@ static const struct CMUnitTest few_blocks_tests[] = {
     cmocka_unit_test(test_run_gives_its_tail_back),
     cmocka_unit_test(test_run_fills_gaps),
     cmocka_unit_test(test_random),
+    cmocka_unit_test(test_random_with_refused_contexts),
     cmocka_unit_test(test_every_order_to_the_end),
     cmocka_unit_test(test_known_zero),
     cmocka_unit_test(test_bulk),

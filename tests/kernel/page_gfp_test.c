@@ -62,6 +62,45 @@ static void test_no_system_finds_present_runs(void **state)
     kmem_pages_release(0);
 }
 
+/* Runs as well; where the zone is busy, a run keeps what its block has beyond it. */
+static void test_no_system_runs(void **state)
+{
+    struct zone *z = normal();
+    struct page *run, *rest, *p;
+    size_t calls = system_calls();
+
+    (void)state;
+    assert_null(alloc_page_run(GFP_ATOMIC, 21, 0));
+    assert_null(alloc_page_run(GFP_NOWAIT, 21, 5));
+    assert_int_equal(system_calls(), calls);
+    p = alloc_pages(GFP_KERNEL, 5);
+    __free_pages(p, 5);
+    calls = system_calls();
+    run = alloc_page_run(GFP_ATOMIC, 21, 0);
+    assert_ptr_equal(run, p);
+    assert_int_equal(page_frames(run), 21);
+    rest = alloc_page_run(GFP_NOWAIT, 7, 0);
+    assert_in_range(rest - run, 21, 32 - 7);
+    assert_null(alloc_page_run(GFP_NOWAIT, 21, 0));
+    free_page_run(rest);
+    free_page_run(run);
+    assert_whole();
+    p = alloc_pages(GFP_KERNEL, 3);
+    __free_pages(p, 3); /* to this CPU's list */
+    calls = system_calls();
+    lock_take(&z->lock);
+    assert_null(alloc_page_run(GFP_ATOMIC, 21, 0));
+    run = alloc_page_run(GFP_ATOMIC, 5, 0);
+    lock_drop(&z->lock);
+    assert_ptr_equal(run, p);
+    assert_int_equal(page_frames(run), 8);
+    assert_int_equal(system_calls(), calls);
+    assert_false(in_atomic);
+    free_page_run(run);
+    kmem_pages_release(0);
+    assert_whole();
+}
+
 /* Every call fails as its flags say, the reserve serves those entitled to it, then all is whole. */
 static void test_exhaustion(void **state)
 {
@@ -200,6 +239,36 @@ static void test_shrinkers(void **state)
     assert_whole();
 }
 
+/* Who reclaims does so up to the high watermark, whatever the first round brought. */
+static void test_high_watermark(void **state)
+{
+    const gfp_t efforts[] = {GFP_KERNEL | __GFP_NORETRY, GFP_KERNEL};
+    struct hoard rest = {0};
+    struct zone *z = normal();
+
+    (void)state;
+    for (int i = 0; i < 600; i++) /* first, from the zone that is looked at */
+        assert_true(hoard_one(&cache, GFP_KERNEL, 0));
+    filling = true;
+    hoard_all(&rest, GFP_KERNEL | __GFP_NORETRY, 0);
+    for (int i = 0; i < 2; i++) {
+        filling = false;
+        struct page *p = alloc_pages(efforts[i], 0);
+
+        assert_non_null(p);
+        pcp_drain_all(GFP_KERNEL);
+        assert_true(zone_free_frames(z) >= z->watermark[WMARK_MIN]);
+        assert_int_equal(zone_free_frames(z) >= z->watermark[WMARK_HIGH], efforts[i] == GFP_KERNEL);
+        __free_pages(p, 0);
+        filling = true;
+        hoard_all(&cache, GFP_KERNEL | __GFP_NORETRY, 0);
+    }
+    filling = false;
+    hoard_free(&cache, 0, SIZE_MAX);
+    hoard_free(&rest, 0, SIZE_MAX);
+    assert_whole();
+}
+
 /* NORETRY asks once; MAYFAIL more often than no flag; a hook that stops is not pressed. */
 static void test_effort(void **state)
 {
@@ -225,6 +294,46 @@ static void test_effort(void **state)
     counted = 0;
     hoard_all(&cache, GFP_KERNEL | __GFP_NORETRY, 0);
     assert_int_equal(counted, 0);
+    hoard_free(&cache, 0, SIZE_MAX);
+}
+
+static unsigned long weighed_count(struct shrinker *s, struct shrink_control *sc)
+{
+    (void)s;
+    (void)sc;
+    return filling ? 0 : 1 << 20;
+}
+
+static struct shrinker weighed[3];
+static unsigned long asked_for[3];
+
+static unsigned long weighed_scan(struct shrinker *s, struct shrink_control *sc)
+{
+    asked_for[s - weighed] += sc->nr_to_scan;
+    return 0;
+}
+
+/* What is dear to make again is scanned less: 4 / seeks of a round's share, which is an eighth at first. */
+static void test_seeks(void **state)
+{
+    static const unsigned seeks[3] = {0, 1, 8};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        weighed[i] = (struct shrinker){.count_objects = weighed_count,
+                                       .scan_objects = weighed_scan,
+                                       .seeks = seeks[i]};
+        assert_int_equal(register_shrinker(&weighed[i]), 0);
+    }
+    filling = true;
+    hoard_all(&cache, GFP_KERNEL | __GFP_NORETRY, 0);
+    filling = false;
+    assert_null(alloc_pages(GFP_KERNEL | __GFP_NORETRY, 0));
+    for (int i = 0; i < 3; i++)
+        unregister_shrinker(&weighed[i]);
+    assert_int_equal(asked_for[0], (1 << 17) * 4 / DEFAULT_SEEKS);
+    assert_int_equal(asked_for[1], (1 << 17) * 4);
+    assert_int_equal(asked_for[2], (1 << 17) * 4 / 8);
     hoard_free(&cache, 0, SIZE_MAX);
 }
 
@@ -268,13 +377,16 @@ static void test_waiting(void **state)
 static const struct CMUnitTest fresh_tests[] = {
     cmocka_unit_test(test_no_system_no_fresh_memory),
     cmocka_unit_test(test_no_system_finds_present_runs),
+    cmocka_unit_test(test_no_system_runs),
 };
 
 static const struct CMUnitTest full_tests[] = {
     cmocka_unit_test(test_exhaustion),
     cmocka_unit_test(test_shrinkers),
     cmocka_unit_test(test_reserve_is_refilled),
+    cmocka_unit_test(test_high_watermark),
     cmocka_unit_test(test_effort),
+    cmocka_unit_test(test_seeks),
     cmocka_unit_test(test_waiting),
 };
 

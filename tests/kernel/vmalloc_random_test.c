@@ -264,11 +264,5 @@ DEFINE_GROUP(node_group, node_tests)
 
 int main(void)
 {
-    const struct page_config one = {.pool_bytes = 32 * MIB, .highmem_bytes = 128 * MIB, .nodes = 1};
-    const struct page_config two = {.pool_bytes = 32 * MIB, .highmem_bytes = 128 * MIB, .nodes = 2};
-
-    refuse_start();
-    handle_forks();
-    return (in_child("one node", &one, random_group) + in_child("two nodes", &two, node_group)) !=
-           0;
+    return in_vmalloc_pools(random_group, node_group) != 0;
 }

@@ -257,6 +257,30 @@ static void test_trim(void **state)
     assert_int_equal(ptm_check(), 0);
 }
 
+/* A request for more than 32 KiB merges what is parked, though there is room for it as it is; one for less does not. */
+static void test_large_requests_merge(void **state)
+{
+    enum { COUNT = 300 };
+    void *small[COUNT], *room;
+    size_t parked;
+
+    (void)state;
+    for (int i = 0; i < COUNT; i++)
+        small[i] = ptm_malloc(60);
+    room = ptm_malloc(100000);
+    ptm_malloc(3000);
+    ptm_free(room);
+    for (int i = 0; i < COUNT; i++)
+        ptm_free(small[i]);
+    parked = ptm_mallinfo2().smblks;
+    assert_in_range(parked, COUNT / 2, COUNT);
+    ptm_free(ptm_malloc(20000));
+    assert_int_equal(ptm_mallinfo2().smblks, parked);
+    ptm_free(ptm_malloc(40000));
+    assert_int_equal(ptm_mallinfo2().smblks, 0);
+    assert_int_equal(ptm_check(), 0);
+}
+
 static void test_mallinfo(void **state)
 {
     struct mallinfo2 before = ptm_mallinfo2(), after;
@@ -351,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_calloc_clears_used_memory),
         cmocka_unit_test(test_calloc_leaves_fresh_pages_alone),
         cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_large_requests_merge),
         cmocka_unit_test(test_mallinfo),
         cmocka_unit_test(test_malloc_info),
         cmocka_unit_test(test_dump),

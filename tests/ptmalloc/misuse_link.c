@@ -19,20 +19,6 @@ static void cached_link_overwritten(void)
     ptm_malloc(64);
 }
 
-static void fast_link_overwritten(void)
-{
-    char *p, *q;
-
-    without_caches();
-    p = hidden(ptm_malloc(64));
-    q = hidden(ptm_malloc(64));
-    ptm_malloc(64);
-    ptm_free(q);
-    ptm_free(p);
-    ((size_t *)p)[2] = bad_link(p) | (size_t)1 << 48;
-    ptm_malloc(64);
-}
-
 /* Two runs of one chunk in a fast bin; the link of the newer one is broken. Returns the older one. */
 static char *broken_fast_bin(void)
 {
@@ -46,6 +32,12 @@ static char *broken_fast_bin(void)
     ptm_free(p);
     ((size_t *)p)[2] = bad_link(p) | (size_t)1 << 48;
     return q;
+}
+
+static void fast_link_overwritten(void)
+{
+    broken_fast_bin();
+    ptm_malloc(64);
 }
 
 static void fast_link_seen_by_free(void)

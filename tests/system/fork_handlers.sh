@@ -1,8 +1,7 @@
 #!/bin/sh
-# fork_handlers.sh LIBRARY: a fork under preload, beside a library whose constructor comes before those of
-# preloaded objects, and whose handlers of forks allocate. Exit status 0: it ends well.
+# fork_handlers.sh LIBRARY...: a fork under preload of all of them, beside a library whose constructor comes before
+# those of preloaded objects, and whose handlers of forks allocate. Exit status 0: it ends well.
 set -eu
-library=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cat >"$work/early.c" <<'EOT'
@@ -44,4 +43,4 @@ int main(void)
 EOT
 cc -shared -fPIC "$work/early.c" -o "$work/libearly.so" -pthread
 cc "$work/forks.c" -o "$work/forks" -L"$work" -learly -Wl,-rpath,"$work"
-LD_PRELOAD=$library "$work/forks"
+LD_PRELOAD=$* "$work/forks"

@@ -12,6 +12,7 @@ malloc_names() {
 aligned_alloc
 calloc
 free
+heapmark_handle_forks
 mallinfo
 mallinfo2
 malloc

@@ -62,8 +62,7 @@ static struct kmem_cache *make_cache(enum kmalloc_type type, unsigned index)
     lock_take(&slab_mutex);
     if (!*at)
         __atomic_store_n(at,
-                         create_cache(names[type][index], size,
-                                      size & (size - 1) || size > PAGE_SIZE ? 8 : size,
+                         create_cache(names[type][index], size, size & (size - 1) ? 8 : size,
                                       type_flags[type] | SLAB_NO_MERGE, 0, size, NULL),
                          __ATOMIC_RELEASE);
     lock_drop(&slab_mutex);
@@ -93,7 +92,10 @@ static void *kmalloc_large(size_t size, gfp_t gfp, int node)
     while ((PAGE_SIZE << order) < size)
         order++;
     page = alloc_pages_node(node, gfp | __GFP_COMP, order);
-    return page ? page_address(page) : NULL;
+    if (!page)
+        return NULL;
+    slub_grew(page, gfp);
+    return page_address(page);
 }
 
 void *kmalloc(size_t size, gfp_t gfp)

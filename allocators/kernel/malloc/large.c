@@ -54,8 +54,10 @@ void *large_alloc(size_t bytes, size_t align, bool zero)
         gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY | (zero ? __GFP_ZERO : 0);
         struct page *page = alloc_pages_of(gfp, bytes, align);
 
-        if (page)
+        if (page) {
+            slub_grew(page, gfp);
             return page_address(page);
+        }
     }
     return mapped_alloc(bytes, align);
 }

@@ -4,7 +4,8 @@
  *   1. this CPU's list of the node's NORMAL zone, refilled down to the low watermark;
  *   2. all zones the flags allow, by distance, down to the low watermark;
  *   3. with all CPU lists drained, down to min; GFP_ATOMIC to a quarter of min;
- *   4. who may: shrinkers, and waiting for others to free, by rounds whose number the flags say.
+ *   4. who may: shrinkers, and waiting for others to free, by rounds whose number the flags say; then
+ *      shrinkers up to the high watermark.
  */
 #include "pool.h"
 
@@ -82,13 +83,40 @@ static unsigned rounds_allowed(gfp_t gfp, unsigned order)
     return order <= COSTLY_ORDER ? ROUNDS : ROUNDS_COSTLY;
 }
 
+/* Has none of the zones that `gfp` allows as much free as the high watermark says? */
+static bool node_is_below_high(int node, gfp_t gfp)
+{
+    enum zone_kind highest = highest_zone(gfp);
+
+    for (enum zone_kind kind = lowest_zone(highest); kind <= highest; kind++) {
+        struct zone *z = node_zone(node, kind);
+
+        if (z->start != z->end && !zone_is_below(z, WMARK_HIGH, highest))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * There is no kswapd: who had to reclaim goes on up to the high watermark, lest the next ones have to as
+ * well.
+ */
+static void reclaim_to_high(int node, gfp_t gfp, unsigned round)
+{
+    for (unsigned end = round + ROUNDS; round < end && node_is_below_high(node, gfp); round++) {
+        if (reclaim(gfp, node, round) == 0)
+            return;
+        pcp_drain_all(gfp);
+    }
+}
+
 /* Reclaims and waits. */
 static size_t take_patiently(int node, gfp_t gfp, unsigned order)
 {
-    unsigned rounds = rounds_allowed(gfp, order);
+    unsigned rounds = rounds_allowed(gfp, order), round = 0;
     size_t frame = NO_FRAME;
 
-    for (unsigned round = 0; frame == NO_FRAME && round < rounds; round++) {
+    for (; frame == NO_FRAME && round < rounds; round++) {
         unsigned ticket = page_waiters_ticket();
 
         if (reclaim(gfp, node, round) == 0 && round > 0)
@@ -97,6 +125,8 @@ static size_t take_patiently(int node, gfp_t gfp, unsigned order)
         frame = take_anywhere(node, gfp, order,
                               gfp & __GFP_NOFAIL && round > 0 ? DESPERATE : WITHIN_MIN);
     }
+    if (frame != NO_FRAME && !(gfp & __GFP_NORETRY))
+        reclaim_to_high(node, gfp, round);
     return frame;
 }
 

@@ -294,7 +294,7 @@ struct shrinker {
     unsigned long (*count_objects)(struct shrinker *, struct shrink_control *);
     /* Required: frees up to nr_to_scan of them, returns how many, or SHRINK_STOP: no use to go on. */
     unsigned long (*scan_objects)(struct shrinker *, struct shrink_control *);
-    unsigned seeks; /* cost of making an object again; 0: DEFAULT_SEEKS */
+    unsigned seeks; /* cost of making one again: 4 / seeks of a round's share is scanned; 0: 2 */
     struct shrinker *next;
 };
 

@@ -133,6 +133,17 @@ size_t zone_present(struct zone *z)
     return present;
 }
 
+bool zone_is_below(struct zone *z, enum watermark w, enum zone_kind highest)
+{
+    size_t wanted = z->watermark[w] + (z->kind < highest ? z->lowmem_reserve : 0);
+    bool below;
+
+    lock_take(&z->lock);
+    below = zone_free_frames(z) < wanted;
+    lock_drop(&z->lock);
+    return below;
+}
+
 bool zone_give(struct zone *z, size_t frame, unsigned order)
 {
     return buddy_put(z, frame, order) == MAX_PAGE_ORDER && zone_surplus(z) >= MAX_ORDER_NR_PAGES;

@@ -39,6 +39,12 @@ size_t zone_pad(void);
 /* Free and present frames. Takes the lock. */
 size_t zone_present(struct zone *z);
 
+/*
+ * Are fewer frames free, in any way, than the watermark says to those whom zones up to `highest` serve?
+ * Takes the lock.
+ */
+bool zone_is_below(struct zone *z, enum watermark w, enum zone_kind highest);
+
 /* Frames kept present. Changes rarely, and is read without a lock. */
 static inline size_t zone_reserve(const struct zone *z)
 {

@@ -17,7 +17,7 @@ struct percpu_area percpu_area __attribute__((aligned(4096), used));
 /* Of one node. */
 static unsigned indices;
 static struct {
-    uint32_t magic, mask;
+    uint64_t magic;
     bool open;
 } opened[PERCPU_CELLS];
 static unsigned opened_end; /* one more than the highest open index */
@@ -82,23 +82,21 @@ unsigned percpu_index(int node, unsigned index)
     return (unsigned)node * indices + index;
 }
 
-/* Nothing may be put on the sheaf of another node. */
+/* Without a sheaf it is full. On those of other nodes no sheaf is ever put. */
 static void open_cell(struct cpu_block *b, unsigned index)
 {
     for (unsigned node = 0; node < node_count(); node++)
         b->sheaf[percpu_index((int)node, index)] = (struct cpu_sheaf){
             .top = PERCPU_NO_TOP,
             .end = PERCPU_NO_TOP,
-            .magic = (int)node == b->node ? opened[index].magic : 0,
-            .mask = opened[index].mask,
+            .magic = opened[index].magic,
         };
 }
 
-void percpu_open(unsigned index, uint32_t magic, uint32_t mask)
+void percpu_open(unsigned index, uint64_t magic)
 {
     lock_take(&blocks_lock);
     opened[index].magic = magic;
-    opened[index].mask = mask;
     opened[index].open = true;
     if (index >= opened_end)
         opened_end = index + 1;
@@ -292,8 +290,7 @@ bool percpu_put(unsigned index, int node, void *object)
     if (!b)
         return false;
     s = &b->sheaf[percpu_index(node, index)];
-    if (((uint32_t)(uintptr_t)object & s->mask) * s->magic < s->magic && s->top != s->end &&
-        s->top[-1] != object) {
+    if (cell_starts(s->magic, object) && s->top != s->end && s->top[-1] != object) {
         *s->top++ = object;
         done = true;
     }

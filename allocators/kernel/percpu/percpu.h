@@ -41,8 +41,7 @@ struct sheaf;
 
 /* Cells of struct cpu_block.sheaf. `top` == `end`: full; `top`[-1] == NULL: empty. */
 struct cpu_sheaf {
-    uint32_t magic; /* of the object size, see rseq_push(); 0: nothing may be put here */
-    uint32_t mask;  /* bytes of a slab - 1 */
+    uint64_t magic; /* see cell_magic() */
     uint64_t unused;
     void **top __attribute__((aligned(16))); /* behind the last object */
     void **end;
@@ -87,7 +86,7 @@ struct percpu_area {
     uintptr_t pool; /* address of frame 0 */
     uint64_t unused_a8[2];
     size_t pool_bytes; /* in which free may use frame_cells: all, or 0 */
-    /* For each frame the cell of the slab's cache and node, 0: not a slab's. */
+    /* For each frame the cell of the slab's cache and node, 0: none, or see slab_cell(). */
     uint16_t *frame_cells;
     uint64_t unused_c8[2];
     size_t small; /* entries of small_cells that malloc may use: all, or 0 */
@@ -124,6 +123,23 @@ static inline size_t percpu_cell_of_step(const char *none, size_t step)
     const uint16_t *sizes = (const uint16_t *)(none + PERCPU_FROM_NONE(size_cells));
 
     return __atomic_load_n(&sizes[step], __ATOMIC_RELAXED);
+}
+
+/*
+ * Which pointers start an object of `size` bytes, when objects start at multiples of their size counted
+ * from the start of the pool: those `at` bytes into it whose product with the magic, modulo 2^64, is
+ * less than their address. With magic * size = 2^64 + e, where e < size, a multiple q * size gives
+ * q * e, not more than itself; anything else gives at least the magic, which up to 64 KiB is more than any
+ * address has.
+ */
+static inline uint64_t cell_magic(unsigned size)
+{
+    return UINT64_MAX / size + 1;
+}
+
+static inline bool cell_starts(uint64_t magic, const void *object)
+{
+    return ((uintptr_t)object - percpu_area.pool) * magic < (uintptr_t)object;
 }
 
 /* The cell of a slab's frame. */
@@ -175,7 +191,8 @@ static inline __attribute__((always_inline)) bool percpu_take_fast(char *none, s
 
 static inline __attribute__((always_inline)) bool percpu_put_fast(size_t cell, void *object)
 {
-    return rseq_push(percpu_area.rseq, PERCPU_FREE, percpu_none(), cell, object);
+    return rseq_push(percpu_area.rseq, PERCPU_FREE, percpu_none(), cell, object,
+                     (uintptr_t)object - percpu_area.pool);
 }
 
 /*
@@ -185,11 +202,8 @@ static inline __attribute__((always_inline)) bool percpu_put_fast(size_t cell, v
  */
 void percpu_start(enum percpu_mode want, unsigned indices);
 
-/*
- * Opens cell `index` in all blocks, present and future: `magic` and `mask` as in struct cpu_sheaf, 0
- * when objects shall never be put on a sheaf. The index must not be in use.
- */
-void percpu_open(unsigned index, uint32_t magic, uint32_t mask);
+/* Opens cell `index` in all blocks, present and future. The index must not be in use. */
+void percpu_open(unsigned index, uint64_t magic);
 void percpu_close(unsigned index);
 
 /*

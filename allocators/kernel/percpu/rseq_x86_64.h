@@ -67,7 +67,7 @@
  * the registers are named.
  */
 
-/* The two fast ones know the fields of struct cpu_sheaf: magic, mask, at 16 top and end. */
+/* The two fast ones know the fields of struct cpu_sheaf: magic, at 16 top and end. */
 
 /*
  * Takes the object on top of the array in `cell`; false: the array is empty. The flags of the test
@@ -94,17 +94,16 @@ static inline __attribute__((always_inline)) bool rseq_pop(ptrdiff_t rseq, const
 }
 
 /*
- * Puts `object` on the array in `cell`; false: it is full, or `object` is the one on top, or does not
- * start where objects of this cell start: its offset in the slab times `magic` wraps to less than
- * `magic` only for multiples of the object's size.
+ * Puts `object`, which lies `at` bytes into the pool, on the array in `cell`; false: it is full, or
+ * `object` is the one on top, or does not start where objects of this cell start, see cell_magic().
  */
 static inline __attribute__((always_inline)) bool rseq_push(ptrdiff_t rseq, const size_t table,
-                                                            void *area, size_t cell, void *object)
+                                                            void *area, size_t cell, void *object,
+                                                            size_t at)
 {
-    __asm__ goto(RSEQ_BEGIN("%%r8") "movl %k[object], %%r9d\n\t"
-                                    "andl 4(%%r8), %%r9d\n\t"
-                                    "imull (%%r8), %%r9d\n\t"
-                                    "cmpl (%%r8), %%r9d\n\t"
+    __asm__ goto(RSEQ_BEGIN("%%r8") "movq %[at], %%r9\n\t"
+                                    "imulq (%%r8), %%r9\n\t"
+                                    "cmpq %[object], %%r9\n\t"
                                     "jae %l[refused]\n\t"
                                     "movq 16(%%r8), %%r9\n\t"
                                     "cmpq 24(%%r8), %%r9\n\t"
@@ -115,7 +114,7 @@ static inline __attribute__((always_inline)) bool rseq_push(ptrdiff_t rseq, cons
                                     "addq $8, %%r9\n\t"
                                     "movq %%r9, 16(%%r8)\n" RSEQ_END
                  :
-                 : RSEQ_INPUTS, [object] "r"(object)
+                 : RSEQ_INPUTS, [object] "r"(object), [at] "r"(at)
                  : "r8", "r9", "memory", "cc"
                  : refused);
     return true;
@@ -130,10 +129,14 @@ refused:
  * needs nothing but its argument, so that the block can be added to the register of the cell. Who is
  * not served jumps to `slow`, a function of the same type, with the argument untouched.
  *
+ * Where they come to lie matters, for a reason that was not found: with the two a few hundred bytes elsewhere
+ * in their pages, sizes in random order took up to 1.3 times as long (see speed.md). So they are aligned to
+ * more than their lines, lest what is linked in front of them decide.
+ *
  * For use where struct percpu_area is known.
  */
 /* clang-format off */
-#define RSEQ_FUNCTION __attribute__((naked, no_stack_protector, aligned(64)))
+#define RSEQ_FUNCTION __attribute__((naked, no_stack_protector, aligned(1024)))
 #define RSEQ_FIELD(field) "i"(PERCPU_FROM_NONE(field))
 
 #define RSEQ_NONE "leaq percpu_area + %c[none](%%rip), %%rdx\n\t"
@@ -182,13 +185,12 @@ refused:
     "subq %c[pool](%%rdx), %%rax\n\t"                \
     "cmpq %c[bytes](%%rdx), %%rax\n\t"               \
     "jae 79f\n\t"                                    \
+    "movq %%rax, %%r8\n\t"                           \
     "movq %c[frames](%%rdx), %%rcx\n\t"              \
     "shrq $12, %%rax\n\t"                            \
     "movzwl (%%rcx, %%rax, 2), %%ecx\n\t" RSEQ_ENTER("free") \
-    "movl %%edi, %%eax\n\t"                          \
-    "andl 4(%%rcx), %%eax\n\t"                       \
-    "imull (%%rcx), %%eax\n\t"                       \
-    "cmpl (%%rcx), %%eax\n\t"                        \
+    "imulq (%%rcx), %%r8\n\t"                        \
+    "cmpq %%rdi, %%r8\n\t"                           \
     "jae 79f\n\t"                                    \
     "movq 16(%%rcx), %%rax\n\t"                      \
     "cmpq 24(%%rcx), %%rax\n\t"                      \

@@ -40,14 +40,6 @@ static uintptr_t random_key(const void *seed)
     return key;
 }
 
-/* Of the modulus test of rseq_push(): exact as long as size times bytes of a slab is below 4 GiB. */
-static uint32_t magic_of(const struct kmem_cache *s)
-{
-    if (s->path != PATH_SHEAF || (uint64_t)s->size * (PAGE_SIZE << s->order) > UINT32_MAX)
-        return 0;
-    return UINT32_MAX / s->size + 1;
-}
-
 /* ---- making a cache ---- */
 
 static bool give_index(struct kmem_cache *s)
@@ -70,6 +62,8 @@ static bool make_nodes(struct kmem_cache *s)
         if (!s->node[n])
             return false;
         memset(s->node[n], 0, node_bytes());
+        for (unsigned i = 0; i < nr_barns; i++)
+            s->node[n]->barn[i].wanted = s->size <= 64 ? s->barn_max / 4 : 0;
     }
     return true;
 }
@@ -122,7 +116,7 @@ static bool make_stats(struct kmem_cache *s)
 
 static void publish(struct kmem_cache *s)
 {
-    percpu_open(s->index, magic_of(s), (uint32_t)(PAGE_SIZE << s->order) - 1);
+    percpu_open(s->index, cell_magic(s->size));
     s->next = slab_caches;
     slab_caches = s;
 }
@@ -167,14 +161,15 @@ enum { NAMED_MAX = 16 };
 
 static unsigned name_objects(struct out *o, struct kmem_cache *s, struct slab *slab, unsigned named)
 {
-    char *base = slab_address(slab);
+    for (; slab; slab = slab->next) {
+        char *base = slab_base(slab);
 
-    for (; slab; slab = slab->next, base = slab ? slab_address(slab) : NULL)
         for (unsigned i = 0; i < slab->fresh && named < NAMED_MAX; i++)
             if (!is_free(s, slab, base + (size_t)i * s->size)) {
                 out_put(o, " %p", base + (size_t)i * s->size);
                 named++;
             }
+    }
     return named;
 }
 

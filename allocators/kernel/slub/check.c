@@ -29,7 +29,7 @@ static bool fail(struct checked *c, const char *wrong, const void *where)
 
 static bool object_starts(struct checked *c, struct slab *slab, const void *object)
 {
-    size_t at = (size_t)((const char *)object - (const char *)slab_address(slab));
+    size_t at = (size_t)((const char *)object - slab_base(slab));
 
     return slab_of(object) == slab && at % c->s->size == 0 &&
            at / c->s->size < __atomic_load_n(&slab->fresh, __ATOMIC_RELAXED);
@@ -50,7 +50,7 @@ static bool check_list(struct checked *c, struct slab *slab, void *list, unsigne
 /* With debug=1 every object has its red zone from the start, free or not. */
 static bool check_red_zones(struct checked *c, struct slab *slab)
 {
-    const char *base = slab_address(slab);
+    const char *base = slab_base(slab);
 
     for (unsigned i = 0; c->s->debug && i < slab->fresh; i++)
         if (!debug_is_whole(c->s, base + (size_t)i * c->s->size))
@@ -69,10 +69,11 @@ static bool check_slab(struct checked *c, struct slab *slab, int node)
         return fail(c, "slab whose pages are not its own", slab);
     if (slab_nid(slab) != node)
         return fail(c, "slab on another node's list", slab);
-    if (cell_of_frame(frame) != PERCPU_SHEAF_CELL(percpu_index(node, c->s->index)))
+    if (cell_of_frame(frame) != slab_cell(c->s, slab))
         return fail(c, "table of frames does not name the slab's cache", slab);
-    if (slab->fresh > slab->objects ||
-        (slab->objects != c->s->objects && slab->objects != c->s->objects_min))
+    if (slab->colour >= c->s->size ||
+        slab->objects != objects_in(slab_bytes(slab) - slab->colour, c->s->size) ||
+        slab->fresh > slab->objects)
         return fail(c, "slab with a wrong number of objects", slab);
     if (!check_list(c, slab, slab->freelist, &length))
         return false;

@@ -58,12 +58,11 @@ static bool slab_exhausted(const struct slab *slab)
 
 /* ---- making and giving up slabs ---- */
 
-static struct page *slab_pages(struct kmem_cache *s, gfp_t gfp, int node, unsigned *objects)
+static struct page *slab_pages(struct kmem_cache *s, gfp_t gfp, int node)
 {
     gfp_t first = gfp;
     struct page *page;
 
-    *objects = s->objects;
     /* Do not go to great lengths for a large block while a small one will do. */
     if (s->order > s->order_min)
         first = (gfp | __GFP_NOWARN | __GFP_NORETRY) & ~(__GFP_NOFAIL | __GFP_RETRY_MAYFAIL);
@@ -73,14 +72,37 @@ static struct page *slab_pages(struct kmem_cache *s, gfp_t gfp, int node, unsign
     page = alloc_pages_node(node, gfp, s->order_min);
     if (page)
         stat(s, ORDER_FALLBACK);
-    *objects = s->objects_min;
     return page;
+}
+
+/* Where the objects start, in bytes from the start of the pool. */
+static size_t slab_place(const struct slab *slab)
+{
+    return (uintptr_t)slab_base(slab) - page_globals.base;
+}
+
+uint16_t slab_cell(const struct kmem_cache *s, const struct slab *slab)
+{
+    if (slab_place(slab) % s->size)
+        return 0;
+    return (uint16_t)PERCPU_SHEAF_CELL(percpu_index(slab_nid(slab), s->index));
+}
+
+/* Colour and number of the objects of a new slab. */
+static void lay_out(const struct kmem_cache *s, struct slab *slab)
+{
+    size_t bytes = slab_bytes(slab), beyond = slab_place(slab) % s->size;
+    unsigned colour = beyond ? s->size - (unsigned)beyond : 0;
+
+    if (s->path == PATH_SHEAF && bytes - colour >= s->size)
+        slab->colour = colour;
+    slab->objects = objects_in(bytes - slab->colour, s->size);
 }
 
 /* With a constructor all objects of a slab are made when the slab is. */
 static void construct(struct kmem_cache *s, struct slab *slab)
 {
-    char *base = slab_address(slab);
+    char *base = slab_base(slab);
 
     for (unsigned i = slab->objects; i-- > 0;) {
         s->ctor(base + (size_t)i * s->size);
@@ -105,23 +127,23 @@ static struct slab *new_slab(struct kmem_cache *s, gfp_t gfp, int node)
     struct kmem_cache_node *n;
     struct page *page;
     struct slab *slab;
-    unsigned objects;
 
-    page = slab_pages(s, (gfp & ~__GFP_ZERO) | s->allocflags, node, &objects);
+    page = slab_pages(s, (gfp & ~__GFP_ZERO) | s->allocflags, node);
     if (!page)
         return NULL;
     page_mark_slab(page);
     slab = (struct slab *)page;
     memset(slab, 0, sizeof *slab);
     slab->slab_cache = s;
-    slab->objects = objects;
+    lay_out(s, slab);
     if (s->ctor)
         construct(s, slab);
     n = node_of(s, slab);
     __atomic_add_fetch(&n->nr_slabs, 1, __ATOMIC_RELAXED);
-    __atomic_add_fetch(&n->total_objects, objects, __ATOMIC_RELAXED);
-    set_cells(slab, (uint16_t)PERCPU_SHEAF_CELL(percpu_index(slab_nid(slab), s->index)));
+    __atomic_add_fetch(&n->total_objects, slab->objects, __ATOMIC_RELAXED);
+    set_cells(slab, slab_cell(s, slab));
     stat(s, ALLOC_SLAB);
+    slub_grew(page, gfp);
     return slab;
 }
 
@@ -152,7 +174,7 @@ static void give_up_slabs(struct kmem_cache *s, struct slab *slabs)
 void check_object(const struct kmem_cache *s, const struct slab *slab, const void *object,
                   const char *interior)
 {
-    size_t at = (size_t)((const char *)object - (const char *)slab_address(slab));
+    size_t at = (size_t)((const char *)object - slab_base(slab));
 
     if (at % s->size || at / s->size >= __atomic_load_n(&slab->fresh, __ATOMIC_RELAXED))
         fault(interior, object);
@@ -170,7 +192,7 @@ static void *slab_pop(struct kmem_cache *s, struct slab *slab)
 
     if (!object) {
         set_fresh(slab, slab->fresh + 1);
-        return (char *)slab_address(slab) + (size_t)s->size * (slab->fresh - 1);
+        return slab_base(slab) + (size_t)s->size * (slab->fresh - 1);
     }
     next = get_link(s, object);
     if (unlikely(next && (slab_of(next) != slab)))
@@ -354,7 +376,7 @@ void slabs_put(struct kmem_cache *s, unsigned count, void **p)
 /* What the slab's own list holds; else some fresh objects, a page of them at most. */
 static void *take_all(struct kmem_cache *s, struct slab *slab)
 {
-    char *base = slab_address(slab);
+    char *base = slab_base(slab);
     void *list = slab->freelist;
     unsigned end, most = (unsigned)PAGE_SIZE / s->size;
 

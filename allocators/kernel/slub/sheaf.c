@@ -128,13 +128,15 @@ static struct node_barn *barn_of(struct kmem_cache *s, int node)
     return &s->node[node]->barn[percpu_number() & (nr_barns - 1)];
 }
 
-static struct sheaf *pop(struct sheaf **list, unsigned *count)
+static struct sheaf *pop(struct sheaf **list, unsigned *count, unsigned *idle)
 {
     struct sheaf *sheaf = *list;
 
     if (sheaf) {
         *list = sheaf->next;
         __atomic_store_n(count, *count - 1, __ATOMIC_RELAXED); /* looked at without the lock, too */
+        if (*count < *idle)
+            *idle = *count;
     }
     return sheaf;
 }
@@ -201,7 +203,7 @@ static struct sheaf *barn_get_full(struct kmem_cache *s, struct node_barn *barn,
         return NULL;
     if (!lock_take_soon_here(&barn->lock))
         return NULL;
-    full = pop(&barn->sheaves_full, &barn->nr_full);
+    full = pop(&barn->sheaves_full, &barn->nr_full, &barn->idle_full);
     if (full && *empty && barn->nr_empty < s->barn_max) {
         push(&barn->sheaves_empty, &barn->nr_empty, *empty);
         *empty = NULL;
@@ -248,7 +250,7 @@ static struct sheaf *barn_get_empty(struct node_barn *barn)
     if (!__atomic_load_n(&barn->nr_empty, __ATOMIC_RELAXED))
         return NULL;
     lock_take_here(&barn->lock);
-    empty = pop(&barn->sheaves_empty, &barn->nr_empty);
+    empty = pop(&barn->sheaves_empty, &barn->nr_empty, &barn->idle_empty);
     lock_drop(&barn->lock);
     return empty;
 }
@@ -278,16 +280,31 @@ static void put_away(struct kmem_cache *s, struct sheaf *sheaf)
     barn_put_empty(s, barn, sheaf);
 }
 
-static void flush_one(struct kmem_cache *s, struct node_barn *barn)
+/* Takes the `n` sheaves that were put there first off a list. */
+static struct sheaf *cut(struct sheaf **list, unsigned *count, unsigned n)
 {
+    struct sheaf *tail;
+
+    for (unsigned left = *count - n; left > 0; left--)
+        list = &(*list)->next;
+    tail = *list;
+    *list = NULL;
+    __atomic_store_n(count, *count - n, __ATOMIC_RELAXED);
+    return tail;
+}
+
+enum whose_sheaves { ALL_SHEAVES, IDLE_SHEAVES };
+
+static void flush_one(struct kmem_cache *s, struct node_barn *barn, enum whose_sheaves whose)
+{
+    bool all = whose == ALL_SHEAVES;
     struct sheaf *full, *empty, *next;
 
     lock_take_here(&barn->lock);
-    full = barn->sheaves_full;
-    empty = barn->sheaves_empty;
-    barn->sheaves_full = barn->sheaves_empty = NULL;
-    __atomic_store_n(&barn->nr_full, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&barn->nr_empty, 0, __ATOMIC_RELAXED);
+    full = cut(&barn->sheaves_full, &barn->nr_full, all ? barn->nr_full : barn->idle_full);
+    empty = cut(&barn->sheaves_empty, &barn->nr_empty, all ? barn->nr_empty : barn->idle_empty);
+    barn->idle_full = barn->nr_full;
+    barn->idle_empty = barn->nr_empty;
     lock_drop(&barn->lock);
     for (; full; full = next) {
         next = full->next;
@@ -303,7 +320,15 @@ static void flush_one(struct kmem_cache *s, struct node_barn *barn)
 void barn_flush(struct kmem_cache *s, struct kmem_cache_node *n)
 {
     for (unsigned i = 0; i < nr_barns; i++)
-        flush_one(s, &n->barn[i]);
+        flush_one(s, &n->barn[i], ALL_SHEAVES);
+}
+
+void barn_flush_idle(struct kmem_cache *s, struct kmem_cache_node *n)
+{
+    for (unsigned i = 0; i < nr_barns; i++)
+        if (__atomic_load_n(&n->barn[i].nr_full, __ATOMIC_RELAXED) ||
+            __atomic_load_n(&n->barn[i].nr_empty, __ATOMIC_RELAXED))
+            flush_one(s, &n->barn[i], IDLE_SHEAVES);
 }
 
 /* ---- the CPU's sheaves ---- */

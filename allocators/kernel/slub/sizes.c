@@ -22,9 +22,9 @@ static unsigned order_for(size_t bytes)
     return order;
 }
 
-static unsigned order_objects(unsigned order, unsigned size)
+unsigned objects_in(size_t bytes, unsigned size)
 {
-    size_t n = (PAGE_SIZE << order) / size;
+    size_t n = bytes / size;
 
     return n > MAX_OBJS_PER_SLAB ? MAX_OBJS_PER_SLAB : (unsigned)n;
 }
@@ -53,7 +53,7 @@ int slab_calculate_order(unsigned size, unsigned cpus)
 
     for (; cpus; cpus >>= 1)
         min_objects += 4;
-    most = order_objects(max_order(size), size);
+    most = objects_in(PAGE_SIZE << max_order(size), size);
     if (min_objects > (most ? most : 1))
         min_objects = most ? most : 1;
     min_order = order_for((size_t)min_objects * size);
@@ -119,9 +119,8 @@ bool cache_sizes(struct kmem_cache *s)
     if (order < 0)
         return false;
     s->order = (unsigned)order;
-    s->objects = order_objects(s->order, s->size);
+    s->objects = objects_in(PAGE_SIZE << s->order, s->size);
     s->order_min = order_for(s->size);
-    s->objects_min = order_objects(s->order_min, s->size);
     set_limits(s);
     return true;
 }

@@ -24,9 +24,23 @@ static inline __attribute__((always_inline)) bool fast_cell(const void *object, 
 
 /* ---- slabs and node lists: node.c ---- */
 
+/* What the table of frames holds for the slab; 0: free's fast path cannot tell where its objects start. */
+uint16_t slab_cell(const struct kmem_cache *s, const struct slab *slab);
+
 static inline void *slab_address(const struct slab *slab)
 {
     return page_address((const struct page *)slab);
+}
+
+static inline size_t slab_bytes(const struct slab *slab)
+{
+    return PAGE_SIZE << page_order((const struct page *)slab);
+}
+
+/* Where the first object starts. */
+static inline char *slab_base(const struct slab *slab)
+{
+    return (char *)slab_address(slab) + slab->colour;
 }
 
 static inline int slab_nid(const struct slab *slab)
@@ -127,6 +141,8 @@ void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp);
 void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp);
 void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c);
 void barn_flush(struct kmem_cache *s, struct kmem_cache_node *n);
+/* Only the sheaves that nobody took out since the last time. */
+void barn_flush_idle(struct kmem_cache *s, struct kmem_cache_node *n);
 void sheaves_configure(struct kmem_cache *s, slab_flags_t flags);
 void sheaves_start(void);
 
@@ -145,6 +161,8 @@ void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object, gfp_t
 
 /* ---- the start: start.c ---- */
 
+/* Registers what is below under "fork"; idempotent. */
+void slub_handle_forks(void);
 /* Everything up to kmalloc; idempotent, cheap when done, before main, without malloc. */
 void slub_start(void);
 extern bool slub_started;
@@ -156,7 +174,7 @@ extern struct lock slub_starting; /* outermost */
  */
 void slub_fast_paths(bool open);
 
-/* ---- caches: cache.c, sizes.c, shrink.c ---- */
+/* ---- caches: cache.c, sizes.c, shrink.c, grow.c ---- */
 
 /* The caches that caches are made of. Part of the start. */
 void caches_start(void);
@@ -173,11 +191,18 @@ static inline unsigned align_up(unsigned n, unsigned align)
 unsigned calculate_alignment(slab_flags_t flags, unsigned align, unsigned size);
 /* The kernel's, up to 8 KiB: order of a slab on a machine of so many CPUs; -1: too large. */
 int slab_calculate_order(unsigned size, unsigned cpus);
+/* As many objects of `size` as a slab of `bytes` may have. */
+unsigned objects_in(size_t bytes, unsigned size);
 /* What follows from object size, alignment and constructor. False: too large. */
 bool cache_sizes(struct kmem_cache *s);
 
 /* What is free of all caches goes to their slabs, and empty slabs to the page layer. */
 void slub_shrink_all(void);
+/*
+ * To be told of each block of pages that was allocated with `gfp`: see grow.c. No lock is held, but perhaps
+ * slab_mutex.
+ */
+void slub_grew(const struct page *page, gfp_t gfp);
 /* A block that no thread uses any more, see percpu_drain_block: all of it goes to the slabs. */
 void slub_drain_block(struct cpu_block *b);
 

@@ -39,7 +39,7 @@ void slub_fast_paths(bool open)
  * As early as can be, and not with the first call: a thread that forks while another makes that call has to
  * wait for it, lest its child inherit half a start.
  */
-static __attribute__((constructor)) void handle_forks(void)
+__attribute__((constructor)) void slub_handle_forks(void)
 {
     static bool done;
 
@@ -49,7 +49,7 @@ static __attribute__((constructor)) void handle_forks(void)
 
 static void start_once(void)
 {
-    handle_forks(); /* constructors of others may have come first */
+    slub_handle_forks(); /* constructors of others may have come first */
     config_read();
     start_pages();
     percpu_drain_block = slub_drain_block;

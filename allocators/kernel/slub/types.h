@@ -11,9 +11,13 @@
  *
  *      slab: a block of 2^order pages; its struct lies in the block's page structure
  *
- *        page address                                                      + (PAGE_SIZE << order)
- *        | object | object | ... | object | never handed out ...        | rest |
- *        0        size                    fresh * size                   objects * size
+ *        page address                                                       + (PAGE_SIZE << order)
+ *        |      | object | object | ... | object | never handed out ...       | rest |
+ *        0   colour                              + fresh * size              + objects * size
+ *
+ * With sheaves the colour is what makes objects start at multiples of their size, counted from the
+ * start of the pool, which is what free() tests. It costs some slabs an object. One that it would leave
+ * without any has none, and the fast path of free is closed for it: the table of frames does not know it.
  *
  * A free object is on the slab's free list (linked inside the objects, at `offset`, links mangled
  * with the cache's key), or on a CPU's free list, or in a sheaf, or lies behind `fresh`. inuse
@@ -52,9 +56,10 @@ struct slab {
     unsigned inuse : 16;
     unsigned objects : 15;
     unsigned frozen : 1;
-    unsigned fresh; /* index of the first object that was never handed out */
-    unsigned slabs; /* on a CPU partial list: slabs from here to its end */
-    unsigned owner; /* who takes its fresh objects, see node_take() */
+    unsigned fresh;  /* index of the first object that was never handed out */
+    unsigned slabs;  /* on a CPU partial list: slabs from here to its end */
+    unsigned owner;  /* who takes its fresh objects, see node_take() */
+    unsigned colour; /* bytes in front of the first object */
 };
 
 _Static_assert(sizeof(struct slab) <= sizeof(struct page), "a slab's fields lie in its page's");
@@ -79,12 +84,15 @@ enum { SHEAF_CLASSES = 8, SHEAF_BYTES_MIN = 64 };
  * A CPU keeps to the barn of its number: objects whose lines are in its own cache come back to it, and
  * two CPUs do not share a line of small objects. Only when it is empty are the others looked into, and
  * as many sheaves as its own CPUs got out of it lately are left to them: threads that fill and empty
- * their own in turn must not swap memory, while what only ever comes in is for everybody.
+ * their own in turn must not swap memory, while what only ever comes in is for everybody. As threads that
+ * start together would swap before they got anything out, some are left to them from the start, if objects
+ * are no larger than a line: of larger ones it would cost memory.
  */
 struct node_barn {
     struct lock lock;
     unsigned nr_full, nr_empty;
-    unsigned wanted; /* full sheaves that are left to the barn's own CPUs */
+    unsigned wanted;                /* full sheaves that are left to the barn's own CPUs */
+    unsigned idle_full, idle_empty; /* the fewest of each since slub_grew() looked */
     struct sheaf *sheaves_full, *sheaves_empty;
 } __attribute__((aligned(64)));
 
@@ -121,8 +129,8 @@ struct kmem_cache {
     unsigned offset;      /* of the link */
     unsigned inuse;       /* bytes up to the end of what the object needs */
     unsigned align;
-    unsigned order, objects;         /* of a slab */
-    unsigned order_min, objects_min; /* when memory is short */
+    unsigned order, objects; /* of a slab; see `colour` */
+    unsigned order_min;      /* when memory is short */
     gfp_t allocflags;
     uintptr_t random; /* key of the links */
     int refcount;

@@ -31,7 +31,7 @@ void check_object_size(const void *memory, size_t n, bool to_user)
     if (!slab)
         return;
     s = slab->slab_cache;
-    offset = (size_t)((const char *)memory - (const char *)slab_address(slab)) % s->size;
+    offset = (size_t)((const char *)memory - slab_base(slab)) % s->size;
     if (offset < s->useroffset || offset - s->useroffset > s->usersize ||
         n > s->usersize - (offset - s->useroffset))
         refuse(s, to_user, offset, n);

@@ -1,0 +1,76 @@
+/* What lies idle in sheaves goes back to its slabs when the process grows, and what is in use does not. */
+#include "support.h"
+
+#include <string.h>
+
+#include "kmem.h"
+#include "slub/slub.h"
+
+enum { OBJECTS = 20000, GROWN = 30000 };
+
+static void *objects[OBJECTS], *grown[GROWN];
+
+static size_t slabs(const struct kmem_cache *s)
+{
+    size_t n = 0;
+
+    for (unsigned node = 0; node < node_count(); node++)
+        n += s->node[node]->nr_slabs;
+    return n;
+}
+
+/* Takes all of them out of wherever they are, and frees them again. */
+static void use(struct kmem_cache *s)
+{
+    for (int i = 0; i < OBJECTS; i++) {
+        objects[i] = kmem_cache_alloc(s, GFP_KERNEL);
+        assert_non_null(objects[i]);
+    }
+    for (int i = 0; i < OBJECTS; i++)
+        kmem_cache_free(s, objects[i]);
+}
+
+static void test_idle_objects_go_back(void **state)
+{
+    struct kmem_cache *idle = kmem_cache_create("idle", 48, 0, SLAB_NO_MERGE, NULL);
+    struct kmem_cache *busy = kmem_cache_create("busy", 80, 0, SLAB_NO_MERGE, NULL);
+    struct kmem_cache *growing = kmem_cache_create("growing", 256, 0, SLAB_NO_MERGE, NULL);
+    size_t idle_kept, busy_kept;
+
+    (void)state;
+    use(idle);
+    idle_kept = slabs(idle);
+    use(busy);
+    busy_kept = slabs(busy);
+    /* Nothing is given back just because it is free. */
+    assert_true(idle_kept > OBJECTS * 48 / PAGE_SIZE / 2);
+    assert_true(busy_kept > OBJECTS * 80 / PAGE_SIZE / 2);
+    for (int i = 0; i < GROWN; i++) {
+        grown[i] = kmem_cache_alloc(growing, GFP_KERNEL);
+        assert_non_null(grown[i]);
+        memset(grown[i], i, 256);
+        if (i % 500 == 0) { /* more often than is looked for what is idle */
+            assert_int_equal(slabs(busy), busy_kept);
+            use(busy);
+            busy_kept = slabs(busy);
+        }
+    }
+    assert_in_range(slabs(idle), 1, idle_kept / 2);
+    for (int i = 0; i < GROWN; i++) {
+        assert_int_equal(((unsigned char *)grown[i])[255], (unsigned char)i);
+        kmem_cache_free(growing, grown[i]);
+    }
+    assert_int_equal(kmem_check(), 0);
+    kmem_cache_destroy(idle);
+    kmem_cache_destroy(busy);
+    kmem_cache_destroy(growing);
+    assert_int_equal(kmem_check(), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_idle_objects_go_back)};
+
+    stay_on_this_cpu(); /* or else sheaves would stay behind on another */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,104 @@
+/* Where the objects of a slab lie, and which of the pointers into it free takes for an object. */
+#include "support.h"
+
+#include "kmem.h"
+#include "page/inject.h"
+#include "slub/slub.h"
+
+/* Against the plain division, for every size that can have sheaves, anywhere in the largest pool. */
+static void test_which_pointers_start_an_object(void **state)
+{
+    uint64_t dice = 88172645463325252u;
+    uintptr_t pool = percpu_area.pool;
+
+    (void)state;
+    for (unsigned size = 8; size <= 32768; size += 8) {
+        uint64_t magic = cell_magic(size);
+
+        for (int i = 0; i < 40; i++) {
+            size_t at = next_random(&dice) >> (18 + next_random(&dice) % 40);
+
+            if (i % 2)
+                at -= at % size;
+            if (pool + at < (uintptr_t)1 << 47)
+                assert_int_equal(cell_starts(magic, (void *)(pool + at)), at % size == 0);
+        }
+    }
+}
+
+/* Every byte of an object but its first is refused by the sheaf of its cell. */
+static void test_interior_pointers_are_refused(void **state)
+{
+    static const unsigned sizes[] = {8, 24, 48, 64, 96, 112, 320, 1000, 1792, 3584, 14336};
+
+    (void)state;
+    stay_on_this_cpu();
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct kmem_cache *s = kmem_cache_create("whole", sizes[i], 0, SLAB_NO_MERGE, NULL);
+        char *p = kmem_cache_alloc(s, GFP_KERNEL), *q = kmem_cache_alloc(s, GFP_KERNEL);
+
+        kmem_cache_free(s, p); /* there is a sheaf with room now, if there are sheaves */
+        for (unsigned at = 1; at < s->size; at++)
+            assert_false(percpu_put(s->index, slab_nid(slab_of(q)), q + at));
+        kmem_cache_free(s, q);
+        assert_int_equal(kmem_check(), 0);
+        kmem_cache_destroy(s);
+    }
+}
+
+static void free_all(struct kmem_cache *s, char **p, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        kmem_cache_free(s, p[i]);
+}
+
+/*
+ * When memory is short a slab has few objects: the one whose only object would not lie where free's fast
+ * path wants it is as good as any other.
+ */
+static void test_slabs_of_one_object(void **state)
+{
+    enum { OBJECTS = 200 };
+    /* Blocks of more than a page are first asked for with this flag. */
+    struct fail_attr large = {.mask = __GFP_NORETRY,
+                              .match = __GFP_NORETRY,
+                              .of_1024 = 1024,
+                              .random = 1};
+    struct kmem_cache *s = kmem_cache_create("one", 3000, 0, SLAB_NO_MERGE, NULL);
+    unsigned closed = 0, coloured = 0;
+    char *p[OBJECTS];
+
+    (void)state;
+    if (s->path != PATH_SHEAF || kmem_config.debug) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    kmem_inject(&large, NULL);
+    for (unsigned i = 0; i < OBJECTS; i++)
+        assert_non_null(p[i] = kmem_cache_alloc(s, GFP_KERNEL));
+    kmem_inject(NULL, NULL);
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        struct slab *slab = slab_of(p[i]);
+
+        closed += cell_of_frame(virt_to_frame(p[i])) == 0;
+        coloured += slab->colour != 0;
+    }
+    assert_true(closed > 0);
+    assert_true(coloured > 0);
+    assert_int_equal(kmem_check(), 0);
+    free_all(s, p, OBJECTS);
+    assert_int_equal(kmem_check(), 0);
+    kmem_cache_destroy(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_which_pointers_start_an_object),
+        cmocka_unit_test(test_interior_pointers_are_refused),
+        cmocka_unit_test(test_slabs_of_one_object),
+    };
+
+    slub_start();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
