@@ -24,11 +24,12 @@ void fast_push(struct arena *a, unsigned index, struct cell *run)
     } else {
         do
             run_seal(run, count, (struct cell *)old);
-        while (!__atomic_compare_exchange_n(stack, &old, (uintptr_t)run, true, __ATOMIC_RELEASE,
+        while (!__atomic_compare_exchange_n(stack, &old, (uintptr_t)run, true, __ATOMIC_SEQ_CST,
                                             __ATOMIC_RELAXED));
     }
-    /* After the push, as it is reset before the bins are emptied; and written only where it changes. */
-    if (!fast_any(a))
+    /* Pushed, then looked; fast_consolidate() resets, then empties the bins. All four in one order, so
+     * that one of the two sees what the other did (Dekker). Written only where it changes. */
+    if (!__atomic_load_n(&a->fast_any, __ATOMIC_SEQ_CST))
         PTM_STORE(a->fast_any, true);
 }
 
@@ -167,8 +168,8 @@ bool fast_consolidate(struct arena *a, unsigned from)
 {
     bool any = false;
 
-    if (from <= 1)
-        PTM_STORE(a->fast_any, false);
+    if (from <= 1) /* an exchange, so that no load of a bin passes it: see fast_push() */
+        (void)__atomic_exchange_n(&a->fast_any, false, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < PTM_FAST_BINS; i++) {
         struct cell *run;
 

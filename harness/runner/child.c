@@ -268,6 +268,13 @@ static bool is_over_limit(struct child *child, uint64_t now, enum trial_status *
     return *reason != TRIAL_RUNNING;
 }
 
+/* What comes before or after, such as purging, is no part of the peak. */
+static bool is_measuring(const struct child *child)
+{
+    uint32_t stage = child->shared->result.stage;
+    return stage == STAGE_WARMUP || stage == STAGE_MEASURED;
+}
+
 enum child_news child_watch(struct child *child)
 {
     uint64_t before = clock_gettime_ns(CLOCK_MONOTONIC), count;
@@ -284,7 +291,7 @@ enum child_news child_watch(struct child *child)
         if (ready > 0 && (fds[1].revents & POLLIN))
             drain_output(child);
         if (ready > 0 && fds[3].revents & POLLIN)
-            peak_serve(&child->peak, child->pid);
+            peak_serve(&child->peak, child->pid, child->shared->spec.threads, is_measuring(child));
         else if (ready > 0 && fds[3].revents != 0)
             peak_close(&child->peak); /* nobody is left at the other end */
         child->has_ended = ready > 0 && fds[0].revents != 0;

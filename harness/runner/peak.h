@@ -7,13 +7,14 @@
 #ifndef HEAPMARK_RUNNER_PEAK_H
 #define HEAPMARK_RUNNER_PEAK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct peak_watch {
-    int fd;           /* to poll for reading; -1: nothing is watched */
-    int has_listener; /* fd is the kernel's listener, no longer the socket that brings it */
-    int has_failed;   /* a call was not answered: the figure is not to be had */
+    int fd;            /* to poll for reading; -1: nothing is watched */
+    bool has_listener; /* fd is the kernel's listener, no longer the socket that brings it */
+    bool has_failed;   /* a call was not answered: the figure is not to be had */
     uint64_t rss_bytes;
 };
 
@@ -21,9 +22,9 @@ struct peak_watch {
  * closed after the fork, or -errno. */
 int peak_open(struct peak_watch *watch);
 
-/* Call it when the descriptor is readable or hung up: takes the listener, or reads the memory of
- * `pid`, which waits in a call, and lets it go on. */
-void peak_serve(struct peak_watch *watch, pid_t pid);
+/* Call it when the descriptor is readable: takes the listener; or reads the memory of `pid`, which
+ * waits in a call, if it `counts`, and lets it go on. `threads`: how many it has. */
+void peak_serve(struct peak_watch *watch, pid_t pid, unsigned threads, bool counts);
 
 void peak_close(struct peak_watch *watch);
 

@@ -94,8 +94,9 @@ static const char *flags_text(const struct session *s, const struct cell *cell, 
         strings_add(&flags, "coarse-timer");
     if (cell->turns > 0)
         strings_add(&flags, "turns");
-    if (cell->has_exact_peak)
-        strings_add(&flags, "exact-peak");
+    if (cell->has_exact_peak && outcome->status == TRIAL_OK)
+        strings_add(&flags,
+                    outcome->shared->result.rss_bytes_peak != 0 ? "exact-peak" : "no-exact-peak");
     if (s->plan->has_instructions)
         strings_add(&flags, "callgrind");
     if (outcome->shared->result.flags[0] != '\0')

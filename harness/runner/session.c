@@ -66,7 +66,10 @@ static int take_exact_peak(struct session *s, uint32_t number, uint32_t seat,
     error = spawner_run(s->spawner, seat, &request, &again);
     if (error != 0)
         return error;
-    if (again.status != TRIAL_OK) {
+    if (again.status == TRIAL_TIMEOUT) { /* watching takes its time: no fault of the trial's */
+        uint64_t harness_bytes = outcome->shared->result.harness_bytes;
+        again.shared->result = (struct trial_result){.harness_bytes = harness_bytes};
+    } else if (again.status != TRIAL_OK) {
         outcome->status = again.status;
         snprintf(outcome->detail, sizeof outcome->detail, "while its peak was read: %.480s",
                  again.detail);

@@ -68,13 +68,16 @@ uint64_t memory_rss_bytes_quick(pid_t pid)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The kernel counts file, anonymous and shared pages, and each CPU keeps up to max(32, 2 x CPUs) of
- * each to itself before it hands them in (its percpu_counter). */
-uint64_t memory_lag_bytes(void)
+/*
+ * The kernel counts file, anonymous and shared pages. Each CPU keeps up to max(32, 2 x CPUs) of each to
+ * itself before it hands them in (its percpu_counter); before Linux 6.2 each thread kept what 64 page
+ * faults brought (SPLIT_RSS_COUNTING).
+ */
+uint64_t memory_lag_bytes(unsigned threads)
 {
     uint64_t cpus = (uint64_t)sysconf(_SC_NPROCESSORS_CONF);
     uint64_t batch = 2 * cpus > 32 ? 2 * cpus : 32;
-    return 3 * cpus * batch * (uint64_t)sysconf(_SC_PAGESIZE);
+    return (3 * cpus * batch + 64 * (uint64_t)threads) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 uint64_t memory_rss_bytes_peak(void)

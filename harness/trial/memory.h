@@ -12,9 +12,10 @@
 /* Exact: walks the page tables (smaps_rollup), some microseconds for each MiB. */
 uint64_t memory_rss_bytes(pid_t pid);
 
-/* Lags by up to memory_lag_bytes() either way, and costs as much for any size (statm). */
+/* Lags by up to memory_lag_bytes() of its number of threads either way, and costs as much for any
+ * size (statm). */
 uint64_t memory_rss_bytes_quick(pid_t pid);
-uint64_t memory_lag_bytes(void);
+uint64_t memory_lag_bytes(unsigned threads);
 
 /* The most of the calling process since the last reset, as the kernel notes it (VmHWM): exact while
  * memory only grows, else set from what lags. */

@@ -25,9 +25,11 @@
 /* A jump skips as many lines as it says. mmap() takes pages away only where it is told the place. */
 static struct sock_filter calls_that_shrink[] = {
     LOAD(nr),
-    IF_EQUAL(SYS_munmap, 9),
-    IF_EQUAL(SYS_madvise, 8),
-    IF_EQUAL(SYS_brk, 7),
+    IF_EQUAL(SYS_munmap, 11),
+    IF_EQUAL(SYS_madvise, 10),
+    IF_EQUAL(SYS_brk, 9),
+    IF_EQUAL(SYS_ftruncate, 8),
+    IF_EQUAL(SYS_shmdt, 7),
     IF_EQUAL(SYS_mremap, 6),
     IF_EQUAL(SYS_fallocate, 5),
     IF_EQUAL(SYS_process_madvise, 4),

@@ -17,6 +17,10 @@
 
 #include <cmocka.h>
 
+#include "arena.h"
+#include "chunk.h"
+#include "fastbin.h"
+#include "heap.h"
 #include "model.h"
 #include "ptmalloc.h"
 
@@ -77,6 +81,86 @@ static void test_remote_frees(void **state)
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(t[i], NULL);
     empty_boxes();
+    assert_int_equal(ptm_check(), 0);
+}
+
+/* ---- what is parked is known ----------------------------------------------------------------- */
+
+/* A chunk for the other thread to free, and how many were given and freed. */
+static struct {
+    void *gift;
+    _Atomic unsigned given, freed;
+} parking;
+
+enum { PARK_ROUNDS = 40000 };
+
+static void await_count(const _Atomic unsigned *count, unsigned wanted)
+{
+    for (unsigned i = 1; atomic_load(count) < wanted; i++)
+        if (i % 4096 == 0) /* within nanoseconds of each other; but there may be one CPU only */
+            sched_yield();
+}
+
+static void waste_time(uint64_t *random)
+{
+    *random = *random * 6364136223846793005u + 1442695040888963407u;
+    for (volatile unsigned spin = (*random >> 33) % 200; spin > 0; spin--)
+        ;
+}
+
+/* From another thread's arena: they go to fast bin 0, by no lock. */
+static void *free_gifts(void *unused)
+{
+    uint64_t random = 1;
+
+    for (unsigned n = 1; n <= PARK_ROUNDS; n++) {
+        await_count(&parking.given, n);
+        waste_time(&random);
+        ptm_free(parking.gift);
+        atomic_store(&parking.freed, n);
+    }
+    return unused;
+}
+
+static bool is_parked(const struct arena *a)
+{
+    for (unsigned i = 0; i < PTM_FAST_BINS; i++)
+        if (__atomic_load_n(&a->fast[i], __ATOMIC_ACQUIRE))
+            return true;
+    return false;
+}
+
+/*
+ * One thread empties the fast bins while another pushes: at rest the arena knows of every run. Bin 0 is
+ * empty until then: to take a run out of it would put in order what shall not need it. (Without thread
+ * caches alone does the small block reach a fast bin.)
+ */
+static void test_what_is_parked_is_known(void **state)
+{
+    void *first = ptm_malloc(3000);
+    const struct arena *a = arena_of(chunk_of(first));
+    uint64_t random = 2;
+    pthread_t other;
+
+    (void)state;
+    start(&other, free_gifts, NULL);
+    for (unsigned n = 1; n <= PARK_ROUNDS; n++) {
+        void *small = ptm_malloc(64), *between, *large;
+
+        parking.gift = ptm_malloc(5000);
+        between = ptm_malloc(3000);
+        ptm_free(small);
+        atomic_store(&parking.given, n);
+        waste_time(&random);
+        large = ptm_malloc(40000); /* merges what is parked first */
+        await_count(&parking.freed, n);
+        if (is_parked(a))
+            assert_true(fast_any(a));
+        ptm_free(large);
+        ptm_free(between);
+    }
+    pthread_join(other, NULL);
+    ptm_free(first);
     assert_int_equal(ptm_check(), 0);
 }
 
@@ -325,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_births_and_deaths),
         cmocka_unit_test(test_remote_frees),
+        cmocka_unit_test(test_what_is_parked_is_known),
         cmocka_unit_test(test_destructors_after_the_cache),
         cmocka_unit_test(test_producer_and_consumer),
         cmocka_unit_test(test_fork_while_others_allocate),

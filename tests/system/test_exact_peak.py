@@ -26,11 +26,33 @@ def test_a_moment_is_counted_to_the_page(tmp_path, shape):
         assert SWING_BYTES - 4096 <= grown <= SWING_BYTES, "the last call may bump into a new page"
 
 
+def of(name):
+    return [word.replace("swing.so", name) for word in SWINGS]
+
+
 def test_threads_are_all_watched(tmp_path):
-    result, found = measure(tmp_path, *SWINGS, "--work=2350", "--threads=2", "--reps=2")
+    """The main thread gives nothing back here."""
+    result, found = measure(tmp_path, *of("swing_threads.so"), "--work=4000", "--threads=2", "--reps=2")
     assert result.returncode == 0, result.stderr
     for row in found:
         assert int(row["rss_bytes_peak"]) - int(row["rss_bytes_end"]) >= SWING_BYTES - 2 * 4096
+
+
+def test_a_purge_is_no_part_of_the_peak(tmp_path):
+    result, found = measure(tmp_path, *of("swing_purge.so"), *FEW)
+    assert result.returncode == 0, result.stderr
+    for row in found:
+        assert row["rss_bytes_purged"] != ""
+        assert int(row["rss_bytes_peak"]) == int(row["rss_bytes_end"])
+
+
+def test_watching_that_takes_too_long_costs_no_times(tmp_path):
+    """The process that is watched sleeps until its deadline."""
+    result, (row,) = measure(tmp_path, *of("swing_sleeps.so"), "--work=4700", "--reps=1", "--timeout=3s")
+    assert result.returncode == 0, result.stderr
+    assert row["status"] == "ok" and "no-exact-peak" in row["flags"].split() and int(row["wall_ns"]) > 0
+    for column in ("rss_bytes_base", "rss_bytes_peak", "rss_bytes_end", "rss_bytes_purged"):
+        assert row[column] == ""
 
 
 def test_who_dies_while_the_peak_is_read_is_a_row(tmp_path):

@@ -61,7 +61,10 @@ static int copy(const struct ordering *o, struct trace_reader *reader, int fd)
 static int copy_to(const struct ordering *o, struct trace_reader *reader, struct whole_file *file)
 {
     struct stat old;
-    int error = copy(o, reader, file->fd);
+    /* Nobody else reads the copy of what may be private. */
+    int error = fchmod(file->fd, 0600) == 0 ? 0 : fail(o, -errno, strerrordesc_np(errno));
+    if (error == 0)
+        error = copy(o, reader, file->fd);
     if (error == 0 && (stat(o->path, &old) != 0 || fchmod(file->fd, old.st_mode & 0777) != 0))
         error = fail(o, -errno, strerrordesc_np(errno));
     if (error != 0) {

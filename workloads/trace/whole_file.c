@@ -10,10 +10,18 @@
 /* The same process's others, and what a killed one with its number has left. */
 enum { PART_NAMES = 100 };
 
+/* How much of the path names the directory, its last slash included. */
+static int directory_length(const struct whole_file *file)
+{
+    const char *slash = strrchr(file->path, '/');
+    return slash != NULL ? (int)(slash - file->path) + 1 : 0;
+}
+
+/* Not made from the file's own name, which may be as long as names can be. */
 static bool name_part(struct whole_file *file, int number)
 {
-    int length = snprintf(file->part, sizeof file->part, "%s.part-%ld-%d", file->path,
-                          (long)getpid(), number);
+    int length = snprintf(file->part, sizeof file->part, "%.*s.heapmark-part-%ld-%d",
+                          directory_length(file), file->path, (long)getpid(), number);
     return length < (int)sizeof file->part;
 }
 
@@ -42,8 +50,7 @@ static void proc_path(const struct whole_file *file, char path[32])
 static bool open_nameless(struct whole_file *file)
 {
     char directory[PATH_MAX], shown[32];
-    const char *slash = strrchr(file->path, '/');
-    size_t length = slash != NULL ? (size_t)(slash - file->path) + 1 : 0;
+    size_t length = (size_t)directory_length(file);
     if (length >= sizeof directory - 1)
         return false;
     memcpy(directory, file->path, length);
@@ -99,9 +106,17 @@ static int replace(struct whole_file *file)
     return error;
 }
 
+/* A file system that cannot do it (EINVAL) keeps nothing back either. */
+static int bring_to_disk(const struct whole_file *file)
+{
+    return fsync(file->fd) == 0 || errno == EINVAL ? 0 : -errno;
+}
+
 int whole_file_publish(struct whole_file *file)
 {
-    int error = file->part[0] == '\0' ? link_to(file, file->path) : -EEXIST;
+    int error = bring_to_disk(file);
+    if (error == 0)
+        error = file->part[0] == '\0' ? link_to(file, file->path) : -EEXIST;
     if (error == -EEXIST)
         error = replace(file);
     whole_file_drop(file);

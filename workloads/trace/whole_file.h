@@ -1,7 +1,7 @@
 /*
  * A file that appears under its name when it is whole. Until then it has no name at all where the
  * file system can keep such a file (O_TMPFILE), so that whoever is killed midway leaves nothing
- * behind; elsewhere it is called PATH.part-PID-N.
+ * behind; elsewhere it is called .heapmark-part-PID-N, in the same directory.
  *
  * None of this is thread-safe for one struct; different ones are independent.
  */
@@ -23,8 +23,9 @@ struct whole_file {
 int whole_file_open(struct whole_file *file, const char *path);
 
 /*
- * Gives it its name, in one step, instead of what was there, and closes it. 0, or -errno: then it is
- * dropped, and what was there is what it was. Only where something was there the file has the other
+ * Gives it its name, in one step, instead of what was there, and closes it; before, what it holds is
+ * brought to the disk, as some file systems find out only then that it is full. 0, or -errno: then it
+ * is dropped, and what was there is what it was. Only where something was there the file has the other
  * name for a moment.
  */
 int whole_file_publish(struct whole_file *file);

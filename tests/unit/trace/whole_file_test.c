@@ -35,6 +35,18 @@ int __wrap_open(const char *path, int flags, mode_t mode)
     return __real_open(path, flags, mode);
 }
 
+/* And every call of fsync() one of this. */
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+static int sync_error;
+
+int __wrap_fsync(int fd)
+{
+    errno = sync_error;
+    return sync_error != 0 ? -1 : __real_fsync(fd);
+}
+
 /* ---- a directory of its own ------------------------------------------------------------------ */
 
 static char directory[] = "whole-file-XXXXXX";
@@ -165,6 +177,44 @@ static void test_two_at_once(void **state)
     names_all = false;
 }
 
+/* The longest name that there can be, also when it is taken. */
+static void test_longest_name(void **state)
+{
+    struct whole_file file;
+    char name[NAME_MAX + 1];
+    (void)state;
+    memset(name, 'x', NAME_MAX);
+    name[NAME_MAX] = '\0';
+    for (int i = 0; i < 4; i++) {
+        names_all = i >= 2;
+        assert_int_equal(whole_file_open(&file, name), 0);
+        write_text(file.fd, "long");
+        assert_int_equal(whole_file_publish(&file), 0);
+        assert_holds(name, "long");
+        assert_int_equal(files_here(), 1);
+    }
+    unlink(name);
+    names_all = false;
+}
+
+/* What the disk does not take is found out in time: nothing replaces what was there. */
+static void test_disk_that_fails(void **state)
+{
+    struct whole_file file;
+    (void)state;
+    write_whole("old", 0);
+    assert_int_equal(whole_file_open(&file, "t.hmt"), 0);
+    write_text(file.fd, "new");
+    sync_error = ENOSPC;
+    assert_int_equal(whole_file_publish(&file), -ENOSPC);
+    assert_holds("t.hmt", "old");
+    assert_int_equal(files_here(), 1);
+    sync_error = EINVAL; /* it keeps nothing back */
+    write_whole("new", 0);
+    sync_error = 0;
+    unlink("t.hmt");
+}
+
 /* A directory takes the name while it is written: an error, and nothing is left. */
 static void blocked(bool without_nameless)
 {
@@ -203,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_a_name), cmocka_unit_test(test_with_a_name),
         cmocka_unit_test(test_dropped),        cmocka_unit_test(test_two_at_once),
+        cmocka_unit_test(test_longest_name),   cmocka_unit_test(test_disk_that_fails),
         cmocka_unit_test(test_blocked),        cmocka_unit_test(test_cannot_open),
     };
     return cmocka_run_group_tests(tests, enter, leave);
