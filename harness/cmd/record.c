@@ -204,8 +204,12 @@ static const char *short_path(const char *path)
 static void tell_trace(const struct recording_trace *trace)
 {
     const char *path = short_path(trace->path);
-    say_note("'%s': %" PRIu64 " events, %.2f bytes an event, %" PRIu64 " KiB", path, trace->events,
-             (double)trace->bytes / (double)trace->events, (trace->bytes + 1023) / 1024);
+    if (trace->events == 0)
+        say_note("'%s': no events, as all that was called failed", path);
+    else
+        say_note("'%s': %" PRIu64 " events, %.2f bytes an event, %" PRIu64 " KiB", path,
+                 trace->events, (double)trace->bytes / (double)trace->events,
+                 (trace->bytes + 1023) / 1024);
     if (trace->at_limit)
         say_note("'%s' ends early: --max-size was reached", path);
     else if (trace->flags & TRACE_TRUNCATED)

@@ -25,6 +25,7 @@ struct forged {
 struct image {
     struct raw_header *header;
     int files[PROCESSES]; /* -1: none yet */
+    bool threads_meet; /* one may have started or joined another: which comes first is not told */
 };
 
 static const uint32_t states[] = {RAW_SEGMENT_NONE, RAW_SEGMENT_FREE, RAW_SEGMENT_USED,
@@ -49,6 +50,9 @@ static void put_segment(struct image *image, const struct forged *forged, const 
     size_t room = bytes - sizeof *segment, count = (size_t)forged->words * 8;
     memcpy(segment + 1, words, count < room ? count : room);
     header->next += bytes;
+    image->threads_meet |= segment->parent != RAW_NOBODY;
+    for (uint32_t i = 0; i < raw_record_count(segment); i++)
+        image->threads_meet |= (raw_records(segment)[i].head & 255) == RAW_JOIN;
 }
 
 static void put_segments(struct image *image, const uint8_t *data, size_t bytes)
@@ -77,7 +81,13 @@ static int open_file(void *context, uint32_t process, bool again)
     return dup(image->files[process]);
 }
 
-static void read_back(int fd)
+/* The drain has told `events`; the reader counts frees that were lost, and none of unknown objects. */
+static void compare(const struct trace_file_header *header, uint64_t events)
+{
+    require(header->events == events + header->lost_frees - header->unknown_frees);
+}
+
+static void read_back(int fd, uint64_t events, bool threads_meet)
 {
     char path[64], error[512] = "";
     struct trace_reader *reader;
@@ -91,24 +101,26 @@ static void read_back(int fd)
     while ((next = trace_reader_next(reader, &event)) == TRACE_EVENT)
         continue;
     require(next == TRACE_END || trace_reader_error(reader)[0] != '\0');
+    if (next == TRACE_END && !threads_meet)
+        compare(trace_reader_header(reader), events);
     trace_reader_close(reader);
 }
 
 static void drain_all(struct image *image)
 {
     struct drain *drain;
-    uint64_t bytes, events;
+    uint64_t bytes, events[PROCESSES];
     require(drain_open(&drain, image->header, (struct drain_hooks){open_file, image}) == 0);
     for (int i = 0; i < ROUNDS; i++)
         require(drain_round(drain) >= 0);
     for (uint32_t i = 0; i < PROCESSES; i++) {
-        require(drain_finish(drain, i, 0, &bytes, &events) == 0);
-        require(events == 0 || image->files[i] >= 0);
+        require(drain_finish(drain, i, 0, &bytes, &events[i]) == 0);
+        require(bytes == 0 || image->files[i] >= 0);
     }
     drain_release(drain);
     for (uint32_t i = 0; i < PROCESSES; i++)
         if (image->files[i] >= 0) {
-            read_back(image->files[i]);
+            read_back(image->files[i], events[i], image->threads_meet);
             close(image->files[i]);
         }
 }

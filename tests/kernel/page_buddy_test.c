@@ -126,7 +126,7 @@ static void empty(struct block *b)
 static void resize(struct block *b, uint64_t *random)
 {
     size_t old = frames(b), new = 1 + next_random(random) % (2 * old);
-    bool done = resize_page_run(b->page, new);
+    bool done = resize_page_run(b->page, new, NULL);
 
     assert_true(done || new > old);
     if (!done)
@@ -183,7 +183,7 @@ static void use_at_random(uint64_t seed, int steps)
 static void test_random(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 5; seed++) {
+    for (uint64_t seed = 1; seed <= 6; seed++) {
         use_at_random(seed, 12000);
         empty_all();
         assert_all_whole_blocks();
@@ -323,6 +323,7 @@ static void test_run_gives_its_tail_back(void **state)
 {
     struct page_stats before, held, after;
     struct page *run, *next;
+    size_t absent;
 
     (void)state;
     pcp_drain_all(GFP_KERNEL);
@@ -336,14 +337,21 @@ static void test_run_gives_its_tail_back(void **state)
     assert_ptr_equal(page_head(run + 36), run);
     assert_whole();
     /* Into what is free behind, but not into what is not. */
-    assert_true(resize_page_run(run, 40));
+    assert_true(resize_page_run(run, 40, &absent));
+    assert_int_equal(absent, 3);
     next = alloc_page_run(GFP_KERNEL, 24, 0 + 5);
     assert_ptr_equal(next, run + 64);
-    assert_true(resize_page_run(run, 64));
+    assert_true(resize_page_run(run, 64, &absent));
+    assert_int_equal(absent, 24);
     assert_int_equal(page_order(run), 6);
-    assert_false(resize_page_run(run, 65));
+    assert_false(resize_page_run(run, 65, &absent));
+    assert_int_equal(absent, 0);
     assert_int_equal(page_frames(run), 64);
-    assert_true(resize_page_run(run, 1));
+    assert_true(resize_page_run(run, 1, &absent));
+    assert_int_equal(absent, 0);
+    assert_true(resize_page_run(run, 64, &absent)); /* what was given back is present */
+    assert_int_equal(absent, 0);
+    assert_true(resize_page_run(run, 1, NULL));
     assert_whole();
     free_page_run(run);
     free_page_run(next);
@@ -366,8 +374,8 @@ static void test_run_fills_gaps(void **state)
         p[i] = alloc_pages(GFP_KERNEL, 5);
     for (int i = 1; i < 4; i++)
         assert_ptr_equal(p[i], p[i - 1] + 32);
-    assert_true(resize_page_run(p[0], 23));
-    assert_true(resize_page_run(p[2], 12));
+    assert_true(resize_page_run(p[0], 23, NULL));
+    assert_true(resize_page_run(p[2], 12, NULL));
     /* 9 touched pages behind the first, 20 behind the third. */
     run = alloc_page_run(GFP_KERNEL, 17, 0);
     assert_ptr_equal(run, p[2] + 12);

@@ -269,6 +269,55 @@ static void test_high_watermark(void **state)
     assert_whole();
 }
 
+/* ---- A shrinker of small objects, which seldom sets a page free ---- */
+
+enum { SMALL_OBJECTS = 100000 };
+
+static unsigned long small_left, small_pages;
+
+static unsigned long small_count(struct shrinker *s, struct shrink_control *sc)
+{
+    (void)s;
+    (void)sc;
+    return small_left;
+}
+
+static unsigned long small_scan(struct shrinker *s, struct shrink_control *sc)
+{
+    (void)s;
+    hoard_free(&cache, 0, small_pages);
+    small_pages = 0;
+    small_left -= sc->nr_to_scan;
+    return sc->nr_to_scan;
+}
+
+/* Who is served already does not empty a cache for the high watermark if that sets no page free. */
+static void test_high_watermark_spares_objects(void **state)
+{
+    struct shrinker s = {.count_objects = small_count, .scan_objects = small_scan};
+    struct hoard rest = {0};
+    struct zone *z = normal();
+    struct page *p;
+
+    (void)state;
+    unregister_shrinker(&shrinker);
+    assert_int_equal(register_shrinker(&s), 0);
+    for (int i = 0; i < 32; i++) /* for the first scan to give, from the zone that is looked at */
+        assert_true(hoard_one(&cache, GFP_KERNEL, 0));
+    hoard_all(&rest, GFP_KERNEL | __GFP_NORETRY, 0);
+    small_pages = 32;
+    small_left = SMALL_OBJECTS;
+    p = alloc_pages(GFP_KERNEL, 0);
+    assert_non_null(p);
+    assert_true(zone_free_frames(z) < z->watermark[WMARK_HIGH]);
+    assert_in_range(small_left, SMALL_OBJECTS / 2, SMALL_OBJECTS - 1);
+    __free_pages(p, 0);
+    unregister_shrinker(&s);
+    assert_int_equal(register_shrinker(&shrinker), 0);
+    hoard_free(&rest, 0, SIZE_MAX);
+    assert_whole();
+}
+
 /* NORETRY asks once; MAYFAIL more often than no flag; a hook that stops is not pressed. */
 static void test_effort(void **state)
 {
@@ -385,6 +434,7 @@ static const struct CMUnitTest full_tests[] = {
     cmocka_unit_test(test_shrinkers),
     cmocka_unit_test(test_reserve_is_refilled),
     cmocka_unit_test(test_high_watermark),
+    cmocka_unit_test(test_high_watermark_spares_objects),
     cmocka_unit_test(test_effort),
     cmocka_unit_test(test_seeks),
     cmocka_unit_test(test_waiting),

@@ -113,12 +113,12 @@ static void test_runs(void **state)
     z->watermark[WMARK_LOW] = n - 10;
     assert_true(spans(10));
     assert_false(spans(11));
-    assert_false(resize_page_run(run, 51));
-    assert_true(resize_page_run(run, 50));
+    assert_false(resize_page_run(run, 51, NULL));
+    assert_true(resize_page_run(run, 50, NULL));
     assert_int_equal(page_frames(run), 50);
     assert_int_equal(zone_free_frames(z), n - 10);
-    assert_false(resize_page_run(run, 51));
-    assert_true(resize_page_run(run, 40));
+    assert_false(resize_page_run(run, 51, NULL));
+    assert_true(resize_page_run(run, 40, NULL));
     z->watermark[WMARK_LOW] = saved;
     /* The reserve is for GFP_ATOMIC; where there is none, all may be present. */
     z->reserve = z->present - 10;

@@ -19,7 +19,7 @@ beside() {
 . "$root/tests/system/sanitized.sh"
 
 slub="slub_model kmalloc malloc_api"
-once="malloc_model inject slub_grow percpu_storm"
+once="malloc_model inject slub_grow slub_slabs percpu_storm"
 pages="page_buddy page_gfp page_misuse page_nodes page_refusal page_threads page_watermark vmalloc vmalloc_random"
 # shellcheck disable=SC2086
 build asan "-fsanitize=address,undefined -fno-sanitize-recover=all" $slub $once $pages

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "kmem.h"
+#include "malloc/large.h"
+#include "malloc/slub_malloc.h"
 #include "slub/slub.h"
 
 enum { OBJECTS = 20000, GROWN = 30000 };
@@ -67,10 +69,41 @@ static void test_idle_objects_go_back(void **state)
     assert_int_equal(kmem_check(), 0);
 }
 
+/*
+ * A block that grows where it lies is growth as well. Each is cut out of 256 pages, so that what lies behind
+ * was never touched, and is one piece: the cache's slabs take one after the other, not a little of each.
+ */
+static void test_growth_in_place(void **state)
+{
+    enum { BLOCKS = 24, CUT = 192, WHOLE = 256, GREW_MIN = 12 };
+    struct kmem_cache *idle = kmem_cache_create("idle", 48, 0, SLAB_NO_MERGE, NULL);
+    char *block[BLOCKS];
+    size_t kept, grew = 0;
+
+    (void)state;
+    for (int i = 0; i < BLOCKS; i++)
+        assert_non_null(block[i] = slub_malloc(CUT * PAGE_SIZE));
+    use(idle);
+    kept = slabs(idle);
+    for (int i = 0; i < BLOCKS; i++)
+        grew += large_resize(block[i], WHOLE * PAGE_SIZE) != NULL;
+    assert_in_range(grew, GREW_MIN, BLOCKS);
+    assert_in_range(slabs(idle), 1, kept / 2);
+    for (int i = 0; i < BLOCKS; i++)
+        slub_free(block[i]);
+    kmem_cache_destroy(idle);
+    kmem_pages_release(0); /* or else the next to grow would find memory that is present */
+    assert_int_equal(kmem_check(), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_idle_objects_go_back)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_growth_in_place), /* first, as it needs memory never touched */
+        cmocka_unit_test(test_idle_objects_go_back),
+    };
 
-    stay_on_this_cpu(); /* or else sheaves would stay behind on another */
+    kmem_config.barn = 64 * MIB; /* before the start: room for all, of however many barns */
+    stay_on_this_cpu();          /* or else sheaves would stay behind on another */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 
 #include "kmem.h"
 #include "malloc/slub_malloc.h"
+#include "slub/slub.h"
 
 static char *volatile hidden; /* from the compiler */
 
@@ -47,6 +48,41 @@ static void kfree_interior_large(void)
 {
     hidden = kmalloc(100000, GFP_KERNEL);
     kfree(hidden + 4096);
+}
+
+/* By the fast path of free: its sheaf has room and holds something else. */
+static void free_interior_of(size_t bytes, size_t at)
+{
+    char *first = slub_malloc(bytes);
+
+    hidden = slub_malloc(bytes);
+    slub_free(first);
+    slub_free(hidden + at);
+}
+
+static void free_interior_48(void)
+{
+    free_interior_of(48, 16);
+}
+
+static void free_interior_64(void)
+{
+    free_interior_of(64, 16);
+}
+
+static void free_interior_112(void)
+{
+    free_interior_of(112, 96);
+}
+
+static void free_interior_1792(void)
+{
+    free_interior_of(1792, 1024);
+}
+
+static void free_unaligned(void)
+{
+    free_interior_of(64, 1);
 }
 
 static void kfree_stack(void)
@@ -360,6 +396,32 @@ static void usercopy_overflow(void)
     check_object_size((char *)kmem_cache_alloc(user_cache(), GFP_KERNEL) + 20, SIZE_MAX - 4, true);
 }
 
+/*
+ * What lies in front of a slab's first object: where it is counted modulo the size of an object, with this
+ * size and colour, it would be allowed.
+ */
+static void usercopy_in_front(void)
+{
+    struct kmem_cache *s = kmem_cache_create_usercopy("front", 48, 0, SLAB_NO_MERGE, 8, 16, NULL);
+    struct slab *slab;
+
+    do
+        slab = slab_of(kmem_cache_alloc(s, GFP_KERNEL));
+    while (s->path == PATH_SHEAF && slab->colour < 4);
+    if (slab->colour)
+        check_object_size(slab_base(slab) - 4, 12, true);
+    else /* without sheaves nothing has a colour: the same of what was never handed out */
+        check_object_size(slab_base(slab) + slab->fresh * s->size + 8, 12, true);
+}
+
+static void usercopy_never_handed_out(void)
+{
+    struct kmem_cache *s = kmem_cache_create_usercopy("fresh", 48, 0, SLAB_NO_MERGE, 8, 16, NULL);
+    struct slab *slab = slab_of(kmem_cache_alloc(s, GFP_KERNEL));
+
+    check_object_size(slab_base(slab) + slab->fresh * s->size + 8, 4, false);
+}
+
 static void usercopy_plain(void)
 {
     struct kmem_cache *a = kmem_cache_create("plain", 100, 0, SLAB_NO_MERGE, NULL);
@@ -392,6 +454,9 @@ static void test_usercopy(void **state)
     expect(usercopy_behind, SIGABRT,
            "usercopy: overwrite attempt: cache 'user': offset 40, size 9");
     expect(usercopy_overflow, SIGABRT, "usercopy: exposure attempt: cache 'user': offset 20, size");
+    expect(usercopy_in_front, SIGABRT, "usercopy: exposure attempt: in a slab, but in no object");
+    expect(usercopy_never_handed_out, SIGABRT,
+           "usercopy: overwrite attempt: in a slab, but in no object");
     expect(usercopy_plain, SIGABRT, "cache 'plain': offset 0, size 1; allowed are 0 from 0");
     expect(usercopy_kmalloc, SIGABRT, "cache 'kmalloc-64': offset 60, size 5");
     expect(usercopy_allowed, 0, "slub: went on");
@@ -414,6 +479,11 @@ static void test_misuse(void **state)
         {cache_free_interior, "pointer into the middle of an object"},
         {bulk_free_twice, "freed before"},
         {panic, "kmem_cache_create: cannot create a cache with SLAB_PANIC"},
+        {free_interior_48, "pointer into the middle of an object"},
+        {free_interior_64, "pointer into the middle of an object"},
+        {free_interior_112, "pointer into the middle of an object"},
+        {free_interior_1792, "pointer into the middle of an object"},
+        {free_unaligned, "pointer into the middle of an object"},
         {free_twice, "freed before"},
         {free_mapped_twice, "free: not from malloc, or freed before"},
         {free_stack, "free: not from malloc, or freed before"},

@@ -54,12 +54,20 @@ def test_replay_makes_the_recorded_calls(tmp_path):
         assert replayed_more == 2 * recorded_more, op  # the stand-in plays each pass twice
 
 
-@pytest.mark.parametrize("mode", ["every_call", "threads", "short_lived"])
+@pytest.mark.parametrize("mode", ["every_call", "threads", "short_lived", "joined_parents"])
 def test_the_number_of_events_that_is_told(tmp_path, mode):
     """It is what `trace info` counts: with the starts of threads, and a realloc as one."""
     done, figures, _ = recorded(tmp_path, mode)
     (told,) = re.findall(r"'t\.hmt': (\d+) events", done.stderr)
     assert [int(told)] == figures["events"]
+
+
+def test_a_process_whose_only_call_fails(tmp_path):
+    """Its trace holds no event, and is not thrown away."""
+    done = record(tmp_path, SUBJECT, "child_fails")
+    (child,) = others(tmp_path)
+    assert f"'{child}': no events, as all that was called failed" in done.stderr
+    assert info(tmp_path / child)["events"] == [0]
 
 
 def test_short_lived_threads(tmp_path):

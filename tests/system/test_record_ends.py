@@ -148,6 +148,7 @@ def test_recorder_killed(tmp_path):
     figures = info(tmp_path / "t.hmt")
     assert count(figures, "malloc") == count(figures, "free") == 200 * ROUNDS
     assert figures["not events"][2:] == [0, 0]
+    assert f"'t.hmt': {count(figures, 'events')} events" in done.stdout  # as if one drain had seen all
 
 
 def test_two_recorders_at_once(tmp_path):

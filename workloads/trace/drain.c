@@ -84,7 +84,9 @@ static struct stream *get_stream(struct source *source, const struct raw_segment
                                   .thread = thread,
                                   .parent = segment->parent,
                                   .self = segment->self,
-                                  .first_time = UINT64_MAX};
+                                  .first_time = UINT64_MAX,
+                                  .joined_at = UINT64_MAX,
+                                  .met_at = UINT64_MAX};
     return stream;
 }
 
@@ -158,9 +160,9 @@ static uint32_t find_joined(void *context, uint64_t self, uint64_t time)
     struct source *source = context;
     for (uint32_t i = source->stream_count; i-- > 0;) {
         struct stream *stream = &source->streams[i];
-        if (stream->self != self || stream->joined || stream->first_time > time)
+        if (stream->self != self || stream->joined_at != UINT64_MAX || stream->first_time > time)
             continue;
-        stream->joined = true;
+        stream->joined_at = time;
         return i;
     }
     return RAW_NOBODY;
@@ -382,6 +384,17 @@ int drain_finish(struct drain *d, uint32_t process, int status, uint64_t *bytes,
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* Threads of which a drain before this one has brought something into the trace. */
+static void recall_threads(struct source *source)
+{
+    for (uint32_t i = 0; i < source->stream_count; i++) {
+        struct stream *stream = &source->streams[i];
+        if (stream->count > 0 &&
+            (stream->pieces[0].segment->sequence > 0 || stream->pieces[0].segment->met))
+            stream->met_at = 0;
+    }
+}
+
 int drain_open(struct drain **out, struct raw_header *header, struct drain_hooks hooks)
 {
     struct drain *d = calloc(1, sizeof *d);
@@ -390,6 +403,9 @@ int drain_open(struct drain **out, struct raw_header *header, struct drain_hooks
     d->header = header;
     d->hooks = hooks;
     int error = find_segments(d, true, true);
+    for (uint32_t i = 0; i < d->source_count; i++)
+        if (d->sources[i] != NULL)
+            recall_threads(d->sources[i]);
     if (error != 0)
         drain_release(d);
     else

@@ -42,9 +42,11 @@ int64_t drain_round(struct drain *drain);
 
 /*
  * The process is over: reads its rest, finishes its file and forgets it. `status` as waitpid() gave
- * it, -1 when it is not known. *bytes is the trace's size, *events what it holds, as a reader counts
- * it where no call was missed; 0 events: nothing was recorded, and there may be no file. 0, or -errno
- * of its file.
+ * it, -1 when it is not known. *bytes is the trace's size; 0: nothing was recorded, and there may be no
+ * file. *events is what a reader makes of the trace, which is none where all calls failed. It makes
+ * another number where calls are missing (one event less for an unknown free, one more for a lost
+ * one), where a thread's first call and the join of its parent, or the first calls of both, are closer
+ * than 2 us (one more or less), and where the raw file was damaged. 0, or -errno of the file.
  */
 int drain_finish(struct drain *drain, uint32_t process, int status, uint64_t *bytes,
                  uint64_t *events);

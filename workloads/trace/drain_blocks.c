@@ -56,9 +56,17 @@ static void give_segment(const struct drain *d, struct source *source, struct ra
         raw_give(d->header, segment);
 }
 
+/* It has been read as well: a round may end before what came late. */
+static bool is_last_of_joined(const struct stream *s, uint32_t piece)
+{
+    uint64_t time;
+    return s->joined_at != UINT64_MAX && piece == s->first && piece + 1 == s->count &&
+           !stream_peek(s, &time);
+}
+
 /*
  * The block is written: what was read is not needed any more. A joined thread's last segment comes
- * back too, with all that it holds.
+ * back too.
  */
 static void give_back(const struct drain *d, struct source *source)
 {
@@ -67,12 +75,13 @@ static void give_back(const struct drain *d, struct source *source)
         uint32_t kept = 0;
         for (uint32_t p = 0; p < s->count; p++) {
             struct piece piece = s->pieces[p];
-            if (p < s->first || (s->joined && p == s->first && p + 1 == s->count)) {
+            if (p < s->first || is_last_of_joined(s, p)) {
                 give_segment(d, source, piece.segment);
                 s->next_sequence += p >= s->first;
                 continue;
             }
             piece.segment->consumed = piece.at;
+            piece.segment->met = s->met_at != UINT64_MAX;
             s->pieces[kept++] = piece;
         }
         s->first = 0;
@@ -157,15 +166,39 @@ static void fail(struct drain *d, struct source *source, int error)
     d->header->level = RAW_OFF;
 }
 
-/* The block is in the file: what it holds counts, and the starts of threads that it tells first. */
+/*
+ * The thread's first entries stand in the block: whether a reader makes a start of it (introduce() in
+ * gather.c). It does where the thread's parent is known and not joined yet; and not when it has met
+ * the thread before, as the parent of another one. A parent whose segments are gone was joined under
+ * a drain before this one.
+ */
+static bool tells_start(struct source *source, struct stream *child)
+{
+    if (child->met_at < child->first_time)
+        return false;
+    child->met_at = child->first_time;
+    if (child->parent >= source->stream_count || child->parent == child->thread)
+        return false;
+    struct stream *parent = &source->streams[child->parent];
+    if (!parent->begun || parent->joined_at < child->first_time)
+        return false;
+    if (child->first_time < parent->met_at)
+        parent->met_at = child->first_time;
+    return true;
+}
+
+/*
+ * The block is in the file: what it holds counts, and the starts of threads that it tells first. A
+ * thread has a higher number than its parent, and so comes before it here.
+ */
 static void count_block(struct source *source)
 {
     struct raw_process *process = source->process;
-    for (uint32_t i = 0; i < source->stream_count; i++) {
+    for (uint32_t i = source->stream_count; i-- > 0;) {
         struct stream *stream = &source->streams[i];
         if (stream->entries > 0 && !stream->announced) {
             stream->announced = true;
-            process->events += stream->parent != RAW_NOBODY;
+            process->events += tells_start(source, stream);
         }
         process->events += stream->events;
     }

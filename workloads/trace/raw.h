@@ -36,12 +36,12 @@
 #include <stdint.h>
 #include <time.h>
 
-#define RAW_MAGIC       "hm-raw\2"
+#define RAW_MAGIC       "hm-raw\n"        /* which layout it is, RAW_VERSION tells */
 #define RAW_MAPS_SUFFIX ".maps"           /* RAW.PROCESS.maps: its /proc/self/maps, with stacks */
 #define RAW_ENV         "HEAPMARK_RECORD" /* the raw file's absolute path, in the programs' environment */
 
 enum {
-    RAW_VERSION = 3,
+    RAW_VERSION = 4,
     RAW_PAGE_BYTES = 4096,
     RAW_SEGMENT_BYTES_SMALL = RAW_PAGE_BYTES,      /* a thread's first: many never need more */
     RAW_SEGMENT_BYTES_LARGE = 16 * RAW_PAGE_BYTES, /* small enough to stay in the caches */
@@ -99,7 +99,8 @@ struct raw_segment {
     uint64_t failed_calls;  /* allocations that returned NULL */
     uint32_t next_free;     /* on the list of free ones: page number of the next */
     uint32_t seen;          /* the drain's: it knows of this lap */
-    uint64_t padding[8];
+    uint32_t met; /* the drain's: a reader has met the thread in what stands in the trace */
+    uint32_t padding[15];
 };
 
 enum raw_flag {
@@ -124,7 +125,7 @@ struct raw_process {
     uint64_t base_ticks; /* time 0 of the trace */
     uint64_t written;    /* bytes of the trace that count */
     uint64_t entries;    /* what stands in them, */
-    uint64_t events;     /* and what a reader makes of it where no call was missed */
+    uint64_t events;     /* and what a reader makes of it: see drain_finish() */
     uint64_t end_tick;   /* time up to which they reach */
     uint32_t began;      /* base_ticks is set, and the trace's file exists */
     uint32_t finished;   /* the trace is whole */

@@ -241,7 +241,7 @@ static bool take_segment(struct log_thread *t)
     segment->sequence = t->sequence++;
     segment->parent = t->parent - 1;
     segment->self = (uint64_t)pthread_self();
-    segment->consumed = segment->seen = 0;
+    segment->consumed = segment->seen = segment->met = 0;
     segment->null_frees = segment->failed_calls = 0;
     atomic_store_explicit(&segment->state, RAW_SEGMENT_USED, memory_order_release);
     use_segment(t, segment);

@@ -469,7 +469,7 @@ static int check_all_over(struct recording *r)
 {
     for (uint32_t i = 0; i < RAW_PROCESSES_MAX && i < r->raw->processes; i++) {
         uint32_t pid = raw_process(r->raw, i)->pid;
-        if (pid != 0 && kill((pid_t)pid, 0) == 0)
+        if (pid != 0 && kill((pid_t)pid, 0) == 0) /* 0 where the raw file was damaged */
             return recording_fail(r, -EBUSY,
                                   "cannot recover '%s': process %" PRIu32
                                   " is still being recorded; wait for its end",

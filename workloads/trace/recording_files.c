@@ -126,7 +126,7 @@ int recording_files_finish(struct recording *r, uint32_t process, int status)
     if (error != 0)
         return recording_fail(r, error, "cannot write '%s': %s", r->output,
                               strerrordesc_np(-error));
-    if (events == 0) {
+    if (bytes == 0) {
         unlink(part);
         return 0;
     }

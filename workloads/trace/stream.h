@@ -23,13 +23,14 @@ struct stream {
     uint32_t thread;
     uint32_t parent; /* RAW_NOBODY: not known */
     uint64_t self, first_time;
+    uint64_t joined_at;   /* UINT64_MAX: not yet. Else its last segment will not be filled */
+    uint64_t met_at;      /* by a reader: see drain_blocks.c. UINT64_MAX: not yet; 0: long ago */
     struct piece *pieces; /* by sequence; those before `first` have been read */
     uint32_t first, count, capacity;
     uint32_t next_sequence;
     uint64_t epoch, wide, cpu;
     bool new_cpu, announced; /* the trace has the stream's parent */
-    bool joined;             /* the thread is over: its last segment will not be filled */
-    bool over;               /* so is the process */
+    bool over;               /* the process is */
     uint32_t stack_depth;
     uint64_t stack[TRACE_STACK_MAX + 2];
 

@@ -106,11 +106,14 @@ size_t large_size(const void *memory, const char *wrong)
 static bool resize_pages(void *memory, size_t bytes)
 {
     struct page *page = virt_to_page(memory);
-    size_t pages = page_frames(page), wanted = pages_of(bytes);
+    size_t pages = page_frames(page), wanted = pages_of(bytes), absent;
 
     if (wanted <= pages && pages - wanted <= wanted / MALLOC_AHEAD)
         return true;
-    return resize_page_run(page, wanted);
+    if (!resize_page_run(page, wanted, &absent))
+        return false;
+    slub_grew_by(absent, GFP_KERNEL);
+    return true;
 }
 
 void *large_resize(void *memory, size_t bytes)

@@ -97,16 +97,36 @@ static bool node_is_below_high(int node, gfp_t gfp)
     return true;
 }
 
+/* Of the zones that `gfp` allows, all together. */
+static size_t node_free_frames(int node, gfp_t gfp)
+{
+    enum zone_kind highest = highest_zone(gfp);
+    size_t frames = 0;
+
+    for (enum zone_kind kind = lowest_zone(highest); kind <= highest; kind++) {
+        struct zone *z = node_zone(node, kind);
+
+        lock_take(&z->lock);
+        frames += zone_free_frames(z);
+        lock_drop(&z->lock);
+    }
+    return frames;
+}
+
 /*
  * There is no kswapd: who had to reclaim goes on up to the high watermark, lest the next ones have to as
- * well.
+ * well. But nobody is in need now, so each round asks for the smallest share, and one that set no page free is
+ * the last: objects that were freed need not be pages, and the caches would be emptied for nothing.
  */
-static void reclaim_to_high(int node, gfp_t gfp, unsigned round)
+static void reclaim_to_high(int node, gfp_t gfp)
 {
-    for (unsigned end = round + ROUNDS; round < end && node_is_below_high(node, gfp); round++) {
-        if (reclaim(gfp, node, round) == 0)
-            return;
+    for (unsigned i = 0; i < ROUNDS && node_is_below_high(node, gfp); i++) {
+        size_t before = node_free_frames(node, gfp);
+
+        (void)reclaim(gfp, node, 0);
         pcp_drain_all(gfp);
+        if (node_free_frames(node, gfp) <= before)
+            return;
     }
 }
 
@@ -126,7 +146,7 @@ static size_t take_patiently(int node, gfp_t gfp, unsigned order)
                               gfp & __GFP_NOFAIL && round > 0 ? DESPERATE : WITHIN_MIN);
     }
     if (frame != NO_FRAME && !(gfp & __GFP_NORETRY))
-        reclaim_to_high(node, gfp, round);
+        reclaim_to_high(node, gfp);
     return frame;
 }
 

@@ -122,9 +122,10 @@ void free_page_run(struct page *page);
 /*
  * Makes a run or block longer or shorter where it lies. It grows into what is free behind it, as far as
  * that leaves the watermarks whole, and not beyond its 4 MiB block. False: it stays as it is. `pages`
- * is at least 1.
+ * is at least 1. `*absent`, unless NULL: how many of the frames that it grew by were absent.
  */
-bool resize_page_run(struct page *page, size_t pages) __attribute__((warn_unused_result));
+bool resize_page_run(struct page *page, size_t pages, size_t *absent)
+    __attribute__((warn_unused_result));
 
 /*
  * Up to `count` single frames into `pages`, in ascending runs where they can be had; the number

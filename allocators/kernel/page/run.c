@@ -139,22 +139,27 @@ void free_page_run(struct page *page)
         __free_pages(page, page_order(page));
 }
 
-bool resize_page_run(struct page *page, size_t pages)
+bool resize_page_run(struct page *page, size_t pages, size_t *absent)
 {
     size_t frame = page_to_frame(page);
     size_t old = length(page, "resize_page_run(): not an allocated run or block");
     struct zone *z = frame_zone(frame);
+    size_t grown_absent = 0;
     bool done = true;
 
     if (pages < old) {
         shorten(GFP_KERNEL, frame, old, pages, USED_SINCE);
     } else if (pages > old) {
         lock_take(&z->lock);
+        grown_absent = z->absent;
         done = frame >> MAX_PAGE_ORDER == (frame + pages - 1) >> MAX_PAGE_ORDER &&
                zone_take_at(z, frame + old, pages - old);
         if (done)
             mark(frame, pages);
+        grown_absent -= z->absent;
         lock_drop(&z->lock);
     }
+    if (absent)
+        *absent = grown_absent;
     return done;
 }

@@ -18,18 +18,23 @@ static void flush_idle(void)
             barn_flush_idle(s, s->node[n]);
 }
 
-void slub_grew(const struct page *page, gfp_t gfp)
+void slub_grew_by(size_t frames, gfp_t gfp)
 {
-    size_t frames;
+    size_t all;
 
-    if (!page_was_absent(page))
+    if (frames == 0)
         return;
-    frames = __atomic_load_n(&grown, __ATOMIC_RELAXED) + page_frames(page);
-    __atomic_store_n(&grown, frames, __ATOMIC_RELAXED);
+    all = __atomic_load_n(&grown, __ATOMIC_RELAXED) + frames;
+    __atomic_store_n(&grown, all, __ATOMIC_RELAXED);
     /* Whoever makes a cache holds the mutex already: the next one who grows looks. */
-    if (frames < LOOK_AFTER || !gfpflags_allow_blocking(gfp) || !lock_try(&slab_mutex))
+    if (all < LOOK_AFTER || !gfpflags_allow_blocking(gfp) || !lock_try(&slab_mutex))
         return;
     __atomic_store_n(&grown, 0, __ATOMIC_RELAXED);
     flush_idle();
     lock_drop(&slab_mutex);
+}
+
+void slub_grew(const struct page *page, gfp_t gfp)
+{
+    slub_grew_by(page_was_absent(page) ? page_frames(page) : 0, gfp);
 }

@@ -176,7 +176,7 @@ void check_object(const struct kmem_cache *s, const struct slab *slab, const voi
 {
     size_t at = (size_t)((const char *)object - slab_base(slab));
 
-    if (at % s->size || at / s->size >= __atomic_load_n(&slab->fresh, __ATOMIC_RELAXED))
+    if (at % s->size || !slab_reaches(s, slab, at))
         fault(interior, object);
 }
 

@@ -20,14 +20,15 @@ void slub_drain_block(struct cpu_block *b)
         }
 }
 
+/* All barns before any slab: sheaves of one node may hold objects that its CPUs got from another. */
 static bool shrink_nodes(struct kmem_cache *s)
 {
     bool any = false;
 
-    for (unsigned n = 0; n < node_count(); n++) {
+    for (unsigned n = 0; n < node_count(); n++)
         barn_flush(s, s->node[n]);
+    for (unsigned n = 0; n < node_count(); n++)
         any |= node_shrink(s, s->node[n]);
-    }
     return any;
 }
 

@@ -93,6 +93,12 @@ static inline struct slab *slab_of(const void *object)
     return (struct slab *)frame_to_page(frame_head(frame, state));
 }
 
+/* Is `at`, counted from slab_base(), in an object that may be in use? In front of it `at` wraps around. */
+static inline bool slab_reaches(const struct kmem_cache *s, const struct slab *slab, size_t at)
+{
+    return at / s->size < __atomic_load_n(&slab->fresh, __ATOMIC_RELAXED);
+}
+
 /* Ends the process unless `object` is the start of one that may be in use. */
 void check_object(const struct kmem_cache *s, const struct slab *slab, const void *object,
                   const char *interior);
@@ -199,10 +205,12 @@ bool cache_sizes(struct kmem_cache *s);
 /* What is free of all caches goes to their slabs, and empty slabs to the page layer. */
 void slub_shrink_all(void);
 /*
- * To be told of each block of pages that was allocated with `gfp`: see grow.c. No lock is held, but perhaps
- * slab_mutex.
+ * Whoever takes pages for slabs, for kmalloc or for malloc's blocks says so, for what grow.c does: of a block
+ * or run just allocated with `gfp`, or so many absent frames. No lock is held, but perhaps slab_mutex. Nobody
+ * does for mappings, for vmalloc, nor for pages that the program itself allocates.
  */
 void slub_grew(const struct page *page, gfp_t gfp);
+void slub_grew_by(size_t frames, gfp_t gfp);
 /* A block that no thread uses any more, see percpu_drain_block: all of it goes to the slabs. */
 void slub_drain_block(struct cpu_block *b);
 

@@ -26,12 +26,17 @@ void check_object_size(const void *memory, size_t n, bool to_user)
 {
     const struct slab *slab = n ? slab_of(memory) : NULL;
     const struct kmem_cache *s;
-    size_t offset;
+    size_t at, offset;
 
     if (!slab)
         return;
     s = slab->slab_cache;
-    offset = (size_t)((const char *)memory - slab_base(slab)) % s->size;
+    at = (size_t)((const char *)memory - slab_base(slab));
+    if (!slab_reaches(s, slab, at))
+        fault(to_user ? "usercopy: exposure attempt: in a slab, but in no object"
+                      : "usercopy: overwrite attempt: in a slab, but in no object",
+              memory);
+    offset = at % s->size;
     if (offset < s->useroffset || offset - s->useroffset > s->usersize ||
         n > s->usersize - (offset - s->useroffset))
         refuse(s, to_user, offset, n);

@@ -103,6 +103,72 @@ static void drained_twice(void **state)
     raw_image_release(image);
 }
 
+/*
+ * The same with threads: what the first drain has brought into the trace of each is not told again.
+ * Thread 1 calls only under the second one, thread 2, which it started, is joined under the first.
+ */
+static void threads_drained_twice(void **state)
+{
+    (void)state;
+    enum { SEGMENTS = 200, THREADS = 4 };
+    struct raw_image *image = raw_image_new();
+    const struct raw_process *process = raw_process(raw_image_header(image), 0);
+    raw_image_begin_of(image, 1, 71, 0, 0);
+    raw_image_begin_of(image, 2, 72, 0, 1);
+    raw_image_add(image, 2, 16000, RAW_MALLOC, 0x10, 1);
+    raw_image_begin_of(image, 3, 73, 0, 0);
+    raw_image_add(image, 3, 16000, RAW_MALLOC, 0x20, 1);
+    raw_image_begin(image, 0, 70, 0);
+    raw_image_add(image, 0, 0, RAW_MALLOC, 0x30, 1);
+    raw_image_add(image, 0, 32000, RAW_JOIN, 72, 0);
+    for (uint64_t i = 0; i < SEGMENTS * EACH; i++) {
+        if (image->cursors[0] == raw_records(image->segments[0]) + SMALL_RECORDS) {
+            image->segments[0]->state = RAW_SEGMENT_FULL;
+            raw_image_begin(image, 0, 70, image->segments[0]->sequence + 1);
+        }
+        raw_image_add(image, 0, 48000 + i * 160, RAW_MALLOC, (i + 4) * 16, 1);
+    }
+    struct drain *first = raw_image_drain(image);
+    assert_true(drain_round(first) > SEGMENTS * EACH);
+    assert_true(process->entries > SEGMENTS * EACH / 2);
+    assert_int_equal(image->segments[2]->state, RAW_SEGMENT_FREE);
+    drain_release(first);
+    const uint64_t later = 48000 + SEGMENTS * EACH * 160;
+    raw_image_add(image, 1, later, RAW_FREE, 0x10, 0);
+    raw_image_add(image, 3, later, RAW_FREE, 0x20, 0);
+    uint64_t told = raw_image_finish(raw_image_drain(image));
+    assert_int_equal(told, 3 + 1 + SEGMENTS * EACH + 2 + 2); /* the last 2: starts of 2 and 3 */
+    char error[512];
+    struct trace_reader *reader;
+    struct trace_event event;
+    assert_int_equal(trace_reader_open(&reader, image->path, error, sizeof error), 0);
+    while (trace_reader_next(reader, &event) == TRACE_EVENT)
+        continue;
+    assert_int_equal(trace_reader_header(reader)->threads, THREADS);
+    raw_image_check_told(told, trace_reader_header(reader));
+    trace_reader_close(reader);
+    raw_image_release(image);
+}
+
+/* Nothing but a realloc that failed: a trace without events is a trace, and not nothing. */
+static void no_events(void **state)
+{
+    (void)state;
+    uint64_t bytes, events;
+    struct raw_image *image = raw_image_new();
+    raw_image_begin(image, 0, 1, 0);
+    raw_image_add(image, 0, 1600, RAW_REALLOC_BEGIN, 0x1000, 0);
+    raw_image_add(image, 0, 1600, RAW_REALLOC_END, 0, 5);
+    struct drain *drain = raw_image_drain(image);
+    assert_int_equal(drain_finish(drain, 0, 0, &bytes, &events), 0);
+    assert_true(bytes > 0);
+    assert_int_equal(events, 0);
+    drain_release(drain);
+    struct trace_file_header header = raw_image_check(image->path, NULL, 0);
+    raw_image_check_told(events, &header);
+    raw_image_release(image);
+}
+
 /* A thread's first time is its latest, and there is more than a block holds: it comes to an end. */
 static void time_that_goes_back(void **state)
 {
@@ -163,6 +229,8 @@ int main(void)
         cmocka_unit_test(limit_reached_in_a_round),
         cmocka_unit_test(a_round_ends),
         cmocka_unit_test(drained_twice),
+        cmocka_unit_test(threads_drained_twice),
+        cmocka_unit_test(no_events),
         cmocka_unit_test(time_that_goes_back),
         cmocka_unit_test(much_to_recover),
     };

@@ -44,14 +44,48 @@ static void threads_come_and_go(void **state)
     raw_image_add(image, 2, 5600, RAW_FREE, 0x1000, 0);
     raw_image_add(image, 0, 6400, RAW_JOIN, 77, 0);
     raw_image_add(image, 0, 8000, RAW_MALLOC, 0x2000, 20);
-    raw_image_finish(drain);
+    uint64_t told = raw_image_finish(drain);
     const struct expected expected[] = {
         {TRACE_MALLOC, 0, 0, 5, 0},  {TRACE_SPAWN, 0, 1, 0, 800},    {TRACE_MALLOC, 1, 1, 10, 800},
         {TRACE_JOIN, 0, 1, 0, 1600}, {TRACE_SPAWN, 0, 2, 0, 4000},   {TRACE_FREE, 2, 1, 0, 4000},
         {TRACE_JOIN, 0, 2, 0, 4800}, {TRACE_MALLOC, 0, 1, 20, 6400},
     };
-    (void)raw_image_check(image->path, expected, sizeof expected / sizeof *expected);
+    struct trace_file_header header =
+        raw_image_check(image->path, expected, sizeof expected / sizeof *expected);
+    raw_image_check_told(told, &header);
     raw_image_release(image);
+}
+
+/* A thread whose parent was joined before its first call has no start, and none is told. */
+static void parent_joined_before_the_first_call(void **state)
+{
+    (void)state;
+    struct raw_image *image = raw_image_new();
+    raw_image_begin(image, 0, 1, 0);
+    raw_image_begin_of(image, 1, 77, 0, 0);
+    raw_image_begin_of(image, 2, 88, 0, 1);
+    raw_image_add(image, 0, 0, RAW_MALLOC, 0x3000, 5);
+    raw_image_add(image, 1, 16000, RAW_MALLOC, 0x1000, 10);
+    raw_image_add(image, 0, 32000, RAW_JOIN, 77, 0);
+    raw_image_add(image, 2, 48000, RAW_MALLOC, 0x2000, 20);
+    CONVERT(image, {TRACE_MALLOC, 0, 0, 5, 0}, {TRACE_SPAWN, 0, 1, 0, 16000},
+            {TRACE_MALLOC, 1, 1, 10, 16000}, {TRACE_JOIN, 0, 1, 0, 32000},
+            {TRACE_MALLOC, 2, 2, 20, 48000});
+}
+
+/* Nor has a thread one whose own first call comes after that of a thread that it started. */
+static void child_that_calls_before_its_parent(void **state)
+{
+    (void)state;
+    struct raw_image *image = raw_image_new();
+    raw_image_begin(image, 0, 1, 0);
+    raw_image_begin_of(image, 1, 77, 0, 0);
+    raw_image_begin_of(image, 2, 88, 0, 1);
+    raw_image_add(image, 0, 0, RAW_MALLOC, 0x3000, 5);
+    raw_image_add(image, 2, 16000, RAW_MALLOC, 0x2000, 20);
+    raw_image_add(image, 1, 32000, RAW_MALLOC, 0x1000, 10);
+    CONVERT(image, {TRACE_MALLOC, 0, 0, 5, 0}, {TRACE_SPAWN, 1, 2, 0, 16000},
+            {TRACE_MALLOC, 2, 1, 20, 16000}, {TRACE_MALLOC, 1, 2, 10, 32000});
 }
 
 /* The same, but the drain sees all of them at once: each join finds its own thread. */
@@ -80,6 +114,8 @@ int main(void)
         cmocka_unit_test(thread_without_a_pthread_t),
         cmocka_unit_test(threads_come_and_go),
         cmocka_unit_test(threads_come_and_go_in_one_round),
+        cmocka_unit_test(parent_joined_before_the_first_call),
+        cmocka_unit_test(child_that_calls_before_its_parent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,18 +113,25 @@ struct drain *raw_image_drain(struct raw_image *image)
     return drain;
 }
 
-void raw_image_finish(struct drain *drain)
+uint64_t raw_image_finish(struct drain *drain)
 {
     uint64_t bytes, events;
     assert_int_equal(drain_finish(drain, 0, 0, &bytes, &events), 0);
     drain_release(drain);
+    return events;
+}
+
+void raw_image_check_told(uint64_t told, const struct trace_file_header *read)
+{
+    assert_int_equal(told, read->events - read->lost_frees + read->unknown_frees);
 }
 
 struct trace_file_header raw_image_convert(struct raw_image *image, const struct expected *expected,
                                            size_t count)
 {
-    raw_image_finish(raw_image_drain(image));
+    uint64_t told = raw_image_finish(raw_image_drain(image));
     struct trace_file_header header = raw_image_check(image->path, expected, count);
+    raw_image_check_told(told, &header);
     raw_image_release(image);
     return header;
 }

@@ -39,7 +39,9 @@ void raw_image_add(struct raw_image *image, uint32_t thread, uint64_t time, enum
                    uint64_t address, uint64_t size);
 
 struct drain *raw_image_drain(struct raw_image *image);
-void raw_image_finish(struct drain *drain);
+
+/* The number of events that the drain tells. */
+uint64_t raw_image_finish(struct drain *drain);
 
 struct expected {
     enum trace_op op;
@@ -51,7 +53,10 @@ struct expected {
 struct trace_file_header raw_image_check(const char *path, const struct expected *expected,
                                          size_t count);
 
-/* The same, from the raw recording to the end. */
+/* What the drain tells is what was read, but for frees that were lost or are of unknown objects. */
+void raw_image_check_told(uint64_t told, const struct trace_file_header *read);
+
+/* All of this, from the raw recording to the end. */
 struct trace_file_header raw_image_convert(struct raw_image *image, const struct expected *expected,
                                            size_t count);
 

@@ -120,6 +120,36 @@ static int short_lived(void)
     return 0;
 }
 
+static pthread_barrier_t parents_are_gone;
+
+static void *calls_late(void *argument)
+{
+    pthread_barrier_wait(&parents_are_gone);
+    free(grab(100001));
+    return argument;
+}
+
+static void *starts_another(void *child)
+{
+    free(grab(100003));
+    return pthread_create(child, NULL, calls_late, NULL) == 0 ? child : NULL;
+}
+
+/* Threads that were started by others, which are joined before their first call. */
+static int joined_parents(void)
+{
+    pthread_t parent, children[3];
+    pthread_barrier_init(&parents_are_gone, NULL, 4);
+    for (int i = 0; i < 3; i++)
+        if (pthread_create(&parent, NULL, starts_another, &children[i]) != 0 ||
+            pthread_join(parent, NULL) != 0)
+            return 1;
+    pthread_barrier_wait(&parents_are_gone);
+    for (int i = 0; i < 3; i++)
+        pthread_join(children[i], NULL);
+    return 0;
+}
+
 static pthread_key_t key;
 
 static void *set_key(void *argument)
@@ -153,6 +183,18 @@ static int forks(void)
     free(before);
     free(grab(100005));
     return 0;
+}
+
+/* The child makes one call, which fails. */
+static int child_fails(void)
+{
+    void *block = grab(100001);
+    volatile size_t huge = SIZE_MAX / 2;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(realloc(block, huge) != NULL);
+    int status;
+    return waitpid(child, &status, 0) == child ? status : 1;
 }
 
 /* In a vforked child calls go to the parent's own memory: they are the parent's calls. */
@@ -479,8 +521,10 @@ static const struct {
     {"pairs", pairs},
     {"threads", threads},
     {"short_lived", short_lived},
+    {"joined_parents", joined_parents},
     {"late_free", late_free},
     {"forks", forks},
+    {"child_fails", child_fails},
     {"vforks", vforks},
     {"execs", execs},
     {"killed", killed},
