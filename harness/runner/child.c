@@ -167,7 +167,7 @@ static int fork_trial(const struct launch *launch, struct child *child)
 }
 
 /* By which the child's output and the listener of an exact peak come: 0 or -errno, said. */
-static int open_channels(const struct trial_request *request, int output[2],
+static int open_channels(const struct trial_request *request, unsigned threads, int output[2],
                          struct peak_watch *peak, int *listener)
 {
     if (pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0) {
@@ -175,7 +175,7 @@ static int open_channels(const struct trial_request *request, int output[2],
         say_error("cannot make a pipe for a trial: %s", strerror(error));
         return -error;
     }
-    if (!request->has_exact_peak || (*listener = peak_open(peak)) >= 0)
+    if (!request->has_exact_peak || (*listener = peak_open(peak, threads)) >= 0)
         return 0;
     say_error("cannot make a socket for a trial: %s", strerror(-*listener));
     close(output[0]);
@@ -199,7 +199,8 @@ int child_start(struct spawner *s, uint32_t seat, const struct trial_request *re
     int output[2], listener = -1, error = prepare_shared(&s->seats[seat], request);
     struct peak_watch peak = {.fd = -1};
     if (error == 0)
-        error = open_channels(request, output, &peak, &listener);
+        error =
+            open_channels(request, s->seats[seat].shared->spec.threads, output, &peak, &listener);
     if (error != 0)
         return error;
     *child = (struct child){.request = request,
@@ -291,7 +292,7 @@ enum child_news child_watch(struct child *child)
         if (ready > 0 && (fds[1].revents & POLLIN))
             drain_output(child);
         if (ready > 0 && fds[3].revents & POLLIN)
-            peak_serve(&child->peak, child->pid, child->shared->spec.threads, is_measuring(child));
+            peak_serve(&child->peak, child->pid, is_measuring(child));
         else if (ready > 0 && fds[3].revents != 0)
             peak_close(&child->peak); /* nobody is left at the other end */
         child->has_ended = ready > 0 && fds[0].revents != 0;

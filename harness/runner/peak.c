@@ -9,12 +9,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int peak_open(struct peak_watch *watch)
+int peak_open(struct peak_watch *watch, unsigned threads)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return -errno;
-    *watch = (struct peak_watch){.fd = ends[0]};
+    *watch = (struct peak_watch){.fd = ends[0], .lag_bytes = memory_lag_bytes(threads)};
     return ends[1];
 }
 
@@ -46,30 +46,30 @@ static int receive_fd(int socket_fd)
 }
 
 /* To walk the page tables takes long where much is mapped: only if there may be more than before. */
-static void note_memory(struct peak_watch *watch, pid_t pid, unsigned threads)
+static void note_memory(struct peak_watch *watch, pid_t pid)
 {
-    if (memory_rss_bytes_quick(pid) + memory_lag_bytes(threads) <= watch->rss_bytes)
+    if (memory_rss_bytes_quick(pid) + watch->lag_bytes <= watch->rss_bytes)
         return;
     uint64_t rss_bytes = memory_rss_bytes(pid);
     if (watch->rss_bytes < rss_bytes)
         watch->rss_bytes = rss_bytes;
 }
 
-static int serve_call(struct peak_watch *watch, pid_t pid, unsigned threads, bool counts)
+static int serve_call(struct peak_watch *watch, pid_t pid, bool counts)
 {
     struct seccomp_notif call = {0};
     if (ioctl(watch->fd, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0)
         return errno == EINTR || errno == ENOENT ? 0 : -errno; /* ENOENT: its thread was killed */
     if (counts)
-        note_memory(watch, pid, threads);
+        note_memory(watch, pid);
     struct seccomp_notif_resp go_on = {.id = call.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
     return ioctl(watch->fd, SECCOMP_IOCTL_NOTIF_SEND, &go_on) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
-void peak_serve(struct peak_watch *watch, pid_t pid, unsigned threads, bool counts)
+void peak_serve(struct peak_watch *watch, pid_t pid, bool counts)
 {
     if (watch->has_listener) {
-        watch->has_failed = serve_call(watch, pid, threads, counts) != 0;
+        watch->has_failed = serve_call(watch, pid, counts) != 0;
         if (watch->has_failed)
             peak_close(watch);
         return;
