@@ -18,11 +18,12 @@ beside() {
 }
 . "$root/tests/system/sanitized.sh"
 
-slub="slub_model kmalloc malloc_api"
+slub="slub_model slub_shapes slub_lists slub_counts kmalloc malloc_api"
+barn="slub_barn"
 once="malloc_model inject slub_grow slub_slabs percpu_storm"
 pages="page_buddy page_gfp page_misuse page_nodes page_refusal page_threads page_watermark vmalloc vmalloc_random"
 # shellcheck disable=SC2086
-build asan "-fsanitize=address,undefined -fno-sanitize-recover=all" $slub $once $pages
+build asan "-fsanitize=address,undefined -fno-sanitize-recover=all" $slub $once $barn $pages
 build tsan "-fsanitize=thread -Wno-tsan" percpu_storm page_threads
 # shellcheck disable=SC2086
 under_asan $pages
@@ -37,6 +38,12 @@ done
 export HEAPMARK_SLUB=pool=256m
 # shellcheck disable=SC2086
 under_asan $once
+# On two pretended CPUs, with a barn or a node each.
+for knobs in "percpu=thread" "percpu=thread:nodes=2:pool=256m"; do
+    echo "HEAPMARK_SLUB='$knobs'"
+    export HEAPMARK_SLUB="$knobs"
+    under_asan "$barn"
+done
 for knobs in "percpu=thread" "percpu=thread:sheaves=0"; do
     echo "HEAPMARK_SLUB='$knobs'"
     export HEAPMARK_SLUB="$knobs"

@@ -1,18 +1,35 @@
-/* To whom a barn leaves its full sheaves, and whose objects may lie in them. */
+/*
+ * To whom a barn leaves its full sheaves, and whose objects may lie in them.
+ *
+ * It takes two CPUs, each with a barn, or with a node, of its own: far apart among those that this
+ * process may use. Where there is but one, or where CPUs have no blocks (percpu=thread), two are
+ * pretended. For that the program runs anew without rseq: then a thread takes itself to be where it
+ * was told to be last.
+ */
 #include "support.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "kmem.h"
+#include "os.h"
 #include "slub/slub.h"
 
 enum { OBJECTS = 20000 };
 
 static void *objects[OBJECTS], *others[OBJECTS];
-static int cpu[2]; /* the first and the last that this process may use */
 
-static void find_cpus(void)
+/* ---- two CPUs -------------------------------------------------------------------------------- */
+
+static int cpu[2];
+static bool pretended;
+
+/* Barns are dealt out by the lowest bits of a CPU's number: one bit apart is enough. */
+static bool find_cpus(void)
 {
     cpu_set_t set;
 
@@ -21,53 +38,91 @@ static void find_cpus(void)
     for (int i = 0; i < CPU_SETSIZE; i++)
         if (CPU_ISSET(i, &set)) {
             cpu[0] = cpu[0] < 0 ? i : cpu[0];
-            cpu[1] = i;
+            cpu[1] = (i ^ cpu[0]) & 1 ? i : cpu[1];
         }
+    return cpu[1] >= 0;
 }
 
 static void move_to(int which)
 {
     cpu_set_t set;
 
+    if (pretended) {
+        os_cpu_seen = (struct cpu_seen){.cpu = (unsigned)which, .left = UINT_MAX};
+        return;
+    }
     CPU_ZERO(&set);
     CPU_SET(which, &set);
     assert_int_equal(sched_setaffinity(0, sizeof set, &set), 0);
 }
+
+static ssize_t (*real_read_text)(const char *path, char *text, size_t bytes);
+
+static ssize_t two_cpus(const char *path, char *text, size_t bytes)
+{
+    static const char range[] = "0-1";
+
+    if (strcmp(path, "/sys/devices/system/cpu/possible") != 0)
+        return real_read_text(path, text, bytes);
+    memcpy(text, range, sizeof range);
+    return sizeof range - 1;
+}
+
+static void pretend_cpus(char **argv)
+{
+    if (__rseq_size != 0) {
+        setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
+        execv("/proc/self/exe", argv);
+        abort();
+    }
+    pretended = true;
+    cpu[0] = 0;
+    cpu[1] = 1;
+    real_read_text = kmem_os.read_text;
+    kmem_os.read_text = two_cpus;
+    nr_barns = 2; /* the start makes it no less */
+}
+
+/* What a thread of its own does on the second CPU. */
+struct elsewhere {
+    void (*body)(struct kmem_cache *s);
+    struct kmem_cache *s;
+};
+
+static void *be_elsewhere(void *argument)
+{
+    const struct elsewhere *e = argument;
+
+    move_to(cpu[1]);
+    e->body(e->s);
+    return NULL;
+}
+
+static void elsewhere(void (*body)(struct kmem_cache *s), struct kmem_cache *s)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, be_elsewhere, &(struct elsewhere){body, s}), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* ---- the tests ------------------------------------------------------------------------------- */
 
 static struct node_barn *own_barn(struct kmem_cache *s)
 {
     return &s->node[percpu_node()]->barn[percpu_number() & (nr_barns - 1)];
 }
 
-/* What another thread on another CPU gets, and which barn is its own. */
-struct taker {
-    struct kmem_cache *s;
+/* What the other CPU gets, and which barn is its own. */
+static struct {
     struct node_barn *own;
     void *first;
-};
+} taken;
 
-static void *take_elsewhere(void *argument)
+static void take_one(struct kmem_cache *s)
 {
-    struct taker *t = argument;
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET(cpu[1], &set);
-    sched_setaffinity(0, sizeof set, &set);
-    t->first = kmem_cache_alloc(t->s, GFP_KERNEL);
-    t->own = own_barn(t->s);
-    return NULL;
-}
-
-static struct taker taken_elsewhere(struct kmem_cache *s)
-{
-    struct taker t = {.s = s};
-    pthread_t thread;
-
-    assert_int_equal(pthread_create(&thread, NULL, take_elsewhere, &t), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_non_null(t.first);
-    return t;
+    taken.first = kmem_cache_alloc(s, GFP_KERNEL);
+    taken.own = own_barn(s);
 }
 
 /* Frees the objects from `from` on until so many full sheaves lie in this CPU's barn; where it stopped. */
@@ -91,13 +146,11 @@ static void test_left_from_the_start(void **state)
     } cases[] = {{64, 0, false}, {48, 0, false}, {64, 1, true}, {80, 1, true}};
 
     (void)state;
-    if (cpu[0] == cpu[1] || node_count() > 1)
-        skip();
-    move_to(cpu[0]);
+    if (node_count() > 1)
+        skip(); /* the other CPU's barns are another node's */
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct kmem_cache *s = kmem_cache_create("left", cases[i].size, 0, SLAB_NO_MERGE, NULL);
         struct node_barn *barn;
-        struct taker t;
         unsigned wanted, full;
         int freed;
 
@@ -108,16 +161,29 @@ static void test_left_from_the_start(void **state)
         assert_int_equal(wanted != 0, cases[i].size <= 64);
         full = wanted + cases[i].beyond;
         freed = free_until(s, 0, full);
-        t = taken_elsewhere(s);
-        assert_ptr_not_equal(t.own, barn);
+        elsewhere(take_one, s);
+        assert_non_null(taken.first);
+        assert_ptr_not_equal(taken.own, barn);
         assert_int_equal(barn->nr_full, cases[i].served ? full - 1 : full);
         assert_int_equal(barn->wanted, cases[i].served ? wanted : wanted - 1);
-        kmem_cache_free(s, t.first);
+        kmem_cache_free(s, taken.first);
         for (; freed < OBJECTS; freed++)
             kmem_cache_free(s, objects[freed]);
         assert_int_equal(kmem_check(), 0);
         kmem_cache_destroy(s);
     }
+}
+
+enum { ROBBED = 9000 };
+
+static void rob_and_free_own(struct kmem_cache *s)
+{
+    for (int i = 0; i < ROBBED; i++)
+        assert_non_null(others[i] = kmem_cache_alloc(s, GFP_KERNEL));
+    for (int i = ROBBED; i < OBJECTS; i++)
+        assert_non_null(others[i] = kmem_cache_alloc_node(s, GFP_KERNEL, 1));
+    for (int i = ROBBED; i < OBJECTS; i++)
+        kmem_cache_free(s, others[i]);
 }
 
 /*
@@ -126,28 +192,18 @@ static void test_left_from_the_start(void **state)
  */
 static void test_shrink_finds_objects_of_other_nodes(void **state)
 {
-    enum { ROBBED = 9000 };
-    struct kmem_cache *s = kmem_cache_create("mixed", 48, 0, SLAB_NO_MERGE, NULL);
+    struct kmem_cache *s;
 
     (void)state;
-    if (cpu[0] == cpu[1] || node_count() < 2) {
-        kmem_cache_destroy(s);
+    if (node_count() < 2)
         skip();
-    }
-    move_to(cpu[0]);
+    s = kmem_cache_create("mixed", 48, 0, SLAB_NO_MERGE, NULL);
     for (int i = 0; i < OBJECTS; i++)
         assert_non_null(objects[i] = kmem_cache_alloc(s, GFP_KERNEL));
     for (int i = 0; i < OBJECTS; i += 2)
         kmem_cache_free(s, objects[i]);
     assert_int_equal(kmem_cache_shrink(s), 1); /* node 0 has many slabs that are half free */
-    move_to(cpu[1]);
-    for (int i = 0; i < ROBBED; i++)
-        assert_non_null(others[i] = kmem_cache_alloc(s, GFP_KERNEL));
-    for (int i = ROBBED; i < OBJECTS; i++)
-        assert_non_null(others[i] = kmem_cache_alloc_node(s, GFP_KERNEL, 1));
-    for (int i = ROBBED; i < OBJECTS; i++)
-        kmem_cache_free(s, others[i]);
-    move_to(cpu[0]);
+    elsewhere(rob_and_free_own, s);
     for (int i = 0; i < ROBBED; i++)
         kmem_cache_free(s, others[i]);
     for (int i = 1; i < OBJECTS; i += 2)
@@ -157,14 +213,18 @@ static void test_shrink_finds_objects_of_other_nodes(void **state)
     assert_int_equal(kmem_check(), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_left_from_the_start),
         cmocka_unit_test(test_shrink_finds_objects_of_other_nodes),
     };
 
+    (void)argc;
+    config_read();
+    if (kmem_config.percpu == PERCPU_THREAD || !find_cpus())
+        pretend_cpus(argv);
+    move_to(cpu[0]);
     slub_start();
-    find_cpus();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

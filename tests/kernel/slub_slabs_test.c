@@ -94,12 +94,61 @@ static void test_slabs_of_one_object(void **state)
     kmem_cache_destroy(s);
 }
 
+/* The main sheaf of this CPU; NULL: none. */
+static struct sheaf *main_sheaf(const struct kmem_cache *s, void ***top)
+{
+    void *end = percpu_peek(PERCPU_PAIR_CELL(s->index) + offsetof(struct cpu_pair, second));
+
+    *top = percpu_peek(PERCPU_PAIR_CELL(s->index));
+    return end == PERCPU_NO_TOP ? NULL : end;
+}
+
+/*
+ * Whatever malloc pops, what it looks at further down belongs to the sheaf, and can be prefetched; the
+ * sheaf, of each size, fills its own object.
+ */
+static void test_sheaves_reach_below_their_objects(void **state)
+{
+    enum { OBJECTS = 20000 };
+    struct kmem_cache *s = kmem_cache_create("deep", 48, 0, SLAB_NO_MERGE, NULL);
+    unsigned seen = 0;
+    static char *p[OBJECTS];
+
+    (void)state;
+    if (s->path != PATH_SHEAF) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    stay_on_this_cpu();
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        struct sheaf *sheaf;
+        void **top, **memory;
+
+        assert_non_null(p[i] = kmem_cache_alloc(s, GFP_KERNEL));
+        sheaf = main_sheaf(s, &top);
+        assert_non_null(sheaf);
+        memory = sheaf_memory(sheaf);
+        assert_int_equal(slab_of(memory)->slab_cache->object_size,
+                         (char *)(sheaf + 1) - (char *)memory);
+        assert_ptr_equal(sheaf_slots(sheaf)[-1], NULL);
+        assert_in_range(top - PERCPU_AHEAD, memory, sheaf);
+        for (unsigned ahead = 1; ahead <= PERCPU_AHEAD; ahead++)
+            assert_true(!top[-(int)ahead] || slab_of(top[-(int)ahead]));
+        seen |= (unsigned)((char *)(sheaf + 1) - (char *)memory);
+    }
+    assert_int_equal(seen, (SHEAF_BYTES_MIN << SHEAF_CLASSES) - SHEAF_BYTES_MIN);
+    free_all(s, p, OBJECTS);
+    assert_int_equal(kmem_check(), 0);
+    kmem_cache_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_which_pointers_start_an_object),
         cmocka_unit_test(test_interior_pointers_are_refused),
         cmocka_unit_test(test_slabs_of_one_object),
+        cmocka_unit_test(test_sheaves_reach_below_their_objects),
     };
 
     slub_start();

@@ -35,11 +35,15 @@
 #define PERCPU_CPUS  8192 /* the most a kernel can be built for */
 #define PERCPU_SIZES 2048 /* requests up to 32 KiB, in steps of 16 bytes */
 #define PERCPU_SMALL 1025 /* requests up to 1 KiB, by the byte */
+#define PERCPU_AHEAD 4    /* malloc asks for the line of the object so far below the popped one */
 
 struct slab;
 struct sheaf;
 
-/* Cells of struct cpu_block.sheaf. `top` == `end`: full; `top`[-1] == NULL: empty. */
+/*
+ * Cells of struct cpu_block.sheaf. `top` == `end`: full; `top`[-1] == NULL: empty. PERCPU_AHEAD words
+ * below the lowest object can be read, and what they point to may be prefetched.
+ */
 struct cpu_sheaf {
     uint64_t magic; /* see cell_magic() */
     uint64_t unused;

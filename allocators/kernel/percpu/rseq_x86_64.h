@@ -153,8 +153,9 @@ refused:
 /*
  * malloc: sizes up to 1 KiB have a table by bytes; those above take one by steps, at 78. Popping does
  * not touch the object, and what its owner does first is most often a store, which asks for its line
- * only when it leaves the core, one after the other. Asking here takes a tenth off batches that live
- * in the second-level cache. (A CPU that does not know the instruction does nothing for it.)
+ * only when it leaves the core, one after the other, until the stores that wait fill their buffer. So the
+ * line of the object that is popped PERCPU_AHEAD calls later is asked for here: that of the one just
+ * popped would come too late. (A CPU that does not know the instruction does nothing for it.)
  */
 #define RSEQ_POP_BODY                                \
     "70:\n\t" RSEQ_NONE                              \
@@ -167,9 +168,10 @@ refused:
     "testq %%rax, %%rax\n\t"                         \
     "je 79f\n\t"                                     \
     "addq $-8, %%rdx\n\t"                            \
+    "movq %c[ahead](%%rdx), %%rsi\n\t"              \
     "movq %%rdx, 16(%%rcx)\n"                       \
     "72:\n\t"                                       \
-    "prefetchw (%%rax)\n\t"                         \
+    "prefetchw (%%rsi)\n\t"                         \
     "ret\n"                                         \
     "78:\n\t"                                        \
     "leaq -1(%%rdi), %%rax\n\t"                      \
@@ -219,7 +221,8 @@ refused:
                          : [none] "i"(offsetof(struct percpu_area, none)),                \
                            [small] RSEQ_FIELD(small), [bytes] RSEQ_FIELD(small_cells),    \
                            [sizes] RSEQ_FIELD(sizes), [steps] RSEQ_FIELD(size_cells),     \
-                           [rseq] RSEQ_FIELD(rseq), [alloc] RSEQ_FIELD(alloc));           \
+                           [rseq] RSEQ_FIELD(rseq), [alloc] RSEQ_FIELD(alloc),            \
+                           [ahead] "i"(-8 * PERCPU_AHEAD));                               \
     }
 
 #define RSEQ_DEFINE_FREE(name, slow)                                                      \

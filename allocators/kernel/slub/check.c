@@ -123,6 +123,9 @@ static bool check_sheaf(struct checked *c, struct sheaf *sheaf)
 
     if (slots[-1])
         return fail(c, "sheaf without a NULL in front", sheaf);
+    for (void **at = sheaf_memory(sheaf); at < slots - 1; at++)
+        if (*at != sheaf_memory(sheaf))
+            return fail(c, "sheaf with something else in front of its objects", sheaf);
     if (sheaf->size > sheaf->capacity)
         return fail(c, "sheaf with more objects than room", sheaf);
     for (unsigned i = 0; i < sheaf->size; i++) {

@@ -19,30 +19,24 @@ static struct kmem_cache *sheaf_caches[SHEAF_CLASSES];
 enum {
     SHEAF_OBJECT_BYTES = 128 << 10, /* in a main sheaf, at most, if objects are large */
     SHEAF_OBJECT_MAX = 16 << 10,    /* bytes of an object; larger ones have no sheaves */
-    SHEAF_FIRST_CLASS = 1,
-    SHEAF_GROWS_AFTER = 2, /* exchanges, and one more for each of its smallest sizes */
-    BARN_SHEAVES = 256,    /* full ones, whatever the knob says */
+    SHEAF_GROWS_AFTER = 2,          /* exchanges, and one more for each of its smallest sizes */
+    BARN_SHEAVES = 256,             /* full ones, whatever the knob says */
 };
-
-static unsigned class_capacity(unsigned class)
-{
-    return (unsigned)(((SHEAF_BYTES_MIN << class) - sizeof(struct sheaf)) / sizeof(void *)) - 1;
-}
 
 static unsigned sheaf_class_of(const struct sheaf *sheaf)
 {
     unsigned class = 0;
 
-    while (class_capacity(class) < sheaf->capacity)
+    while (sheaf_class_capacity(class) < sheaf->capacity)
         class ++;
     return class;
 }
 
 void sheaves_start(void)
 {
-    static const char *const names[SHEAF_CLASSES] = {"sheaf-64",   "sheaf-128",  "sheaf-256",
-                                                     "sheaf-512",  "sheaf-1024", "sheaf-2048",
-                                                     "sheaf-4096", "sheaf-8192"};
+    static const char *const names[SHEAF_CLASSES] = {"sheaf-128",  "sheaf-256",  "sheaf-512",
+                                                     "sheaf-1024", "sheaf-2048", "sheaf-4096",
+                                                     "sheaf-8192"};
 
     for (unsigned i = 0; i < SHEAF_CLASSES; i++)
         sheaf_caches[i] = create_cache(names[i], SHEAF_BYTES_MIN << i, 64,
@@ -58,11 +52,11 @@ void sheaves_configure(struct kmem_cache *s, slab_flags_t flags)
     if (s->path == PATH_DIRECT || !kmem_config.sheaves || s->size > SHEAF_OBJECT_MAX)
         return;
     s->path = PATH_SHEAF;
-    while (class > 0 && (size_t)class_capacity(class) * s->size > SHEAF_OBJECT_BYTES)
+    while (class > 0 && (size_t)sheaf_class_capacity(class) * s->size > SHEAF_OBJECT_BYTES)
         class --;
     s->sheaf_class_max = class;
-    s->sheaf_class = class < SHEAF_FIRST_CLASS ? class : SHEAF_FIRST_CLASS;
-    bytes = (size_t)class_capacity(class) * s->size;
+    s->sheaf_class = 0;
+    bytes = (size_t)sheaf_class_capacity(class) * s->size;
     s->barn_max = (unsigned)((kmem_config.barn / nr_barns + bytes - 1) / bytes);
     if (s->barn_max > BARN_SHEAVES)
         s->barn_max = BARN_SHEAVES;
@@ -77,7 +71,7 @@ static struct sheaf *new_sheaf(struct kmem_cache *s, gfp_t gfp)
 {
     unsigned class = sheaf_class(s);
     struct kmem_cache *from = sheaf_caches[class];
-    unsigned capacity = class_capacity(class);
+    unsigned capacity = sheaf_class_capacity(class);
     struct sheaf *sheaf;
     void **memory;
 
@@ -86,8 +80,10 @@ static struct sheaf *new_sheaf(struct kmem_cache *s, gfp_t gfp)
     memory = slab_alloc_direct(from, gfp, percpu_node());
     if (!memory)
         return NULL;
-    memory[0] = NULL;
-    sheaf = (struct sheaf *)(memory + 1 + capacity);
+    for (unsigned i = 0; i < PERCPU_AHEAD - 1; i++)
+        memory[i] = memory;
+    memory[PERCPU_AHEAD - 1] = NULL;
+    sheaf = (struct sheaf *)(memory + PERCPU_AHEAD + capacity);
     sheaf->next = NULL;
     sheaf->capacity = capacity;
     sheaf->size = 0;
@@ -98,7 +94,7 @@ static struct sheaf *new_sheaf(struct kmem_cache *s, gfp_t gfp)
 static void free_sheaf(struct kmem_cache *s, struct sheaf *sheaf)
 {
     struct kmem_cache *from = sheaf_caches[sheaf_class_of(sheaf)];
-    void *memory = sheaf_slots(sheaf) - 1;
+    void *memory = sheaf_memory(sheaf);
 
     stat(s, SHEAF_FREE);
     slabs_put(from, 1, &memory);
@@ -156,7 +152,7 @@ static void grow_sheaves(struct kmem_cache *s)
     if (class >= s->sheaf_class_max)
         return;
     traffic = __atomic_load_n(&s->sheaf_traffic, __ATOMIC_RELAXED) + 1;
-    if (traffic >= SHEAF_GROWS_AFTER + (1u << class)) {
+    if (traffic >= SHEAF_GROWS_AFTER + (2u << class)) {
         traffic = 0;
         __atomic_store_n(&s->sheaf_class, class + 1, __ATOMIC_RELAXED);
     }
@@ -166,7 +162,7 @@ static void grow_sheaves(struct kmem_cache *s)
 /* Is the sheaf smaller than those the cache should have by now? */
 static bool outgrown(const struct kmem_cache *s, const struct sheaf *sheaf)
 {
-    return sheaf->capacity < class_capacity(sheaf_class(s));
+    return sheaf->capacity < sheaf_class_capacity(sheaf_class(s));
 }
 
 enum taker { OWN_CPU, OTHER_CPU, LAST_RESORT };

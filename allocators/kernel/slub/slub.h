@@ -140,6 +140,17 @@ static inline void **sheaf_slots(struct sheaf *sheaf)
     return (void **)sheaf - sheaf->capacity;
 }
 
+static inline void **sheaf_memory(struct sheaf *sheaf)
+{
+    return sheaf_slots(sheaf) - PERCPU_AHEAD;
+}
+
+static inline unsigned sheaf_class_capacity(unsigned class)
+{
+    return (unsigned)(((SHEAF_BYTES_MIN << class) - sizeof(struct sheaf)) / sizeof(void *)) -
+           PERCPU_AHEAD;
+}
+
 /* The sheaf of a cell, its size brought up to date; NULL if there is none. */
 struct sheaf *sheaf_of_pair(void *top, void *end);
 

@@ -69,7 +69,12 @@ enum { MAX_OBJS_PER_SLAB = 32767 };
 
 /*
  * An array of free objects. Its struct lies behind the slots, so that the `end` of a CPU's cell is
- * the sheaf. In front of the slots lies a NULL: popping needs no count.
+ * the sheaf, and PERCPU_AHEAD words in front of them. The last of these is NULL: popping needs no
+ * count. The others point to the words themselves: malloc asks for the line of what it finds so far
+ * below the object that it pops, and for the lowest objects that is one of these.
+ *
+ *      | here | here | here | NULL | object | object | ...  free slots ... | struct sheaf |
+ *      memory                      sheaf_slots()                           end
  */
 struct sheaf {
     struct sheaf *next;
@@ -77,8 +82,8 @@ struct sheaf {
     unsigned size; /* objects in it, while it is on no CPU as its main sheaf */
 };
 
-/* Bytes of a sheaf are 64 << its class. */
-enum { SHEAF_CLASSES = 8, SHEAF_BYTES_MIN = 64 };
+/* Bytes of a sheaf are 128 << its class. */
+enum { SHEAF_CLASSES = 7, SHEAF_BYTES_MIN = 128 };
 
 /*
  * A CPU keeps to the barn of its number: objects whose lines are in its own cache come back to it, and

@@ -1,0 +1,73 @@
+/* What a cache says of itself: slabinfo, and the counters of the knob stats=1. */
+#include "support.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "kmem.h"
+#include "slub/slub.h"
+
+static void test_slabinfo(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("info_cache", 256, 0, SLAB_NO_MERGE, NULL);
+    FILE *file = tmpfile();
+    char line[256], name[64];
+    unsigned long active = 0, all = 0, size = 0, per_slab = 0, pages = 0, slabs = 0;
+    void *p[40];
+    bool found = false;
+
+    (void)state;
+    for (int i = 0; i < 40; i++)
+        p[i] = kmem_cache_alloc(s, GFP_KERNEL);
+    kmem_slabinfo(fileno(file));
+    rewind(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_string_equal(line, "slabinfo - version: 2.1\n");
+    while (!found && fgets(line, sizeof line, file))
+        found = sscanf(line, "%63s %lu %lu %lu %lu %lu : tunables 0 0 0 : slabdata %lu", name,
+                       &active, &all, &size, &per_slab, &pages, &slabs) == 7 &&
+                strcmp(name, "info_cache") == 0;
+    assert_true(found);
+    assert_in_range(active, 40, all);
+    assert_int_equal(size, s->size);
+    assert_true(size == 256 || kmem_config.debug);
+    /* A colour, which only slabs under sheaves have, may cost one. */
+    assert_in_range(all, slabs * (s->path == PATH_SHEAF ? per_slab - 1 : per_slab),
+                    slabs * per_slab);
+    for (int i = 0; i < 40; i++)
+        kmem_cache_free(s, p[i]);
+    kmem_cache_destroy(s);
+    fclose(file);
+}
+
+/* With the knob stats=1 every call is counted once; without it nothing is. */
+static void test_stats(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("counted", 64, 0, SLAB_NO_MERGE, NULL);
+    unsigned long allocs, frees;
+    void *p[500];
+
+    (void)state;
+    for (int i = 0; i < 500; i++)
+        p[i] = kmem_cache_alloc(s, GFP_KERNEL);
+    for (int i = 0; i < 500; i++)
+        kmem_cache_free(s, p[i]);
+    allocs = cache_stat(s, ALLOC_FASTPATH) + cache_stat(s, ALLOC_SLOWPATH);
+    frees = cache_stat(s, FREE_FASTPATH) + cache_stat(s, FREE_SLOWPATH);
+    assert_int_equal(allocs, kmem_config.stats ? 500 : 0);
+    assert_int_equal(frees, kmem_config.stats ? 500 : 0);
+    if (kmem_config.stats)
+        assert_true(cache_stat(s, ALLOC_SLAB) >= 500 / 64);
+    kmem_cache_destroy(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_slabinfo),
+        cmocka_unit_test(test_stats),
+    };
+
+    slub_start(); /* which reads the knobs */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

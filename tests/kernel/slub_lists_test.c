@@ -1,0 +1,150 @@
+/* Where a cache's slabs come from, on which lists they are, and which of them it keeps. */
+#include "support.h"
+
+#include "kmem.h"
+#include "page/pool.h"
+#include "slub/slub.h"
+
+/* From the node asked for, whatever the CPU's own lists hold. */
+static void test_alloc_node(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("on node", 300, 0, SLAB_NO_MERGE, NULL);
+    void *p[200];
+
+    (void)state;
+    for (int node = 0; node < (int)node_count(); node++) {
+        for (int i = 0; i < 200; i++) {
+            p[i] = kmem_cache_alloc_node(s, i % 2 ? GFP_KERNEL : GFP_KERNEL | __GFP_THISNODE, node);
+            assert_non_null(p[i]);
+            if (i % 2 == 0) /* others may be served by a node that has more than it keeps */
+                assert_int_equal(page_to_node(virt_to_page(p[i])), node);
+        }
+        for (int i = 0; i < 200; i++)
+            kmem_cache_free(s, p[i]);
+    }
+    assert_null(kmem_cache_alloc_node(s, GFP_KERNEL, (int)node_count()));
+    assert_null(kmem_cache_alloc_node(s, GFP_KERNEL, -7));
+    kmem_cache_destroy(s);
+}
+
+/* What a cache's flags say of its pages holds whatever its objects are asked for with. */
+static void test_page_flags(void **state)
+{
+    struct kmem_cache *dma = kmem_cache_create("dma", 100, 0, SLAB_NO_MERGE | SLAB_CACHE_DMA, NULL);
+    struct kmem_cache *reclaim =
+        kmem_cache_create("reclaim", 100, 0, SLAB_NO_MERGE | SLAB_RECLAIM_ACCOUNT, NULL);
+    void *p = kmem_cache_alloc(dma, GFP_KERNEL), *q = kmem_cache_alloc(reclaim, GFP_KERNEL);
+
+    (void)state;
+    assert_int_equal(frame_zone(virt_to_frame(p))->kind, ZONE_DMA);
+    assert_int_equal(frame_zone(virt_to_frame(q))->kind, ZONE_NORMAL);
+    assert_int_equal(pageblock_mobility(virt_to_frame(q)), RECLAIMABLE);
+    kmem_cache_free(dma, p);
+    kmem_cache_free(reclaim, q);
+    kmem_cache_destroy(dma);
+    kmem_cache_destroy(reclaim);
+}
+
+/* A node keeps as many empty slabs as min_partial says, and gives up those that come free beyond. */
+static void test_min_partial(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("kept", 500, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+    struct kmem_cache_node *n = s->node[0];
+    void *p[400];
+
+    (void)state;
+    for (int i = 0; i < 400; i++)
+        p[i] = kmem_cache_alloc_node(s, GFP_KERNEL | __GFP_THISNODE, 0);
+    assert_true(n->nr_slabs > s->min_partial + 2);
+    for (int i = 0; i < 400; i++)
+        kmem_cache_free(s, p[i]);
+    assert_int_equal(n->nr_slabs, s->min_partial);
+    assert_int_equal(n->nr_partial, s->min_partial);
+    kmem_cache_destroy(s);
+}
+
+/* Another node's slabs are taken from only when it has more than it keeps for itself. */
+static void test_rob(void **state)
+{
+    struct kmem_cache *s =
+        kmem_cache_create("robbed", 500, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+    void *p[400], *mine;
+
+    (void)state;
+    if (node_count() < 2) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    for (int i = 0; i < 400; i++)
+        p[i] = kmem_cache_alloc_node(s, GFP_KERNEL | __GFP_THISNODE, 1);
+    kmem_cache_free(s, p[0]); /* one partial slab */
+    mine = kmem_cache_alloc_node(s, GFP_KERNEL, 0);
+    assert_int_equal(page_to_node(virt_to_page(mine)), 0);
+    kmem_cache_free(s, mine);
+    kmem_cache_shrink(s);
+    for (int i = 1; i < 400; i += 2) /* all are partial now */
+        kmem_cache_free(s, p[i]);
+    assert_true(s->node[1]->nr_partial > s->min_partial);
+    mine = kmem_cache_alloc_node(s, GFP_KERNEL, 0);
+    assert_int_equal(page_to_node(virt_to_page(mine)), 1);
+    kmem_cache_free(s, mine);
+    for (int i = 2; i < 400; i += 2)
+        kmem_cache_free(s, p[i]);
+    kmem_cache_destroy(s);
+}
+
+/*
+ * A CPU without slabs takes several from the node's partial list: the one it works on, and others until its
+ * own partial list is half full.
+ */
+static void test_cpu_partial_from_node(void **state)
+{
+    enum { SLABS = 12 };
+    struct kmem_cache *s = kmem_cache_create("from node", 1024, 0, SLAB_NO_MERGE, NULL);
+    struct kmem_cache_node *n = s->node[percpu_node()];
+    unsigned long partial, counted;
+    void *p[SLABS * 32];
+    unsigned all = SLABS * s->objects;
+
+    (void)state;
+    if (s->path != PATH_CPU) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    stay_on_this_cpu();
+    assert_true(s->objects <= 32);
+    for (unsigned i = 0; i < all; i++)
+        p[i] = kmem_cache_alloc(s, GFP_KERNEL);
+    for (unsigned i = 0; i < all; i += 2) /* every slab is half free */
+        kmem_cache_free(s, p[i]);
+    kmem_cache_shrink(s); /* all of them on the node's list */
+    partial = n->nr_partial;
+    counted = cache_stat(s, CPU_PARTIAL_NODE);
+    assert_true(partial >= SLABS);
+    p[0] = kmem_cache_alloc(s, GFP_KERNEL);
+    assert_int_equal(partial - n->nr_partial, 1 + s->cpu_partial_slabs / 2 + 1);
+    if (kmem_config.stats)
+        assert_int_equal(cache_stat(s, CPU_PARTIAL_NODE) - counted, s->cpu_partial_slabs / 2 + 1);
+    assert_int_equal(kmem_check(), 0);
+    for (unsigned i = 2; i < all; i += 2)
+        p[i] = kmem_cache_alloc(s, GFP_KERNEL);
+    assert_int_equal(n->nr_slabs, SLABS); /* no new one was needed */
+    assert_int_equal(kmem_check(), 0);
+    for (unsigned i = 0; i < all; i++)
+        kmem_cache_free(s, p[i]);
+    kmem_cache_destroy(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alloc_node),
+        cmocka_unit_test(test_page_flags),
+        cmocka_unit_test(test_min_partial),
+        cmocka_unit_test(test_rob),
+        cmocka_unit_test(test_cpu_partial_from_node),
+    };
+
+    slub_start(); /* which reads the knobs */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
