@@ -2,16 +2,19 @@
 """Does a replayed trace rank the allocators as the program itself does?
 
     scripts/validate_replay.py [--programs=LIST] [--blocks=N] [--out=DIR] [--document=FILE]
-    scripts/validate_replay.py --again=DIR [--document=FILE]
+    scripts/validate_replay.py --again=DIR... [--document=FILE]
 
 Each program is recorded, its trace is replayed under every installed allocator, and the program
 itself is run under each of them, in randomised blocks that hold the baseline twice. Then all pairs
-of allocators that the program tells apart are looked up in the replay. The tables go to the
-terminal, to DIR/validation.md, and with --document between the markers of that file; every run of a
-program to DIR/runs.csv, every pair to DIR/pairs.csv.
+of allocators that the program tells apart are looked up in the replay. Memory is held against
+another replay, of a single pass: the program made no more, either. The tables go to the terminal,
+to validation.md in the (first) DIR, and with --document between the markers of that file; every run
+of a program to DIR/runs.csv, every pair to pairs.csv in the (first) DIR.
 
-Run it on a machine that does nothing else; it takes some 4 minutes. $HEAPMARK is the
-program; without it build/heapmark is. Needs sqlite3, lua5.4, perl, python3 and gcc.
+Run it on a machine that does nothing else; it takes some 12 minutes. Where a machine is not to be
+had for so long, measure some of the programs at a time, each time into a DIR of its own, and have
+the tables made of all by --again. $HEAPMARK is the program; without it build/heapmark is. Needs
+sqlite3, lua5.4, perl, python3 and gcc.
 """
 
 import argparse
@@ -49,12 +52,14 @@ from programs.runs import (
 HERE = Path(__file__).resolve().parent.parent
 MARKERS = "<!-- validation begin -->", "<!-- validation end -->"
 CLOCKS = "cpu_ns", "wall_ns"  # of the programs; the first one is what the tables are about
+ONCE = ("--work=1", "--latency=no", "--reps=3")  # a single pass; memory repeats well
 RUN_COLUMNS = ("block", "label", "detail", "wall_ns", "user_ns", "sys_ns", "rss_bytes_peak")
 
 SIZES = {  # of the programs: some tenths of a second each
     "sqlite3": (10000, 60000),
     "lua": (100000, 10000, 40000),
     "perl": (80000, 20000, 25000),
+    "perl-threads": (16, 600, 14000),
     "python3": (12000, 1),
 }
 
@@ -67,11 +72,11 @@ def record(options, command, trace):
     call(words, "recording", env=ENVIRONMENT)
 
 
-def replay(options, trace, out):
+def replay(options, trace, out, words):
     """Replays the trace; its Comparison. A row that failed is shown later, not an error."""
-    words = [options.heapmark, "run", trace, f"--allocators={options.allocators}", "--aa"]
-    words += [f"--baseline={BASELINE}", f"--reps={options.reps}", f"--out={out}"]
-    words += shlex.split(options.replay)
+    words = [options.heapmark, "run", trace, f"--allocators={options.allocators}",
+             f"--baseline={BASELINE}", f"--out={out}", *words,
+             *shlex.split(options.replay)]  # fmt: skip
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
         raise Failure(f"replaying ended with {done.returncode}: {done.stderr.strip()}")
@@ -96,11 +101,16 @@ def logarithms(samples, figure):
     return logs
 
 
-class Validation:
-    """A program's own runs, by one of their clocks, beside the replays of its trace."""
+def labels_of(comparison):
+    return comparison.table("time")[comparison.measured_cells[0]]
 
-    def __init__(self, name, samples, comparison, clock="cpu_ns"):
-        self.name, self.samples, self.comparison = name, samples, comparison
+
+class Validation:
+    """A program's own runs, by one of their clocks, beside the replays of its trace: those that
+    times are taken from, and those of a single pass, for memory."""
+
+    def __init__(self, name, samples, comparison, once, clock="cpu_ns"):
+        self.name, self.samples, self.comparison, self.once = name, samples, comparison, once
         self.logs = logarithms(samples, attrgetter(clock))
         self.memory_logs = logarithms(samples, attrgetter("rss_bytes_peak"))
         if BASELINE not in self.logs or SECOND_BASELINE not in self.logs:
@@ -121,13 +131,18 @@ class Validation:
     def own_memory(self, label):
         return agreement.ratio(self.memory_logs, label, BASELINE)
 
-    def replayed(self, label, metric="time"):
+    def replayed(self, label):
         """None where the replay failed."""
-        return self.comparison.overall(metric, label) if label in self.replayed_labels else None
+        return self.comparison.overall("time", label) if label in self.replayed_labels else None
+
+    def replayed_memory(self, label):
+        """The same of the single pass."""
+        measured = label in labels_of(self.once)
+        return self.once.overall("memory", label) if measured else None
 
     @property
     def replayed_labels(self):
-        return self.comparison.table("time")[self.comparison.measured_cells[0]]
+        return labels_of(self.comparison)
 
     def replayed_verdicts(self):
         found = {}
@@ -158,7 +173,7 @@ class Validation:
         """(own, replayed) times and (own, replayed) memory, by label."""
         return (self.values(self.own), self.values(self.replayed)), (
             self.values(self.own_memory),
-            self.values(lambda label: self.replayed(label, "memory")),
+            self.values(self.replayed_memory),
         )
 
     def own_ms(self):
@@ -183,22 +198,24 @@ class Validation:
 
 
 def replays_of(out, name):
-    return out / f"replay-{name}"
+    """Where the replays for times lie, and those of a single pass."""
+    return out / f"replay-{name}", out / f"once-{name}"
 
 
 def measure(options, name, directory, launcher):
-    """Records, replays and runs a program; its name, [Sample] and Comparison."""
+    """Records, replays and runs a program; its name and [Sample]."""
     command = PROGRAMS[name].command(*SIZES[name])
-    trace, replays = directory / f"{name}.hmt", replays_of(options.out, name)
+    trace, (times, once) = directory / f"{name}.hmt", replays_of(options.out, name)
     progress(f"{name}: recording")
     record(options, command, trace)
     progress(f"  replaying {options.reps} blocks")
-    comparison = replay(options, trace, replays)
+    comparison = replay(options, trace, times, ["--aa", f"--reps={options.reps}"])
+    replay(options, trace, once, ONCE)
     progress("  running the program itself")
     entries = [entry for entry in comparison.run.env["allocators"]
                if not is_floor("replay", entry["allocator"])]  # fmt: skip
     samples = run_blocks(launcher, command, entries, options.blocks, options.seed)
-    return name, samples, comparison
+    return name, samples
 
 
 # ---- what is said -------------------------------------------------------------------------------
@@ -212,6 +229,12 @@ def shown(estimate):
     return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
+def shown_range(numbers):
+    numbers = list(numbers)
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
 def table(header, rows):
     lines = [header, ["---"] * len(header), *rows]
     return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]
@@ -220,7 +243,7 @@ def table(header, rows):
 def program_lines(one):
     rows = []
     for label in one.labels:
-        memory = one.replayed(label, "memory")
+        memory = one.replayed_memory(label)
         rows.append([label, shown(one.own(label)), shown(one.replayed(label)),
                      f"{one.own_memory(label).value:.2f}",
                      f"{memory.value:.2f}" if memory else "failed"])  # fmt: skip
@@ -261,11 +284,11 @@ def summary_lines(validations):
 
 
 def document(measured):
-    """The whole text, of [(name, [Sample], Comparison)]."""
+    """The whole text, of what read_all() found."""
     by_cpu, by_wall = ([Validation(*one, clock) for one in measured] for clock in CLOCKS)
     run = by_cpu[0].comparison.run
     machine = run.env["machine"]
-    blocks = 1 + max(sample.block for sample in by_cpu[0].samples)
+    blocks = shown_range(1 + max(sample.block for sample in one.samples) for one in by_cpu)
     kind = "virtual machine" if machine["virtual"] else "no virtual machine"
     more = [word for word in run.env["run"]["command"] if word.startswith(("--set", "--latency"))]
     taken = f"Taken {run.env['run']['started'][:10]} on {machine['cpus']} CPUs ({machine['cpu']}, "
@@ -296,28 +319,37 @@ def write_csv(path, header, rows):
 
 def write_runs(path, measured):
     rows = [[name, *(getattr(sample, column) for column in RUN_COLUMNS)]
-            for name, samples, _ in measured for sample in samples]  # fmt: skip
+            for name, samples in measured for sample in samples]  # fmt: skip
     write_csv(path, ["program", *RUN_COLUMNS], rows)
 
 
 def read_measured(out):
-    """What write_runs wrote, with the replays beside it: [(name, [Sample], Comparison)]."""
+    """What write_runs wrote, with the replays beside it: what a Validation is made of, each."""
     measured = {}
     with open(out / "runs.csv", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             figures = {key: int(row[key]) for key in RUN_COLUMNS[3:] if row[key]}
             sample = Sample(int(row["block"]), row["label"], row["detail"], **figures)
             measured.setdefault(row["program"], []).append(sample)
-    return [(name, samples, Comparison(load_run(str(replays_of(out, name)))))
+    return [(name, samples, *(Comparison(load_run(str(run))) for run in replays_of(out, name)))
             for name, samples in measured.items()]  # fmt: skip
+
+
+def read_all(outs):
+    measured = [one for out in outs for one in read_measured(out)]
+    names = [name for name, *_ in measured]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise Failure(f"'{twice[0]}' was measured in two of these directories; leave one out")
+    return measured
 
 
 def write_pairs(path, measured):
     rows = [
         [name, clock, p.first, p.second, p.own.value, p.own.low, p.own.high, p.replay.value,
          p.replay.low, p.replay.high, p.outcome]
-        for name, samples, comparison in measured for clock in CLOCKS
-        for p in Validation(name, samples, comparison, clock).pairs
+        for name, *rest in measured for clock in CLOCKS
+        for p in Validation(name, *rest, clock).pairs
     ]  # fmt: skip
     header = ["program", "clock", "first", "second"]
     header += ["program_ratio", "program_low", "program_high"]
@@ -334,13 +366,13 @@ def parse():
     )
     parser.add_argument("--programs", default=",".join(PROGRAMS), help=f"of {', '.join(PROGRAMS)}")
     parser.add_argument("--allocators", default="all", help="as of 'heapmark run'")
-    parser.add_argument("--blocks", type=int, default=10, help="of the programs' own runs")
-    parser.add_argument("--reps", type=int, default=6, help="blocks of the replays")
+    parser.add_argument("--blocks", type=int, default=30, help="of the programs' own runs")
+    parser.add_argument("--reps", type=int, default=12, help="blocks of the replays")
     parser.add_argument("--replay", default="", metavar="OPTIONS", help="more for 'heapmark run'")
     parser.add_argument("--seed", type=int, default=1, help="of the order within blocks")
     parser.add_argument("--out", type=Path, default=Path("results/validation"))
-    parser.add_argument("--again", type=Path, metavar="DIR",
-                        help="measure nothing: the tables of an earlier --out anew")  # fmt: skip
+    parser.add_argument("--again", type=Path, metavar="DIR", nargs="+", default=[],
+                        help="measure nothing: the tables of earlier --outs anew")  # fmt: skip
     parser.add_argument("--document", type=Path, help="file to put the tables into")
     options = parser.parse_args()
     options.programs = options.programs.split(",")
@@ -353,8 +385,9 @@ def parse():
         parser.error(f"'{options.heapmark}' is not built; build it, or set HEAPMARK")
     if not shutil.which("gcc"):
         parser.error("gcc is not installed: apt-get install gcc")
-    if options.again and not (options.again / "runs.csv").is_file():
-        parser.error(f"'{options.again}' has no runs.csv; give the --out of an earlier run")
+    for out in options.again:
+        if not (out / "runs.csv").is_file():
+            parser.error(f"'{out}' has no runs.csv; give the --out of an earlier run")
     if not options.again and options.out.exists():
         parser.error(f"'{options.out}' exists; give another --out")
     return options
@@ -376,17 +409,18 @@ def measure_all(options):
         launcher = build_launcher(directory)
         measured = [measure(options, name, directory, launcher) for name in options.programs]
     write_runs(options.out / "runs.csv", measured)
-    return measured
 
 
 def main():
     options = parse()
     try:
-        measured = read_measured(options.again) if options.again else measure_all(options)
+        outs = options.again or [options.out]
+        if not options.again:
+            measure_all(options)
+        measured = read_all(outs)
         text = document(measured)
-        out = options.again or options.out
-        (out / "validation.md").write_text(text, encoding="utf-8")
-        write_pairs(out / "pairs.csv", measured)
+        (outs[0] / "validation.md").write_text(text, encoding="utf-8")
+        write_pairs(outs[0] / "pairs.csv", measured)
         if options.document:
             replace_between_markers(options.document, text)
     except Failure as failure:

@@ -1,5 +1,11 @@
 #include "include/allocator.h"
 
+/* It aborts at a value that is none, and goes on after a name that it does not know. */
+static const struct allocator_knob knobs[] = {
+    {"*", KNOB_TEXT, 0, 0, NULL, "option of SCUDO_OPTIONS; a trial ends where scudo refuses it"},
+    {0},
+};
+
 const struct allocator allocator_scudo = {
     .name = "scudo",
     .summary = "hardened allocator with checksummed headers (LLVM, Android's default)",
@@ -14,4 +20,6 @@ const struct allocator allocator_scudo = {
             NULL,
         },
     .knob_template = "SCUDO_OPTIONS={name}={value}:",
+    .knobs = knobs,
+    .refusal = "unrecognized flag",
 };

@@ -1,9 +1,10 @@
 #include "include/allocator.h"
 
 static const struct allocator_knob knobs[] = {
-    {"use_huge_pages", "1: huge pages where there are some"},
-    {"set_huge_size_threshold", "blocks from this size on are not cached, in bytes"},
-    {NULL, NULL},
+    {"use_huge_pages", KNOB_COUNT, 0, 1, NULL, "1: huge pages where there are some"},
+    {"set_huge_size_threshold", KNOB_COUNT, 0, INT64_MAX, NULL,
+     "blocks from this size on are not cached, in bytes"},
+    {0},
 };
 
 const struct allocator allocator_tbb = {

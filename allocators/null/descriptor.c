@@ -1,9 +1,13 @@
 #include "include/allocator.h"
 
+#define TIB ((size_t)1 << 40)
+
 static const struct allocator_knob knobs[] = {
-    {"populate", "bytes of each thread's first arena that are resident from the start"},
-    {"ring", "the same, used over and over: for loops that keep less live"},
-    {NULL, NULL},
+    {"populate", KNOB_BYTES, 16 << 10, TIB, NULL,
+     "bytes of each thread's first arena that are resident from the start"},
+    {"ring", KNOB_BYTES, 16 << 10, TIB, NULL,
+     "the same, used over and over: for loops that keep less live"},
+    {0},
 };
 
 const struct allocator allocator_null = {
@@ -14,4 +18,5 @@ const struct allocator allocator_null = {
     .libraries = (const char *const[]){"libhm_null.so", NULL},
     .knob_template = "HEAPMARK_NULL={name}={value}:",
     .knobs = knobs,
+    .refusal = "; using the defaults",
 };

@@ -19,10 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
+
+#include "fault.h"
+#include "knob_text.h"
 
 #define EXPORT      __attribute__((visibility("default")))
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define VARIABLE    "HEAPMARK_NULL"
+#define TIB         ((size_t)1 << 40)
 
 enum { HEADER_BYTES = 8, ALIGN_BYTES = 16, PAGE_BYTES = 4096 };
 static const size_t arena_bytes = 64u << 20;
@@ -179,44 +183,26 @@ EXPORT void *pvalloc(size_t size)
 
 /* ---- the knobs ------------------------------------------------------------------------------- */
 
-static void complain(const char *knobs)
+const char fault_subject[] = "null";
+
+static void reuse_arena(void *knobs)
 {
-    static const char *const text[] =
-        {"heapmark-null: HEAPMARK_NULL='", NULL,
-         "' is not populate=SIZE or ring=SIZE (with k, m or g); ignored\n"};
-    for (int i = 0; i < 3; i++) {
-        const char *part = text[i] ? text[i] : knobs;
-        ssize_t ignored = write(2, part, strlen(part));
-        (void)ignored;
-    }
+    (void)knobs;
+    is_ring = 1;
 }
 
-static size_t parse_bytes(const char *text)
-{
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    const char *units = "kmg", *unit = *end ? strchr(units, *end) : NULL;
-    if (unit != NULL) {
-        value <<= 10 * (unit - units + 1);
-        end++;
-    }
-    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && value < 1ull << 40 ? value
-                                                                                            : 0;
-}
+static const struct knob knobs[] = {
+    {"populate", 0, 4 * PAGE_BYTES, TIB, NULL, NULL},
+    {"ring", 0, 4 * PAGE_BYTES, TIB, NULL, reuse_arena},
+    {0},
+};
 
 __attribute__((constructor)) static void read_knobs(void)
 {
-    static const char populate[] = "populate=", ring[] = "ring=";
-    const char *knobs = getenv("HEAPMARK_NULL");
-    if (knobs == NULL)
+    const char *text = getenv(VARIABLE);
+    if (text == NULL || *text == '\0' ||
+        !knob_text_read(text, VARIABLE, knobs, &populate_bytes, sizeof populate_bytes))
         return;
-    if (strncmp(knobs, populate, strlen(populate)) == 0)
-        populate_bytes = parse_bytes(knobs + strlen(populate));
-    if (strncmp(knobs, ring, strlen(ring)) == 0)
-        is_ring = (populate_bytes = parse_bytes(knobs + strlen(ring))) >= 4 * PAGE_BYTES;
-    if (populate_bytes == 0)
-        complain(knobs);
-    else if (arena_new(populate_bytes, 1) != 0)
+    if (arena_new(populate_bytes, 1) != 0)
         populate_bytes = 0;
 }

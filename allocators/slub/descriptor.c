@@ -1,18 +1,29 @@
 #include "include/allocator.h"
 
+#define TIB ((size_t)1 << 40)
+
+static const char *const modes[] = {"auto", "rseq", "thread", NULL};
+
 /* One library of the stack in allocators/kernel. */
 static const struct allocator_knob knobs[] = {
-    {"sheaves", "0: no per-CPU arrays of objects, but the classic free lists of CPU slabs"},
-    {"percpu", "rseq: restartable sequences; thread: a slot for each thread; auto"},
-    {"cpu_partial", "objects on a CPU's partial list, with sheaves=0 (default: by size)"},
-    {"min_partial", "empty slabs that a node keeps for each cache (default: by size)"},
-    {"nodes", "split CPUs and memory into so many pretend nodes"},
-    {"pool", "bytes of page frames (default: as much as the machine has memory)"},
-    {"reserve", "bytes that only GFP_ATOMIC may use"},
-    {"barn", "bytes of free objects that each node keeps in sheaves, for each cache"},
-    {"stats", "1: count the events of every cache"},
-    {"debug", "1: name double frees, writes past the end and writes after free (slow)"},
-    {NULL, NULL},
+    {"sheaves", KNOB_COUNT, 0, 1, NULL,
+     "0: no per-CPU arrays of objects, but the classic free lists of CPU slabs"},
+    {"percpu", KNOB_WORD, 0, 0, modes,
+     "rseq: restartable sequences; thread: a slot for each thread; auto"},
+    {"cpu_partial", KNOB_COUNT, 0, 1024, NULL,
+     "objects on a CPU's partial list, with sheaves=0 (default: by size)"},
+    {"min_partial", KNOB_COUNT, 0, 1024, NULL,
+     "empty slabs that a node keeps for each cache (default: by size)"},
+    {"nodes", KNOB_COUNT, 1, 64, NULL, "split CPUs and memory into so many pretend nodes"},
+    {"pool", KNOB_BYTES, 4 << 20, 64 * TIB, NULL,
+     "bytes of page frames (default: as much as the machine has memory)"},
+    {"reserve", KNOB_BYTES, 0, TIB, NULL, "bytes that only GFP_ATOMIC may use"},
+    {"barn", KNOB_BYTES, 0, 1 << 30, NULL,
+     "bytes of free objects that each node keeps in sheaves, for each cache"},
+    {"stats", KNOB_COUNT, 0, 1, NULL, "1: count the events of every cache"},
+    {"debug", KNOB_COUNT, 0, 1, NULL,
+     "1: name double frees, writes past the end and writes after free (slow)"},
+    {0},
 };
 
 const struct allocator allocator_slub = {
@@ -24,4 +35,5 @@ const struct allocator allocator_slub = {
     .libraries = (const char *const[]){"libhm_slub.so", NULL},
     .knob_template = "HEAPMARK_SLUB={name}={value}:",
     .knobs = knobs,
+    .refusal = "; using the defaults",
 };

@@ -3,6 +3,7 @@
 
 #include "allocators/registry.h"
 #include "job/contender.h"
+#include "job/knob.h"
 #include "job/options.h"
 #include "job/params.h"
 #include "results/side.h"
@@ -74,16 +75,13 @@ static void print_row(enum format format, const char *const *fields, const int *
             printf("%-*s%s", i + 1 < count ? widths[i] : 0, fields[i], i + 1 < count ? " " : "\n");
 }
 
-static const char *knob_names(const struct allocator *a)
+/* The knobs with their values: "sheaves=0..1 percpu=auto|rseq|thread". */
+static const char *knob_ranges(const struct allocator *a)
 {
-    struct strings names = {0};
-    if (a->knob_template == NULL)
-        return "";
-    if (a->knobs == NULL)
-        return "any";
-    for (const struct allocator_knob *knob = a->knobs; knob->name != NULL; knob++)
-        strings_add(&names, knob->name);
-    return strings_join(&names, " ");
+    struct strings knobs = {0};
+    for (const struct allocator_knob *knob = a->knobs; knob != NULL && knob->name != NULL; knob++)
+        strings_add(&knobs, pool_printf("%s=%s", knob->name, knob_values(knob)));
+    return strings_join(&knobs, " ");
 }
 
 static int list_allocators(enum format format)
@@ -96,7 +94,8 @@ static int list_allocators(enum format format)
         const char *path = contender_installed_path(a), *package = a->package ? a->package : "";
         const char *status = path ? "installed" : "missing";
         const char *remedy = *package && !path ? pool_printf(" (apt-get install %s)", package) : "";
-        const char *all[] = {a->name, status, path ? path : "", package, knob_names(a), a->summary};
+        const char *all[] = {a->name, status,         path ? path : "",
+                             package, knob_ranges(a), a->summary};
         const char *few[] = {a->name, status, pool_printf("%s%s", a->summary, remedy)};
         if (format == FOR_PEOPLE)
             print_row(format, few, widths, 3);
@@ -105,7 +104,25 @@ static int list_allocators(enum format format)
     }
     if (format == FOR_PEOPLE)
         puts("\nA path to any shared object works too, and NAME:KNOB=VALUE is a variant "
-             "(jemalloc:narenas=1).");
+             "(jemalloc:narenas=1);\n'heapmark list knobs' shows each one's knobs.");
+    return EXIT_OK;
+}
+
+static int list_knobs(enum format format)
+{
+    static const int widths[] = {32, 26};
+    static const char *const names[] = {"knob", "values", "help"};
+    print_header(format, names, 3);
+    for (size_t i = 0; allocators[i] != NULL; i++)
+        for (const struct allocator_knob *k = allocators[i]->knobs; k && k->name; k++) {
+            const char *fields[] = {pool_printf("%s:%s", allocators[i]->name, k->name),
+                                    knob_values(k), k->help};
+            print_row(format, fields, widths, 3);
+        }
+    if (format == FOR_PEOPLE)
+        puts(
+            "\nNAME:KNOB=VALUE makes a variant. '*' is any other name, text any value; k, m, g are "
+            "KiB, MiB,\nGiB where a range has them.");
     return EXIT_OK;
 }
 
@@ -264,7 +281,8 @@ static const struct {
              {"jobs", list_jobs},
              {"metrics", list_metrics},
              {"traces", list_traces},
-             {"options", list_options}};
+             {"options", list_options},
+             {"knobs", list_knobs}};
 enum { LISTS = sizeof lists / sizeof lists[0] };
 
 static int parse_option(int key, char *value, struct argp_state *state)
@@ -292,7 +310,7 @@ int cmd_list(int argc, char **argv)
                                                  {0}};
     const struct argp argp = {.options = options,
                               .parser = parse_option,
-                              .args_doc = "allocators|workloads|jobs|metrics|traces|options",
+                              .args_doc = "allocators|workloads|jobs|metrics|traces|options|knobs",
                               .doc = "Lists what there is."};
     struct call call = {0};
     const char *names[LISTS];
@@ -304,11 +322,10 @@ int cmd_list(int argc, char **argv)
             return lists[i].print(call.format);
     }
     if (call.what == NULL)
-        say_error("list what? one of allocators, workloads, jobs, metrics, traces, options");
+        say_error("list what? one of allocators, workloads, jobs, metrics, traces, options, knobs");
     else
         say_error("there is no list of '%s'%s expected allocators, workloads, jobs, metrics, "
-                  "traces or "
-                  "options",
+                  "traces, options or knobs",
                   call.what, say_hint(nearest(call.what, names, LISTS)));
     return EXIT_USAGE;
 }

@@ -8,10 +8,26 @@
 #define HEAPMARK_ALLOCATOR_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* One setting that a variant such as `jemalloc:narenas=1` may name. */
+enum knob_type {
+    KNOB_TEXT,    /* anything: what the library makes of it is not known beforehand */
+    KNOB_WORD,    /* one of `words` */
+    KNOB_COUNT,   /* a whole number */
+    KNOB_BYTES,   /* the same, and k, m or g behind it means KiB, MiB, GiB */
+    KNOB_DECIMAL, /* a number, maybe negative or with decimals, or one of `words` */
+};
+
+/*
+ * One setting that a variant such as `ptmalloc:arenas=1` may name, and the values that the library
+ * takes. Another value is refused before anything runs: a library that ignores it would be measured
+ * with its default under the variant's name. The name "*" stands for all that are not listed.
+ */
 struct allocator_knob {
     const char *name;
+    enum knob_type type;
+    size_t min, max;          /* KNOB_COUNT and KNOB_BYTES: inclusive; SIZE_MAX: no limit */
+    const char *const *words; /* KNOB_WORD and KNOB_DECIMAL: NULL-terminated; or NULL */
     const char *help;
 };
 
@@ -37,8 +53,15 @@ struct allocator {
      */
     const char *knob_template;
 
-    /* The knobs it knows, ended by a NULL name; NULL: any name is passed on unchecked. */
+    /* The knobs it knows, ended by a NULL name; required where there is a template. */
     const struct allocator_knob *knobs;
+
+    /*
+     * What stands in the line that the library prints when it ignores a knob, and nowhere else in
+     * what it prints: a trial whose output holds it is `unsupported`, not a measurement of the
+     * default. NULL: the library says nothing.
+     */
+    const char *refusal;
 
     /* Knobs that are always set, in the form of a variant ("arenas=1:tcache=0"); may be NULL. */
     const char *preset;

@@ -1,6 +1,7 @@
 #include "job/contender.h"
 
 #include "allocators/registry.h"
+#include "job/knob.h"
 #include "util/elf_check.h"
 #include "util/nearest.h"
 #include "util/paths.h"
@@ -126,18 +127,27 @@ static const char *expand(const char *piece, const char *name, const char *value
     return text;
 }
 
-static int check_knob(const struct allocator *a, const char *name, const char *where)
+static int refuse_knob(const struct allocator *a, const char *name, const char *where)
 {
     struct strings names = {0};
-    if (a->knobs == NULL)
-        return 0;
-    for (const struct allocator_knob *knob = a->knobs; knob->name != NULL; knob++) {
-        if (strcmp(knob->name, name) == 0)
-            return 0;
+    for (const struct allocator_knob *knob = a->knobs; knob->name != NULL; knob++)
         strings_add(&names, knob->name);
-    }
     say_error("%sallocator '%s' has no knob '%s'%s its knobs: %s", where, a->name, name,
               say_hint(nearest(name, names.items, names.count)), strings_join(&names, ", "));
+    return -EINVAL;
+}
+
+/* What a library ignores would be measured as its default, under the variant's name. */
+static int check_knob(const struct allocator *a, const char *name, const char *value,
+                      const char *where)
+{
+    const struct allocator_knob *knob = knob_find(a, name);
+    if (knob == NULL)
+        return refuse_knob(a, name, where);
+    if (knob_takes(knob, value))
+        return 0;
+    say_error("%sknob '%s' of '%s' cannot be '%s'; expected %s", where, name, a->name, value,
+              knob_expects(knob));
     return -EINVAL;
 }
 
@@ -164,7 +174,7 @@ static int add_knobs(struct contender *c, const char *knobs, const char *where)
             return -EINVAL;
         }
         const char *name = pool_printf("%.*s", (int)(assign - list.items[i]), list.items[i]);
-        if (check_knob(a, name, where) != 0)
+        if (check_knob(a, name, assign + 1, where) != 0)
             return -EINVAL;
         const char *text = expand(item, name, assign + 1);
         if (one_each)

@@ -24,7 +24,7 @@ struct contender {
 
 /*
  * Looks an argument up. 0, or -EINVAL after the error was said (unknown name, not installed,
- * unknown knob, file that cannot be preloaded); `where` begins the message.
+ * unknown knob, value that the knob does not take, file that cannot be preloaded); `where` begins the message.
  */
 int contender_find(const char *argument, const char *where, struct contender *contender);
 

@@ -45,6 +45,25 @@ static const char *last_line(struct child *child)
     return begin;
 }
 
+/*
+ * The line in which the library says that it ignores a knob, or NULL. The values of our own are
+ * checked before a run, but a foreign library, or another build of one of ours, may know better.
+ */
+static const char *refusal_line(struct child *child)
+{
+    const struct contender *c = child->request->contender;
+    const char *words = c->descriptor != NULL ? c->descriptor->refusal : NULL;
+    if (c->environment.count == 0 || words == NULL)
+        return NULL;
+    const char *found = strstr(child->output, words);
+    if (found == NULL)
+        return NULL;
+    const char *begin = found;
+    while (begin > child->output && begin[-1] != '\n')
+        begin--;
+    return pool_printf("%.*s", (int)strcspn(begin, "\n"), begin);
+}
+
 static void set_outcome(struct trial_outcome *outcome, enum trial_status status, const char *detail)
 {
     outcome->status = status;
@@ -92,7 +111,11 @@ void child_judge(struct child *child, int wait_status, struct trial_outcome *out
     const struct trial_result *result = &child->shared->result;
     const char *stage = stage_name(result->stage);
     uint32_t status = result->status;
-    if (status == TRIAL_OK && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
+    const char *refusal = refusal_line(child);
+    if (refusal != NULL)
+        set_outcome(outcome, TRIAL_UNSUPPORTED,
+                    pool_printf("the allocator ignored a knob: %s", refusal));
+    else if (status == TRIAL_OK && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
         set_outcome(outcome, TRIAL_OK, "");
     else if (status > TRIAL_OK && status < TRIAL_STATUS_COUNT && WIFEXITED(wait_status))
         set_outcome(outcome, status, result->detail);

@@ -37,5 +37,6 @@ PROGRAMS = {
                        ("-cmd", SQL_SIZE, ":memory:", ".read {here}/session.sql")),
     "lua": Program("lua5.4", "lua5.4", ("{here}/script.lua", EACH_SIZE)),
     "perl": Program("perl", "perl", ("{here}/script.pl", EACH_SIZE)),
+    "perl-threads": Program("perl", "perl", ("{here}/threads.pl", EACH_SIZE)),
     "python3": Program("/usr/bin/python3", "python3", ("-S", "{here}/work.py", EACH_SIZE)),
 }  # fmt: skip

@@ -46,7 +46,8 @@ static void put_segment(struct image *image, const struct forged *forged, const 
                                     .sequence = forged->sequence,
                                     .parent = (uint32_t)forged->parent - 1,
                                     .consumed = forged->consumed,
-                                    .self = forged->self};
+                                    .self = forged->self,
+                                    .created = forged->state / 5};
     size_t room = bytes - sizeof *segment, count = (size_t)forged->words * 8;
     memcpy(segment + 1, words, count < room ? count : room);
     header->next += bytes;

@@ -462,6 +462,60 @@ static void test_usercopy(void **state)
     expect(usercopy_allowed, 0, "slub: went on");
 }
 
+/* Twelve objects side by side in one slab go back together, the fifth `at` bytes too high, or the second twice. */
+static void put_run(size_t at, bool twice)
+{
+    struct kmem_cache *s = kmem_cache_create("run", 48, 0, SLAB_NO_MERGE, NULL);
+    void *p[12];
+
+    if (slabs_take(s, GFP_KERNEL, 0, 12, p) != 12)
+        return;
+    p[4] = (char *)p[4] + at;
+    if (twice)
+        p[2] = p[1];
+    slabs_put(s, 12, p);
+}
+
+static void put_interior(void)
+{
+    put_run(8, false);
+}
+
+static void put_twice(void)
+{
+    put_run(0, true);
+}
+
+/* In the slab, where it was never handed out. */
+static void put_beyond(void)
+{
+    put_run(13 * 48, false);
+}
+
+/* Of twelve objects one alone was still in use. */
+static void put_more_than_in_use(void)
+{
+    struct kmem_cache *s = kmem_cache_create("run", 48, 0, SLAB_NO_MERGE, NULL);
+    void *p[12];
+
+    if (slabs_take(s, GFP_KERNEL, 0, 12, p) != 12)
+        return;
+    slabs_put(s, 11, p);
+    p[10] = p[5];
+    slabs_put(s, 2, p + 10);
+}
+
+static void put_foreign(void)
+{
+    struct kmem_cache *s = kmem_cache_create("run", 48, 0, SLAB_NO_MERGE, NULL);
+    void *p[2];
+
+    if (slabs_take(s, GFP_KERNEL, 0, 1, p) != 1)
+        return;
+    p[1] = kmalloc(48, GFP_KERNEL);
+    slabs_put(s, 2, p);
+}
+
 static void test_misuse(void **state)
 {
     static const struct {
@@ -489,6 +543,11 @@ static void test_misuse(void **state)
         {free_stack, "free: not from malloc, or freed before"},
         {realloc_stack, "realloc: not from malloc, or freed before"},
         {damaged_link, "free list of a slab is damaged"},
+        {put_interior, "pointer into the middle of an object"},
+        {put_twice, "freed before"},
+        {put_beyond, "pointer into the middle of an object"},
+        {put_more_than_in_use, "freed before"},
+        {put_foreign, "not an object of its cache"},
     };
 
     (void)state;

@@ -1,6 +1,8 @@
 /* Where the objects of a slab lie, and which of the pointers into it free takes for an object. */
 #include "support.h"
 
+#include <stdlib.h>
+
 #include "kmem.h"
 #include "page/inject.h"
 #include "slub/slub.h"
@@ -23,6 +25,19 @@ static void test_which_pointers_start_an_object(void **state)
             if (pool + at < (uintptr_t)1 << 47)
                 assert_int_equal(cell_starts(magic, (void *)(pool + at)), at % size == 0);
         }
+    }
+}
+
+/* And inside a slab, where objects may start anywhere. */
+static void test_which_offsets_start_an_object(void **state)
+{
+    (void)state;
+    for (unsigned size = 8; size <= 32768; size += 8) {
+        struct kmem_cache s = {.size = size, .magic = cell_magic(size)};
+
+        for (size_t first = 0; first < (size_t)256 << 10; first += size * (1 + first / size))
+            for (size_t at = first; at < first + 10; at++)
+                assert_int_equal(object_starts_at(&s, at), at % size == 0);
     }
 }
 
@@ -53,6 +68,65 @@ static void free_all(struct kmem_cache *s, char **p, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
         kmem_cache_free(s, p[i]);
+}
+
+static int by_address(const void *a, const void *b)
+{
+    char *const *p = a, *const *q = b;
+
+    return (*p > *q) - (*p < *q);
+}
+
+/* No object is there twice, and none that the cache does not have. */
+static void assert_distinct(struct kmem_cache *s, char **p, unsigned count)
+{
+    qsort(p, count, sizeof *p, by_address);
+    for (unsigned i = 0; i < count; i++) {
+        assert_ptr_equal(slab_of(p[i])->slab_cache, s);
+        check_object(s, slab_of(p[i]), p[i], "not an object");
+        assert_true(i == 0 || p[i] >= p[i - 1] + s->size);
+    }
+}
+
+/*
+ * Any number at once, out of fresh slabs and out of slabs with any objects free, and back in any order:
+ * side by side in one slab, or each from another.
+ */
+static void test_many_at_once(void **state)
+{
+    enum { OBJECTS = 3000, ROUNDS = 60 };
+    struct kmem_cache *s = kmem_cache_create("many", 40, 0, SLAB_NO_MERGE, NULL);
+    static char *p[OBJECTS];
+    uint64_t dice = 88172645463325252u;
+    unsigned have = 0;
+
+    (void)state;
+    for (int round = 0; round < ROUNDS; round++) {
+        unsigned first = (unsigned)(next_random(&dice) % OBJECTS), count;
+
+        while (have < OBJECTS) {
+            unsigned most = 1 + (unsigned)(next_random(&dice) % 400);
+
+            count = slabs_take(s, GFP_KERNEL, 0, most < OBJECTS - have ? most : OBJECTS - have,
+                               (void **)p + have);
+            assert_in_range(count, 1, most);
+            have += count;
+        }
+        assert_distinct(s, p, have);
+        for (unsigned i = 0; round % 2 && i < have; i++) {
+            unsigned k = (unsigned)(next_random(&dice) % have);
+            char *swap = p[i];
+
+            p[i] = p[k];
+            p[k] = swap;
+        }
+        slabs_put(s, have - first, (void **)p + first);
+        have = first;
+        assert_int_equal(kmem_check(), 0);
+    }
+    slabs_put(s, have, (void **)p);
+    assert_int_equal(kmem_cache_shrink(s), 0);
+    kmem_cache_destroy(s);
 }
 
 /*
@@ -146,7 +220,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_which_pointers_start_an_object),
+        cmocka_unit_test(test_which_offsets_start_an_object),
         cmocka_unit_test(test_interior_pointers_are_refused),
+        cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_slabs_of_one_object),
         cmocka_unit_test(test_sheaves_reach_below_their_objects),
     };

@@ -21,8 +21,9 @@
 
 enum { THREADS = 3, ROUNDS = 150, CALLS_OF_A_START = 16 };
 
-static atomic_bool inside; /* another thread holds one of vmalloc's locks */
-static char *area;         /* of the parent, if there is one */
+static atomic_bool inside;  /* another thread holds one of vmalloc's locks */
+static atomic_bool entered; /* or did so: on a busy machine nobody may look while it does */
+static char *area;          /* of the parent, if there is one */
 
 /* In the child of the fork; a lock that nobody will drop is what the alarm is for. */
 static _Noreturn void use_everything(void)
@@ -203,6 +204,7 @@ static void *hold_for_a_while(void *lock)
 {
     lock_take(lock);
     inside = true;
+    entered = true;
     usleep(5000);
     inside = false;
     lock_drop(lock);
@@ -218,8 +220,9 @@ static _Noreturn void fork_beside_vmalloc(void)
         pthread_t thread;
         int status;
 
+        entered = false;
         pthread_create(&thread, NULL, hold_for_a_while, vmalloc_locks[i]);
-        while (!inside)
+        while (!entered)
             sched_yield();
         status = status_of_child();
         pthread_join(thread, NULL);

@@ -1,5 +1,7 @@
 """The answer in words: who is recommended, with which command, and when to stay with the baseline."""
 
+import re
+
 import pytest
 import synthetic
 from heapmark import advice, load
@@ -73,6 +75,60 @@ def test_memory_of_many_passes_is_called_so(tmp_path, passes, is_said):
     assert ("memory is that of up to 40 passes" in text and "--work=1" in text) == is_said
     assert ("stay with system: no other is faster outside" in text) == is_said
     assert ("to use lean:" in text) != is_said
+
+
+@pytest.mark.parametrize("percent, decides", [(9.9, True), (10.5, False), (1658, False)])
+@pytest.mark.parametrize("params, is_remedy_left", [("", True), (" mode=paced", False)])
+def test_memory_of_an_untrue_replay_decides_nothing(tmp_path, percent, decides, params, is_remedy_left):
+    """One replay is enough: whoever ran it may look lean or fat by that alone."""
+    def change(rows, _):
+        for row in rows:
+            row["replay_live_drift_ppm"] = 100
+        rows[3]["replay_live_drift_ppm"] = round(percent * 1e4)
+
+    cells = [("replay", f"trace=app.hmt{params}", 1, 20.0, 40_000_000)]
+    text = said(tmp_path, {"system": SAME, "lean": (1.0, 0.6, 0)}, cells=cells, change=change)
+    assert ("leanest: lean" in text) == ("to use lean:" in text) == decides, text
+    assert ("stay with system: no other is faster outside" in text) != decides
+    assert ("nobody is called the leanest" in text and f"off by {advice.percent(percent)}" in text) != decides
+    assert ("--set mode=paced" in text) == (is_remedy_left and not decides)
+
+
+def test_an_untrue_replay_still_names_the_fastest(tmp_path):
+    def change(rows, _):
+        for row in rows:
+            row["replay_live_drift_ppm"] = 6_430_000
+
+    text = said(tmp_path, {"system": SAME, "fast": (0.5, 1.0, 0)}, change=change)
+    assert "fastest: fast" in text and "to use fast:" in text and "643 %" in text
+
+
+def test_every_flag_of_a_recording_has_its_sentence(tmp_path):
+    """The harness is asked which flags there are, so that a new one is not forgotten."""
+    source = (synthetic.RECORD_DEF.parents[2] / "workloads" / "replay.c").read_text()
+    assert set(re.findall(r'"(trace-[a-z-]+)', source)) == set(advice.RECORDING)
+    for flag in advice.RECORDING:
+        word = flag + ("=1/50" if flag == "trace-sampled" else "")
+
+        def change(rows, _, word=word):
+            rows[0]["flags"] = f"unpinned {word}"
+
+        text = said(tmp_path / flag, {"system": SAME, "lean": (1.0, 0.6, 0)}, change=change)
+        assert f"({word})" in text, text
+        assert sum(f"({other}" in text for other in advice.RECORDING) == 1
+        assert ("leanest" in text) == ("to use lean:" in text) == (flag != "trace-sampled"), text
+    assert "one object in 50 was recorded" in said(
+        tmp_path / "s", {"system": SAME, "lean": SAME},
+        change=lambda rows, _: rows[0].update(flags="trace-sampled=1/50"))
+
+
+def test_a_recording_without_faults_is_not_talked_of(tmp_path):
+    def change(rows, _):
+        for row in rows:
+            row["flags"] = "unpinned streamed"
+
+    text = said(tmp_path, {"system": SAME, "lean": (1.0, 0.6, 0)}, change=change)
+    assert "recording" not in text and "(trace-" not in text
 
 
 def test_a_command_for_knobs_of_the_system_allocator():

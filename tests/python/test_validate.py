@@ -12,7 +12,7 @@ import validate_replay
 from heapmark import agreement
 from heapmark.agreement import NO_MATTER, OPPOSITE, SAME, UNDECIDED, Pair
 from heapmark.comparison import CANNOT_TELL, FASTER, SLOWER, TIE
-from programs import runs
+from programs import PROGRAMS, runs
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "validate_replay.py"
 
@@ -142,14 +142,67 @@ def test_one_failure_takes_a_label_out_of_all_blocks():
     assert np.exp(logs["a"]) == pytest.approx([100, 200, 300])
 
 
+class Replayed:
+    """A Comparison of two allocators: `a` has so many times the baseline's time and memory."""
+
+    measured_cells = ("replay",)
+    overall_noise = 0.01
+
+    def __init__(self, time, memory):
+        self.logs = {
+            "time": logs(3, system=0, a=math.log(time)),
+            "memory": logs(4, system=0, a=math.log(memory)),
+        }
+
+    def table(self, metric):
+        return {"replay": self.logs[metric]}
+
+    def overall(self, metric, label, against="system"):
+        return agreement.ratio(self.logs[metric], label, against)
+
+
+def test_times_are_of_all_passes_and_memory_is_of_a_single_one():
+    random = np.random.default_rng(5)
+    samples = [
+        runs.Sample(block, label, "", "", *(int(1e6 * random.normal(1, 0.01)) for _ in range(4)))
+        for block in range(10) for label in ("system", runs.SECOND_BASELINE, "a")
+    ]  # fmt: skip
+    one = validate_replay.Validation("some", samples, Replayed(0.5, 3), Replayed(0.9, 1.2))
+    (_, times), (_, memory) = one.figures
+    assert times["a"] == pytest.approx(0.5, rel=0.02)
+    assert memory["a"] == pytest.approx(1.2, rel=0.02)
+
+
 def test_runs_are_read_as_they_were_written(tmp_path, monkeypatch):
     monkeypatch.setattr(validate_replay, "load_run", Path)
     monkeypatch.setattr(validate_replay, "Comparison", lambda path: path.name)
     good = runs.Sample(0, "a", "", "", 50, 30, 10, 4096)
     failed = runs.Sample(1, "b", "exit status 3: no, \"never\"")
-    validate_replay.write_runs(tmp_path / "runs.csv", [("lua", [good, failed], None)])
-    assert validate_replay.read_measured(tmp_path) == [("lua", [good, failed], "replay-lua")]
+    validate_replay.write_runs(tmp_path / "runs.csv", [("lua", [good, failed])])
+    found = validate_replay.read_measured(tmp_path)
+    assert found == [("lua", [good, failed], "replay-lua", "once-lua")]
     assert good.cpu_ns == 40
+
+
+def test_what_was_measured_in_pieces_is_put_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(validate_replay, "load_run", Path)
+    monkeypatch.setattr(validate_replay, "Comparison", lambda path: path.parent.name)
+    sample = runs.Sample(0, "a", "", "", 50, 30, 10, 4096)
+    outs = [tmp_path / name for name in ("one", "two")]
+    for out, program in zip(outs, ("lua", "perl")):
+        out.mkdir()
+        validate_replay.write_runs(out / "runs.csv", [(program, [sample])])
+    found = [(name, times) for name, _, times, _ in validate_replay.read_all(outs)]
+    assert found == [("lua", "one"), ("perl", "two")]
+    with pytest.raises(runs.Failure, match="'lua' was measured in two"):
+        validate_replay.read_all([outs[0], outs[0]])
+
+
+def test_the_program_with_threads_prints_the_same_in_any_schedule(launcher):
+    command = PROGRAMS["perl-threads"].command(4, 20, 100)
+    samples = [runs.run_once(launcher, command, [], block, "some") for block in range(3)]
+    assert {sample.detail for sample in samples} == {""}
+    assert len({sample.output for sample in samples}) == 1
 
 
 def test_tables_go_between_the_markers(tmp_path):

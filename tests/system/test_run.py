@@ -219,6 +219,17 @@ def test_a_time_budget_ends_between_blocks(tmp_path):
     assert "time budget" in result.stderr
 
 
+@pytest.mark.parametrize("variant, said", [("jemalloc:narenas=foo", "narenas:foo"), ("jemalloc:no_such=1", "no_such:1"),
+                                           ("scudo:no_such=1", "unrecognized flag")])
+def test_a_knob_that_the_library_ignores_is_no_measurement(tmp_path, variant, said):
+    """What the default does must not stand under the variant's name."""
+    result = heapmark("run", "pair", f"--allocators={variant}", "--reps=1", "--work=2000", "--out=run", cwd=tmp_path)
+    tried = [row for row in rows(tmp_path / "run") if row["variant"]]
+    assert result.returncode == 1 and tried
+    for row in tried:
+        assert row["status"] == "unsupported" and said in row["detail"] and row["wall_ns"] == "", row
+
+
 def test_rows_say_what_was_run(tmp_path):
     heapmark("run", "pair", "--allocators=jemalloc:narenas=1", "--threads=1,5", "--placement=none,compact",
              "--aa", "--reps=1", "--work=2000", "--out=run", cwd=tmp_path)

@@ -1,6 +1,7 @@
 #include "workloads/trace/block_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,9 +9,13 @@
 
 /*
  * The level is the fastest that packs at all: while a program is recorded, packing takes time from
- * it. Level 3 would save 3 to 20 % of the bytes in twice the time.
+ * it. Level 3 would save 3 to 20 % of the bytes in twice the time. A smaller table than the level's own,
+ * which stays in the nearest cache, and longer matches save a tenth of the time and change the bytes by
+ * 2 % one way or the other.
  */
-enum { LEVEL = 1 };
+enum { LEVEL = 1, HASH_LOG = 12, MATCH_MIN = 7 };
+
+enum { WRITE_BACK_BYTES = 1 << 20 };
 
 static int write_at(const struct block_file *f, const void *bytes, size_t count, uint64_t offset)
 {
@@ -49,20 +54,35 @@ int block_file_rewrite_header(struct block_file *f, struct trace_file_header *he
                       : write_at(f, &sum, sizeof sum, sizeof *header + header->command_bytes);
 }
 
-int block_file_reopen(struct block_file *f, int fd, uint64_t offset)
+static int begin(struct block_file *f, int fd, uint64_t offset)
 {
     *f = (struct block_file){.fd = fd, .offset = offset, .zstd = ZSTD_createCCtx()};
     if (f->zstd == NULL)
         return -ENOMEM;
     ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_compressionLevel, LEVEL);
+    ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_hashLog, HASH_LOG);
+    ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_minMatch, MATCH_MIN);
+    f->begun = offset;
     return 0;
+}
+
+int block_file_reopen(struct block_file *f, int fd, uint64_t offset)
+{
+    int error = begin(f, fd, offset);
+    if (error == 0)
+        error = write_end(f, offset);
+    if (error == 0 && ftruncate(fd, (off_t)block_file_bytes(f)) != 0)
+        error = -errno;
+    if (error != 0)
+        block_file_release(f);
+    return error;
 }
 
 int block_file_open(struct block_file *f, int fd, const struct trace_file_header *header,
                     const char *command)
 {
     struct trace_file_header first = *header;
-    int error = block_file_reopen(f, fd, 0);
+    int error = begin(f, fd, 0);
     if (error == 0)
         error = block_file_rewrite_header(f, &first, command);
     f->offset = first.header_bytes;
@@ -76,31 +96,53 @@ int block_file_open(struct block_file *f, int fd, const struct trace_file_header
 void block_file_release(struct block_file *f)
 {
     ZSTD_freeCCtx(f->zstd);
-    free(f->content);
-    free(f->packed);
+    free(f->content.bytes);
+    free(f->sealed.bytes);
+    free(f->packed.bytes);
     *f = (struct block_file){.fd = -1};
 }
 
-static int reserve(unsigned char **bytes, size_t *capacity, size_t wanted)
+static int reserve(struct block_bytes *b, size_t wanted)
 {
-    if (wanted <= *capacity)
+    if (wanted <= b->capacity)
         return 0;
-    unsigned char *larger = realloc(*bytes, wanted + wanted / 2);
+    unsigned char *larger = realloc(b->bytes, wanted + wanted / 2);
     if (larger == NULL)
         return -ENOMEM;
-    *bytes = larger;
-    *capacity = wanted + wanted / 2;
+    b->bytes = larger;
+    b->capacity = wanted + wanted / 2;
     return 0;
 }
 
 int block_file_put(struct block_file *f, const void *bytes, size_t count)
 {
-    if (reserve(&f->content, &f->content_capacity, f->content_bytes + count) != 0)
+    struct block_bytes *content = &f->content;
+    if (reserve(content, content->used + count) != 0)
         return -ENOMEM;
     if (count > 0)
-        memcpy(f->content + f->content_bytes, bytes, count);
-    f->content_bytes += count;
+        memcpy(content->bytes + content->used, bytes, count);
+    content->used += count;
     return 0;
+}
+
+void block_file_seal(struct block_file *f)
+{
+    struct block_bytes empty = f->sealed;
+    empty.used = 0;
+    f->sealed = f->content;
+    f->content = empty;
+}
+
+/*
+ * The disk is to begin with what there is, MiB by MiB: where a file takes another one's name, ext4 writes
+ * it all out first, and the user would wait for that at the end. No harm where it cannot.
+ */
+static void begin_writing_back(struct block_file *f)
+{
+    if (f->offset - f->begun < WRITE_BACK_BYTES)
+        return;
+    sync_file_range(f->fd, (off_t)f->begun, (off_t)(f->offset - f->begun), SYNC_FILE_RANGE_WRITE);
+    f->begun = f->offset;
 }
 
 /* On a full disk the bytes of the end block that was here are still ours. */
@@ -109,11 +151,12 @@ static int write_block(struct block_file *f, const struct trace_block_header *he
     uint64_t frame = f->offset + sizeof *header, end = frame + header->packed_bytes;
     int error = write_at(f, header, sizeof *header, f->offset);
     if (error == 0)
-        error = write_at(f, f->packed, header->packed_bytes, frame);
+        error = write_at(f, f->packed.bytes, header->packed_bytes, frame);
     if (error == 0)
         error = write_end(f, end);
     if (error == 0) {
         f->offset = end;
+        begin_writing_back(f);
         return 0;
     }
     int restored = write_end(f, f->offset);
@@ -124,17 +167,15 @@ static int write_block(struct block_file *f, const struct trace_block_header *he
 
 int block_file_write(struct block_file *f, struct trace_block_header *header, uint64_t offset_max)
 {
-    size_t content_bytes = f->content_bytes;
-    f->content_bytes = 0;
-    if (reserve(&f->packed, &f->packed_capacity, ZSTD_compressBound(content_bytes)) != 0)
+    if (reserve(&f->packed, ZSTD_compressBound(f->sealed.used)) != 0)
         return -ENOMEM;
-    size_t packed =
-        ZSTD_compress2(f->zstd, f->packed, f->packed_capacity, f->content, content_bytes);
+    size_t packed = ZSTD_compress2(f->zstd, f->packed.bytes, f->packed.capacity, f->sealed.bytes,
+                                   f->sealed.used);
     if (ZSTD_isError(packed))
         return -ENOMEM;
     header->magic = TRACE_BLOCK_MAGIC;
     header->packed_bytes = (uint32_t)packed;
-    header->frame_sum = trace_frame_sum(f->packed, packed);
+    header->frame_sum = trace_frame_sum(f->packed.bytes, packed);
     header->checksum = trace_block_checksum(header);
     if (offset_max != 0 && f->offset + sizeof *header + packed > offset_max)
         return -EFBIG;

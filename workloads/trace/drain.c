@@ -58,6 +58,10 @@ static struct source *get_source(struct drain *d, uint32_t index)
             *source = (struct source){.process = process,
                                       .finished = process->finished != 0,
                                       .end_tick = process->end_tick,
+                                      .written = {.entries = process->entries,
+                                                  .events = process->events,
+                                                  .end_tick = process->end_tick,
+                                                  .bytes = process->written},
                                       .clock = {.time_first = process->end_tick}};
     }
     return d->sources[index];
@@ -90,6 +94,12 @@ static struct stream *get_stream(struct source *source, const struct raw_segment
     return stream;
 }
 
+/* Its thread was joined, and writes there no more: what is missing in it will not come. */
+static void fill(struct raw_segment *segment)
+{
+    atomic_store_explicit(&segment->state, RAW_SEGMENT_FULL, memory_order_release);
+}
+
 static int add_segment(struct drain *d, struct raw_segment *segment)
 {
     if (segment->process >= RAW_PROCESSES_MAX)
@@ -105,6 +115,8 @@ static int add_segment(struct drain *d, struct raw_segment *segment)
     if (stream == NULL)
         return -ENOMEM;
     segment->seen = 1;
+    if (stream->joined_at != UINT64_MAX)
+        fill(segment);
     return stream_add(stream, segment);
 }
 
@@ -151,18 +163,35 @@ static int find_segments(struct drain *d, bool again, bool final)
 
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
+/* Whose records are read. */
+struct joining {
+    struct source *source;
+    const struct stream *stream;
+};
+
+/* When the thread was about to be started; 0: not known. */
+static uint64_t created(const struct stream *stream)
+{
+    return stream->count > 0 ? stream->pieces[stream->count - 1].segment->created : 0;
+}
+
 /*
- * The thread that had this pthread_t then: values come again when threads end, perhaps several
- * times in a round. Those that have one in common are numbered as they followed one another.
+ * The thread that had this pthread_t when the join began: values come again when threads end, perhaps
+ * several times in a round, and even before the join is written down. Those that have one in common are
+ * numbered as they followed one another.
  */
 static uint32_t find_joined(void *context, uint64_t self, uint64_t time)
 {
-    struct source *source = context;
+    struct source *source = ((struct joining *)context)->source;
+    uint64_t began = ((struct joining *)context)->stream->wide;
     for (uint32_t i = source->stream_count; i-- > 0;) {
         struct stream *stream = &source->streams[i];
-        if (stream->self != self || stream->joined_at != UINT64_MAX || stream->first_time > time)
+        if (stream->self != self || stream->joined_at != UINT64_MAX || stream->first_time > time ||
+            created(stream) > began)
             continue;
         stream->joined_at = time;
+        for (uint32_t p = stream->first; p < stream->count; p++)
+            fill(stream->pieces[p].segment);
         return i;
     }
     return RAW_NOBODY;
@@ -234,10 +263,11 @@ static int read_source(struct drain *d, struct source *source, uint64_t end, boo
     begin_source(d, source, begin);
     for (uint32_t i = 0; i < source->stream_count; i++) {
         struct stream *stream = &source->streams[i];
+        struct joining joining = {source, stream};
         uint32_t before = stream->entries;
         int error = stream->count == 0
                         ? 0
-                        : stream_read(stream, &source->clock, limit, find_joined, source);
+                        : stream_read(stream, &source->clock, limit, find_joined, &joining);
         if (error != 0)
             return error;
         source->entries += stream->entries - before;
@@ -247,8 +277,9 @@ static int read_source(struct drain *d, struct source *source, uint64_t end, boo
     }
     if (limit != UINT64_MAX && tick(source, limit) > source->end_tick)
         source->end_tick = tick(source, limit);
+    /* what is left of a process that is over is packed beside the reading: nobody waits for segments */
     return source->entries >= ENTRIES_ENOUGH || (*more && source->entries > 0)
-               ? drain_blocks_write(d, source)
+               ? drain_blocks_write(d, source, source->over && *more)
                : 0;
 }
 
@@ -353,11 +384,13 @@ static int read_rest(struct drain *d, struct source *source)
     int error = find_segments(d, false, true);
     for (uint32_t i = 0; i < source->stream_count; i++)
         stream_end(&source->streams[i]);
+    source->over = true;
     while (more && error == 0)
         error = read_and_count(d, source, UINT64_MAX, &more, &read);
     if (error == 0 && source->entries > 0)
-        error = drain_blocks_write(d, source);
-    return error;
+        return drain_blocks_write(d, source, false);
+    int settled = drain_blocks_settle(d, source);
+    return error != 0 ? error : settled;
 }
 
 int drain_finish(struct drain *d, uint32_t process, int status, uint64_t *bytes, uint64_t *events)
@@ -415,6 +448,7 @@ int drain_open(struct drain **out, struct raw_header *header, struct drain_hooks
 
 void drain_release(struct drain *d)
 {
+    assistant_dismiss(&d->assistant);
     for (uint32_t i = 0; i < d->source_count; i++) {
         if (d->sources[i] != NULL)
             release_source(d->sources[i]);

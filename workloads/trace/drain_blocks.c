@@ -37,13 +37,13 @@ static int put_columns(struct source *source, struct trace_block_header *header)
 {
     int error = 0;
     for (int column = 0; column < TRACE_COLUMNS && error == 0; column++) {
-        size_t before = source->file.content_bytes;
+        size_t before = source->file.content.used;
         if (column == COLUMN_RUN)
             error = put_runs(source);
         for (uint32_t i = 0; i < source->stream_count && error == 0; i++)
             error = block_file_put(&source->file, source->streams[i].columns[column].bytes,
                                    source->streams[i].columns[column].used);
-        header->column_bytes[column] = (uint32_t)(source->file.content_bytes - before);
+        header->column_bytes[column] = (uint32_t)(source->file.content.used - before);
     }
     return error;
 }
@@ -56,18 +56,7 @@ static void give_segment(const struct drain *d, struct source *source, struct ra
         raw_give(d->header, segment);
 }
 
-/* It has been read as well: a round may end before what came late. */
-static bool is_last_of_joined(const struct stream *s, uint32_t piece)
-{
-    uint64_t time;
-    return s->joined_at != UINT64_MAX && piece == s->first && piece + 1 == s->count &&
-           !stream_peek(s, &time);
-}
-
-/*
- * The block is written: what was read is not needed any more. A joined thread's last segment comes
- * back too.
- */
+/* The block is written: what was read is not needed any more. */
 static void give_back(const struct drain *d, struct source *source)
 {
     for (uint32_t i = 0; i < source->stream_count; i++) {
@@ -75,9 +64,8 @@ static void give_back(const struct drain *d, struct source *source)
         uint32_t kept = 0;
         for (uint32_t p = 0; p < s->count; p++) {
             struct piece piece = s->pieces[p];
-            if (p < s->first || is_last_of_joined(s, p)) {
+            if (p < s->first) {
                 give_segment(d, source, piece.segment);
-                s->next_sequence += p >= s->first;
                 continue;
             }
             piece.segment->consumed = piece.at;
@@ -188,55 +176,117 @@ static bool tells_start(struct source *source, struct stream *child)
 }
 
 /*
- * The block is in the file: what it holds counts, and the starts of threads that it tells first. A
- * thread has a higher number than its parent, and so comes before it here.
+ * The block holds so much more, and the starts of threads that it tells first. A thread has a higher
+ * number than its parent, and so comes before it here.
  */
 static void count_block(struct source *source)
 {
-    struct raw_process *process = source->process;
+    struct tally *tally = &source->sealed;
+    *tally = source->written;
     for (uint32_t i = source->stream_count; i-- > 0;) {
         struct stream *stream = &source->streams[i];
         if (stream->entries > 0 && !stream->announced) {
             stream->announced = true;
-            process->events += tells_start(source, stream);
+            tally->events += tells_start(source, stream);
         }
-        process->events += stream->events;
+        tally->events += stream->events;
     }
-    process->entries += source->entries;
-    process->end_tick = source->end_tick;
-    process->written = source->file.offset;
+    tally->entries += source->entries;
+    tally->end_tick = source->end_tick;
 }
 
-/* 0, -ENOMEM, -EFBIG, or -errno of the file, which is then as it was. */
-static int try_block(struct drain *d, struct source *source)
+/* The streams' columns become a block that waits to be packed. 0, -ENOMEM, or -errno of the file. */
+static int seal(struct drain *d, struct source *source)
 {
-    struct trace_block_header header = {.events = source->entries,
-                                        .time_first = source->clock.time_first,
-                                        .time_end = source->end_tick};
+    source->header = (struct trace_block_header){.events = source->entries,
+                                                 .time_first = source->clock.time_first,
+                                                 .time_end = source->end_tick};
     int error = drain_blocks_open(d, source);
     if (error == 0)
-        error = put_columns(source, &header);
-    if (error == 0)
-        error = block_file_write(&source->file, &header, offset_max(d, source));
-    if (error == 0)
-        count_block(source);
-    return error;
+        error = put_columns(source, &source->header);
+    if (error != 0)
+        return error;
+    block_file_seal(&source->file);
+    source->offset_max = offset_max(d, source);
+    count_block(source);
+    return 0;
 }
 
-int drain_blocks_write(struct drain *d, struct source *source)
+/* The work that another thread can do. */
+static void write_sealed(void *context)
 {
-    int error = source->failed ? 0 : try_block(d, source);
-    if (error == -ENOSPC || error == -EDQUOT) {
+    struct source *source = context;
+    source->error = block_file_write(&source->file, &source->header, source->offset_max);
+}
+
+static bool is_full_disk(int error)
+{
+    return error == -ENOSPC || error == -EDQUOT;
+}
+
+/* The block that was sealed is in the file, and its tally holds, or the recording has ended. */
+static int await_sealed(struct drain *d, struct source *source)
+{
+    if (!source->is_sealed)
+        return 0;
+    assistant_wait(&d->assistant);
+    source->is_sealed = false;
+    if (is_full_disk(source->error)) {
         make_room(d, source);
-        error = try_block(d, source);
+        write_sealed(source);
+    }
+    if (source->error == -ENOMEM)
+        return source->error;
+    if (source->error != 0) {
+        fail(d, source, source->error);
+        return 0;
+    }
+    source->written = source->sealed;
+    source->written.bytes = source->file.offset;
+    return 0;
+}
+
+/* In the raw file: another drain would go on from here. */
+static void commit(struct source *source)
+{
+    struct raw_process *process = source->process;
+    process->entries = source->written.entries;
+    process->events = source->written.events;
+    process->end_tick = source->written.end_tick;
+    process->written = source->written.bytes;
+}
+
+int drain_blocks_settle(struct drain *d, struct source *source)
+{
+    int error = await_sealed(d, source);
+    if (error != 0)
+        return error;
+    commit(source);
+    give_back(d, source);
+    return 0;
+}
+
+int drain_blocks_write(struct drain *d, struct source *source, bool ahead)
+{
+    int error = await_sealed(d, source);
+    if (error == 0 && !source->failed)
+        error = seal(d, source);
+    if (is_full_disk(error)) { /* the file could not even be made */
+        make_room(d, source);
+        error = seal(d, source);
     }
     if (error == -ENOMEM)
         return error;
     if (error != 0)
         fail(d, source, error);
-    give_back(d, source);
+    source->is_sealed = !source->failed;
+    if (source->is_sealed && ahead)
+        assistant_ask(&d->assistant, write_sealed, source);
+    else if (source->is_sealed)
+        write_sealed(source);
+    error = ahead ? 0 : drain_blocks_settle(d, source);
     begin_block(source);
-    return 0;
+    return error;
 }
 
 void drain_blocks_give_all(const struct drain *d, struct source *source)

@@ -5,9 +5,15 @@
 #ifndef HEAPMARK_TRACE_DRAIN_BLOCKS_H
 #define HEAPMARK_TRACE_DRAIN_BLOCKS_H
 
+#include "workloads/trace/assistant.h"
 #include "workloads/trace/block_file.h"
 #include "workloads/trace/drain.h"
 #include "workloads/trace/stream.h"
+
+/* What a trace holds: the same fields as in struct raw_process. */
+struct tally {
+    uint64_t entries, events, end_tick, bytes;
+};
 
 /* A process on its way into its trace. */
 struct source {
@@ -19,6 +25,14 @@ struct source {
     uint64_t end_tick; /* up to which the block reaches */
     struct block_file file;
     bool open, failed, finished;
+    bool over; /* the process is: its segments are not needed any more */
+
+    /* The block on its way into the file, from when it is sealed until it has been awaited. */
+    bool is_sealed;
+    struct trace_block_header header;
+    uint64_t offset_max;
+    int error;
+    struct tally written, sealed; /* without it, and with it */
 };
 
 struct drain {
@@ -28,6 +42,7 @@ struct drain {
     uint32_t source_count;
     uint64_t written; /* bytes of finished traces */
     uint64_t limit;   /* where the segments end that can be looked at */
+    struct assistant assistant;
 };
 
 /* Opens the trace's file, if it is not open. 0, -ENOMEM, or -errno of the file. */
@@ -35,9 +50,16 @@ int drain_blocks_open(struct drain *drain, struct source *source);
 
 /*
  * Writes what the source's streams hold as a block, and gives back the segments that it came from.
- * 0 or -ENOMEM: a full disk ends the recording, and is no error of the drain's.
+ * 0 or -ENOMEM: a full disk ends the recording, and is no error of the drain's. `ahead`: the block is
+ * packed while the next one is read, and nothing of it is sure before drain_blocks_settle().
  */
-int drain_blocks_write(struct drain *drain, struct source *source);
+int drain_blocks_write(struct drain *drain, struct source *source, bool ahead);
+
+/*
+ * All blocks are in the file, the raw file says so, and the segments that they came from are given
+ * back. 0 or -ENOMEM.
+ */
+int drain_blocks_settle(struct drain *drain, struct source *source);
 
 /* Nobody writes into the source's segments any more: all go back. */
 void drain_blocks_give_all(const struct drain *drain, struct source *source);

@@ -41,7 +41,7 @@
 #define RAW_ENV         "HEAPMARK_RECORD" /* the raw file's absolute path, in the programs' environment */
 
 enum {
-    RAW_VERSION = 4,
+    RAW_VERSION = 5,
     RAW_PAGE_BYTES = 4096,
     RAW_SEGMENT_BYTES_SMALL = RAW_PAGE_BYTES,      /* a thread's first: many never need more */
     RAW_SEGMENT_BYTES_LARGE = 16 * RAW_PAGE_BYTES, /* small enough to stay in the caches */
@@ -59,7 +59,7 @@ enum raw_op {
     RAW_FREE,          /* address */
     RAW_REALLOC_BEGIN, /* old address */
     RAW_REALLOC_END,   /* new address, 0 when it failed; new size */
-    RAW_JOIN,          /* the joined thread's pthread_t */
+    RAW_JOIN,          /* the joined thread's pthread_t; size: when the call began, always WIDE */
     RAW_EPOCH,         /* `payload` is time >> 32 of the records that follow */
     RAW_WIDE_SIZE,     /* `payload` is the size of the next record that says RAW_WIDE */
     RAW_CPU,           /* `payload` is the CPU, and above bit 32 its node, from here on */
@@ -97,10 +97,11 @@ struct raw_segment {
     uint64_t self;          /* pthread_self() */
     uint64_t null_frees;    /* free(NULL) while this segment was in use */
     uint64_t failed_calls;  /* allocations that returned NULL */
+    uint64_t created;       /* just before the thread was started; 0: not known */
     uint32_t next_free;     /* on the list of free ones: page number of the next */
     uint32_t seen;          /* the drain's: it knows of this lap */
     uint32_t met; /* the drain's: a reader has met the thread in what stands in the trace */
-    uint32_t padding[15];
+    uint32_t padding[13];
 };
 
 enum raw_flag {

@@ -372,6 +372,7 @@ struct start {
     thread_routine *routine;
     void *argument;
     uint32_t parent;
+    uint64_t created;
 };
 
 static void *started(void *argument)
@@ -379,6 +380,7 @@ static void *started(void *argument)
     struct start start = *(struct start *)argument;
     next.free(argument);
     log_thread.parent = start.parent;
+    log_thread.created = start.created;
     return start.routine(start.argument);
 }
 
@@ -391,7 +393,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     struct start *start = self != 0 ? next.malloc(sizeof *start) : NULL;
     if (start == NULL)
         return next.pthread_create(thread, attributes, routine, argument);
-    *start = (struct start){routine, argument, self};
+    *start = (struct start){routine, argument, self, raw_now(log_is_tsc)};
     int error = next.pthread_create(thread, attributes, started, start);
     if (error != 0)
         next.free(start);
@@ -401,8 +403,10 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 EXPORT int pthread_join(pthread_t thread, void **result)
 {
     be_ready();
+    bool on = log_level() != RAW_OFF;
+    uint64_t began = raw_now(log_is_tsc);
     int error = next.pthread_join(thread, result);
-    if (error == 0 && log_level() != RAW_OFF)
-        log_write(RAW_JOIN, (uint64_t)thread, 0);
+    if (error == 0 && on && log_level() != RAW_OFF)
+        log_write_join((uint64_t)thread, began);
     return error;
 }

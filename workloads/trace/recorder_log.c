@@ -241,6 +241,7 @@ static bool take_segment(struct log_thread *t)
     segment->sequence = t->sequence++;
     segment->parent = t->parent - 1;
     segment->self = (uint64_t)pthread_self();
+    segment->created = t->created;
     segment->consumed = segment->seen = segment->met = 0;
     segment->null_frees = segment->failed_calls = 0;
     atomic_store_explicit(&segment->state, RAW_SEGMENT_USED, memory_order_release);
@@ -283,7 +284,7 @@ struct raw_record *log_reserve_slow(uint64_t now, struct raw_record *taken)
     return record;
 }
 
-/* A call with a size that does not fit a record. */
+/* A call with a size, or what stands in its place, that does not fit a record. */
 static void write_wide(enum raw_op op, uint64_t address, uint64_t size)
 {
     uint64_t now = log_now();
@@ -316,6 +317,11 @@ void log_write(enum raw_op op, uint64_t address, uint64_t size)
     struct raw_record *record = log_reserve(now);
     if (record != NULL)
         log_fill(record, op, address, log_payload(size, now));
+}
+
+void log_write_join(uint64_t self, uint64_t began)
+{
+    write_wide(RAW_JOIN, self, began);
 }
 
 /* ---- counts ---------------------------------------------------------------------------------- */

@@ -30,6 +30,7 @@ struct log_thread {
     uint32_t coarse;  /* while the header's `coarse` is this */
 
     struct raw_segment *segment;
+    uint64_t created; /* when it was about to be started; 0: not known */
     uint32_t thread, sequence;
     uint32_t parent; /* thread that started this one, plus 1; 0: not known */
     uint32_t cpu;    /* the last one that was written down, plus 1 */
@@ -161,6 +162,9 @@ static inline uint64_t log_control(void)
     return atomic_load_explicit(&log_header->control, memory_order_relaxed) ^
            atomic_load_explicit(&log_guard.recording, memory_order_relaxed);
 }
+
+/* Writes down that a thread has been joined; the call began at a time of raw_now(). */
+HIDDEN void log_write_join(uint64_t self, uint64_t began);
 
 /*
  * The short way for nearly all calls: true when the call has been written down. False: it takes the

@@ -252,6 +252,36 @@ static unsigned op_of(unsigned raw, uint64_t address)
     }
 }
 
+/* The trace's op for the raw ones that nearly all records have. */
+static const unsigned char trace_op[] = {[RAW_MALLOC] = TRACE_MALLOC,
+                                         [RAW_CALLOC] = TRACE_CALLOC,
+                                         [RAW_FREE] = TRACE_FREE,
+                                         [RAW_REALLOC_BEGIN] = RECORDED_REALLOC_BEGIN,
+                                         [RAW_REALLOC_END] = TRACE_REALLOC};
+
+/* Where the columns that simple records go to end. */
+struct tails {
+    unsigned char *op, *time, *size, *object;
+};
+
+static struct tails tails_of(const struct stream *s)
+{
+    const struct stream_column *columns = s->columns;
+    return (struct tails){.op = columns[COLUMN_OP].bytes + columns[COLUMN_OP].used,
+                          .time = columns[COLUMN_TIME].bytes + columns[COLUMN_TIME].used,
+                          .size = columns[COLUMN_SIZE].bytes + columns[COLUMN_SIZE].used,
+                          .object = columns[COLUMN_OBJECT].bytes + columns[COLUMN_OBJECT].used};
+}
+
+static void keep_tails(struct stream *s, const struct tails *t)
+{
+    struct stream_column *columns = s->columns;
+    columns[COLUMN_OP].used = (size_t)(t->op - columns[COLUMN_OP].bytes);
+    columns[COLUMN_TIME].used = (size_t)(t->time - columns[COLUMN_TIME].bytes);
+    columns[COLUMN_SIZE].used = (size_t)(t->size - columns[COLUMN_SIZE].bytes);
+    columns[COLUMN_OBJECT].used = (size_t)(t->object - columns[COLUMN_OBJECT].bytes);
+}
+
 struct reading {
     struct stream *stream;
     const struct stream_clock *clock;
@@ -352,6 +382,55 @@ static void skip_consumed(struct stream *s, struct piece *piece)
     }
 }
 
+/* Of a record's op, its lap taken off: is it there, and one of those that nearly all are? */
+static inline bool is_simple(unsigned kind)
+{
+    return kind - RAW_MALLOC <= RAW_REALLOC_END - RAW_MALLOC;
+}
+
+/*
+ * Simple records one after the other, as long as they come: all that they change is kept in registers.
+ * Returns where the first other one is, or the first at `end` or later.
+ */
+static uint32_t read_simple(const struct reading *r, const struct raw_segment *segment, uint32_t at)
+{
+    struct stream *s = r->stream;
+    const struct raw_record *records = raw_records((struct raw_segment *)segment);
+    const uint32_t count = raw_record_count(segment), begin = at;
+    const unsigned lap = segment->lap << 8;
+    const uint64_t epoch = s->epoch << 32, end = r->end;
+    struct tails t = tails_of(s);
+    uint64_t time = s->time, address = s->address;
+    uint32_t events = 0;
+    for (; at < count; at++) {
+        uint64_t head = atomic_load_explicit(&records[at].head, memory_order_acquire);
+        uint64_t payload = atomic_load_explicit(&records[at].payload, memory_order_relaxed);
+        unsigned kind = (head & 0xffff) ^ lap;
+        uint64_t now = epoch | (uint32_t)payload, to = head >> 16, size = payload >> 32;
+        if (!is_simple(kind) || now >= end || size == RAW_WIDE || to == 0)
+            break;
+        now = tick(r, now);
+        now = now < time ? time : now;
+        t.time = varint_put(t.time, now - time);
+        time = now;
+        t.object = varint_put(t.object, trace_zigzag((int64_t)(to >> 4) - (int64_t)(address >> 4)));
+        address = to;
+        unsigned odd = to & 15, op = trace_op[kind];
+        *t.op++ = (unsigned char)(op | (odd != 0 ? OP_ODD_ADDRESS : 0));
+        *t.object = (unsigned char)odd;
+        t.object += odd != 0;
+        if (op <= TRACE_REALLOC)
+            t.size = varint_put(t.size, size);
+        events += op != RECORDED_REALLOC_BEGIN;
+    }
+    keep_tails(s, &t);
+    s->time = time;
+    s->address = address;
+    s->entries += at - begin;
+    s->events += events;
+    return at;
+}
+
 /* The records of one segment, up to `end`. 1: there may be more behind it; 0: not now; -ENOMEM. */
 static int read_piece(const struct reading *r, struct piece *piece)
 {
@@ -360,7 +439,13 @@ static int read_piece(const struct reading *r, struct piece *piece)
     const uint64_t lap = segment->lap;
     uint32_t count = raw_record_count(segment), at = piece->at;
     int result = 1;
+    if (s->entries == 0)
+        s->time = r->clock->time_first;
     for (; at < count; at++) {
+        if (!s->new_cpu && s->stack_depth == 0)
+            at = read_simple(r, segment, at);
+        if (at == count)
+            break;
         struct raw_record *record = &raw_records(segment)[at];
         uint64_t head = atomic_load_explicit(&record->head, memory_order_acquire);
         uint64_t payload = atomic_load_explicit(&record->payload, memory_order_relaxed);

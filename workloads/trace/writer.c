@@ -77,6 +77,7 @@ static int flush_block(struct trace_writer *w)
     }
     w->block_events = w->thread = 0;
     w->block_time = w->time;
+    block_file_seal(&w->file);
     return error != 0 ? error : block_file_write(&w->file, &header, 0);
 }
 

@@ -116,7 +116,7 @@ static bool make_stats(struct kmem_cache *s)
 
 static void publish(struct kmem_cache *s)
 {
-    percpu_open(s->index, cell_magic(s->size));
+    percpu_open(s->index, s->magic);
     s->next = slab_caches;
     slab_caches = s;
 }

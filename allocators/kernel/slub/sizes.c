@@ -115,6 +115,7 @@ bool cache_sizes(struct kmem_cache *s)
         s->offset = s->object_size / 2 & -(unsigned)sizeof(void *);
     }
     s->size = align_up(size, s->align);
+    s->magic = cell_magic(s->size);
     order = slab_calculate_order(s->size, (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
     if (order < 0)
         return false;

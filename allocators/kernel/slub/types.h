@@ -130,6 +130,7 @@ struct kmem_cache {
     unsigned index; /* of its cells */
     slab_flags_t flags;
     unsigned size;        /* of an object with all that belongs to it */
+    uint64_t magic;       /* of the size: see object_starts_at(), and cell_magic() */
     unsigned object_size; /* without */
     unsigned offset;      /* of the link */
     unsigned inuse;       /* bytes up to the end of what the object needs */

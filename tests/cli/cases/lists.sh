@@ -2,4 +2,5 @@
 heapmark list workloads
 heapmark list jobs
 heapmark list metrics --csv
+heapmark list knobs
 heapmark list allocators --csv | cut -d, -f1,4,5

@@ -18,6 +18,13 @@ try run pair --mempolicy=bind:63
 try run pair --allocators=jemaloc
 try run pair --allocators=system:arena_mx=1
 try run pair --allocators=null:populate
+try run pair --allocators=slub:nodes=65
+try run pair --allocators=slub:percpu=maybe
+try run pair --allocators=slub:pool=1k
+try run pair --allocators=ptmalloc:arenas=foo
+try run pair --allocators=null:ring=foo
+try run pair --allocators=system:arena_max=0
+try run pair --baseline=slub:sheaves=2
 try run pair --set sise=3
 try run pair --set size
 try run pair --set size=0

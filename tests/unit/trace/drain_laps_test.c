@@ -5,8 +5,7 @@
 static void killed(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_add(image, 0, 1600, RAW_MALLOC, 0x1000, 10);
     raw_image_put(image, 0, RAW_NONE, 0, 0);
     raw_image_add(image, 0, 1760, RAW_MALLOC, 0x2000, 20);
@@ -22,8 +21,7 @@ static void killed(void **state)
 static void hole_in_a_full_segment(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_put(image, 0, RAW_NONE, 0, 0);
     raw_image_add(image, 0, 1600, RAW_MALLOC, 0x1000, 10);
     raw_image_put(image, 0, RAW_NONE, 0, 0);
@@ -40,8 +38,7 @@ static void hole_in_a_full_segment(void **state)
 static void laps(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_add(image, 0, 1600, RAW_MALLOC, 0x1000, 10);
     image->segments[0]->lap--;
     raw_image_add(image, 0, 1700, RAW_MALLOC, 0x2000, 20);
@@ -53,8 +50,7 @@ static void laps(void **state)
 static void reserved_for_nothing(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_put(image, 0, RAW_NOTHING, 0, 0);
     raw_image_add(image, 0, 1600, RAW_MALLOC, 0x1000, 10);
     raw_image_put(image, 0, RAW_WIDE_SIZE, 0, 0x123456789a);
@@ -66,7 +62,7 @@ static void reserved_for_nothing(void **state)
     raw_image_begin(image, 0, 1, 1);
     raw_image_add(image, 0, 4800, RAW_FREE, 0x1000, 0);
     struct drain *drain = raw_image_drain(image);
-    raw_image_header(image)->ready = raw_image_header(image)->next - RAW_FIRST_SEGMENT;
+    raw_image_ready(image);
     assert_int_equal(drain_round(drain), 3);
     raw_image_finish(drain);
     const struct expected expected[] = {{TRACE_MALLOC, 0, 0, 10, 0},
@@ -80,8 +76,7 @@ static void reserved_for_nothing(void **state)
 static void segments_go_round(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_add(image, 0, 1600, RAW_MALLOC, 0x1000, 10);
     struct raw_header *header = raw_image_header(image);
     assert_null(raw_take(header, RAW_SEGMENT_BYTES_SMALL, header->file_bytes));

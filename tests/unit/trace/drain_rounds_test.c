@@ -18,8 +18,7 @@ static void fill_segments(struct raw_image *image, uint32_t segments, uint64_t s
 static void read_to_the_end_of_a_segment(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     for (uint32_t i = 1; i < SMALL_RECORDS; i++)
         raw_image_add(image, 0, i * 160, RAW_MALLOC, i * 16, 1);
     struct drain *drain = raw_image_drain(image);
@@ -27,7 +26,7 @@ static void read_to_the_end_of_a_segment(void **state)
     image->segments[0]->state = RAW_SEGMENT_FULL;
     raw_image_begin(image, 0, 1, 1);
     raw_image_add(image, 0, SMALL_RECORDS * 160, RAW_FREE, 16, 0);
-    raw_image_header(image)->ready = raw_image_header(image)->next - RAW_FIRST_SEGMENT;
+    raw_image_ready(image);
     assert_int_equal(drain_round(drain), 1);
     raw_image_finish(drain);
     raw_image_release(image);
@@ -47,10 +46,7 @@ static void limit_reached_in_a_round(void **state)
     assert_int_equal(drain_round(drain), SEGMENTS * EACH);
     assert_int_equal(header->level, RAW_OFF);
     assert_true(raw_process(header, 0)->flags & RAW_SIZE_LIMIT);
-    uint64_t bytes, events;
-    assert_int_equal(drain_finish(drain, 0, 0, &bytes, &events), 0);
-    assert_int_equal(events, 0);
-    drain_release(drain);
+    assert_int_equal(raw_image_finish(drain), 0);
     raw_image_release(image);
 }
 
@@ -74,25 +70,17 @@ static void a_round_ends(void **state)
 static void drained_twice(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
-    uint64_t bytes, events;
+    struct raw_image *image = raw_image_of(1);
     for (uint32_t i = 0; i < 100; i++)
         raw_image_add(image, 0, 1600 + 160 * i, RAW_MALLOC, 0x1000 + 64 * i, 10 + i);
-    struct drain *first = raw_image_drain(image);
-    assert_int_equal(drain_finish(first, 0, 0, &bytes, &events), 0);
-    assert_int_equal(events, 100);
-    drain_release(first);
+    assert_int_equal(raw_image_finish(raw_image_drain(image)), 100);
     /* as it is when the block was written and the process had gone on */
     raw_process(raw_image_header(image), 0)->finished = 0;
     image->segments[0]->state = RAW_SEGMENT_USED;
     image->segments[0]->consumed = 101;
     for (uint32_t i = 0; i < 100; i++)
         raw_image_add(image, 0, 17600 + 160 * i, RAW_FREE, 0x1000 + 64 * i, 0);
-    struct drain *second = raw_image_drain(image);
-    assert_int_equal(drain_finish(second, 0, 0, &bytes, &events), 0);
-    assert_int_equal(events, 200);
-    drain_release(second);
+    assert_int_equal(raw_image_finish(raw_image_drain(image)), 200);
     struct expected expected[200];
     for (uint32_t i = 0; i < 100; i++) {
         expected[i] = (struct expected){TRACE_MALLOC, 0, i, 10 + i, 160 * i};
@@ -155,8 +143,7 @@ static void no_events(void **state)
 {
     (void)state;
     uint64_t bytes, events;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_add(image, 0, 1600, RAW_REALLOC_BEGIN, 0x1000, 0);
     raw_image_add(image, 0, 1600, RAW_REALLOC_END, 0, 5);
     struct drain *drain = raw_image_drain(image);
@@ -174,7 +161,6 @@ static void time_that_goes_back(void **state)
 {
     (void)state;
     enum { SEGMENTS = 200 };
-    uint64_t bytes, events;
     struct raw_image *image = raw_image_new();
     for (uint32_t i = 0; i < SEGMENTS; i++) {
         raw_image_begin(image, 0, 1, i);
@@ -183,10 +169,7 @@ static void time_that_goes_back(void **state)
                           (i * EACH + k + 1) * 16, 1);
         image->segments[0]->state = RAW_SEGMENT_FULL;
     }
-    struct drain *drain = raw_image_drain(image);
-    assert_int_equal(drain_finish(drain, 0, 0, &bytes, &events), 0);
-    assert_int_equal(events, SEGMENTS * EACH);
-    drain_release(drain);
+    assert_int_equal(raw_image_finish(raw_image_drain(image)), SEGMENTS * EACH);
     raw_image_release(image);
 }
 

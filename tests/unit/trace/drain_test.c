@@ -4,8 +4,7 @@
 static void all_calls(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_add(image, 0, 1000, RAW_MALLOC, 0x1000, 10);
     raw_image_add(image, 0, 1160, RAW_CALLOC, 0x2008, 20); /* no multiple of 16 */
     raw_image_add(image, 0, 1320, RAW_ALIGNED + 6, 0x3000, 30);
@@ -33,9 +32,7 @@ static void all_calls(void **state)
 static void address_reused_by_another_thread(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
-    raw_image_begin(image, 1, 2, 0);
+    struct raw_image *image = raw_image_of(2);
     raw_image_add(image, 0, 1600, RAW_MALLOC, 0x1000, 10);
     raw_image_add(image, 0, 3200, RAW_FREE, 0x1000, 0);
     raw_image_add(image, 1, 3360, RAW_MALLOC, 0x1000, 20);
@@ -50,9 +47,7 @@ static void address_reused_by_another_thread(void **state)
 static void address_reused_during_realloc(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
-    raw_image_begin(image, 1, 2, 0);
+    struct raw_image *image = raw_image_of(2);
     raw_image_add(image, 0, 1600, RAW_MALLOC, 0x1000, 10);
     raw_image_add(image, 0, 3200, RAW_REALLOC_BEGIN, 0x1000, 0);
     raw_image_add(image, 1, 3360, RAW_MALLOC, 0x1000, 20);
@@ -70,9 +65,7 @@ static void address_reused_during_realloc(void **state)
 static void early_clocks(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
-    raw_image_begin(image, 1, 2, 0);
+    struct raw_image *image = raw_image_of(2);
     raw_image_add(image, 0, 1632, RAW_MALLOC, 0x1000, 10);
     raw_image_add(image, 1, 1600, RAW_FREE, 0x1000,
                   0); /* of thread 0's block: "before" it was made */
@@ -90,8 +83,7 @@ static void early_clocks(void **state)
 static void unseen_calls(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_add(image, 0, 1600, RAW_FREE, 0x9000, 0); /* of a block from before */
     raw_image_add(image, 0, 3200, RAW_MALLOC, 0x1000, 10);
     raw_image_add(image, 0, 4800, RAW_MALLOC, 0x1000, 20);       /* its free was never seen */
@@ -107,8 +99,7 @@ static void unseen_calls(void **state)
 static void wide_sizes_and_epochs(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_put(image, 0, RAW_WIDE_SIZE, 0, 0x123456789a);
     raw_image_add(image, 0, 0xffffff00, RAW_MALLOC, 0x1000, RAW_WIDE);
     raw_image_put(image, 0, RAW_EPOCH, 0, 1);
@@ -121,8 +112,7 @@ static void descriptions(void **state)
 {
     (void)state;
     char error[512];
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_put(image, 0, RAW_CPU, 0, UINT64_C(1) << 32 | 5);
     raw_image_put(image, 0, RAW_STACK, 0x401000, 0x402000);
     raw_image_put(image, 0, RAW_STACK, 0x403000, 0);

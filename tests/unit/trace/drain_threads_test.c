@@ -1,36 +1,39 @@
 /* Threads that come and go: starts, joins, segments of one thread after the other. */
 #include "raw_image.h"
 
+/* A thread makes a block in its first segment and frees it in its second one. */
+static void convert_two_segments(uint64_t self, const uint32_t sequences[2])
+{
+    struct raw_image *image = raw_image_new();
+    for (int i = 0; i < 2; i++) {
+        raw_image_begin(image, 0, self, sequences[i]);
+        if (sequences[i] == 0)
+            raw_image_add(image, 0, 1600, RAW_MALLOC, 0x1000, 10);
+        else
+            raw_image_add(image, 0, 3200, RAW_FREE, 0x1000, 0);
+    }
+    CONVERT(image, {TRACE_MALLOC, 0, 0, 10, 0}, {TRACE_FREE, 0, 0, 0, 1600});
+}
+
 /* Segments of a thread may lie anywhere; their numbers give the order. */
 static void segments_out_of_place(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 1);
-    raw_image_add(image, 0, 3200, RAW_FREE, 0x1000, 0);
-    raw_image_begin(image, 0, 1, 0);
-    raw_image_add(image, 0, 1600, RAW_MALLOC, 0x1000, 10);
-    CONVERT(image, {TRACE_MALLOC, 0, 0, 10, 0}, {TRACE_FREE, 0, 0, 0, 1600});
+    convert_two_segments(1, (const uint32_t[]){1, 0});
 }
 
 /* In a raw file that was damaged; all that the thread's segments hold is still there. */
 static void thread_without_a_pthread_t(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 0, 0);
-    raw_image_add(image, 0, 1600, RAW_MALLOC, 0x1000, 10);
-    raw_image_begin(image, 0, 0, 1);
-    raw_image_add(image, 0, 3200, RAW_FREE, 0x1000, 0);
-    CONVERT(image, {TRACE_MALLOC, 0, 0, 10, 0}, {TRACE_FREE, 0, 0, 0, 1600});
+    convert_two_segments(0, (const uint32_t[]){0, 1});
 }
 
 /* Two threads with the same pthread_t, one after the other; and one that never calls. */
 static void threads_come_and_go(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_begin_of(image, 1, 77, 0, 0);
     raw_image_add(image, 0, 1600, RAW_MALLOC, 0x3000, 5);
     raw_image_add(image, 1, 2400, RAW_MALLOC, 0x1000, 10);
@@ -60,8 +63,7 @@ static void threads_come_and_go(void **state)
 static void parent_joined_before_the_first_call(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_begin_of(image, 1, 77, 0, 0);
     raw_image_begin_of(image, 2, 88, 0, 1);
     raw_image_add(image, 0, 0, RAW_MALLOC, 0x3000, 5);
@@ -77,8 +79,7 @@ static void parent_joined_before_the_first_call(void **state)
 static void child_that_calls_before_its_parent(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_begin_of(image, 1, 77, 0, 0);
     raw_image_begin_of(image, 2, 88, 0, 1);
     raw_image_add(image, 0, 0, RAW_MALLOC, 0x3000, 5);
@@ -92,8 +93,7 @@ static void child_that_calls_before_its_parent(void **state)
 static void threads_come_and_go_in_one_round(void **state)
 {
     (void)state;
-    struct raw_image *image = raw_image_new();
-    raw_image_begin(image, 0, 1, 0);
+    struct raw_image *image = raw_image_of(1);
     raw_image_add(image, 0, 0, RAW_MALLOC, 0x9000, 5);
     for (uint32_t i = 1; i <= 3; i++) {
         raw_image_begin_of(image, i, 77, 0, 0);

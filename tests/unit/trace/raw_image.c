@@ -54,6 +54,14 @@ void raw_image_begin(struct raw_image *image, uint32_t thread, uint64_t self, ui
     raw_image_begin_of(image, thread, self, sequence, RAW_NOBODY);
 }
 
+struct raw_image *raw_image_of(uint32_t threads)
+{
+    struct raw_image *image = raw_image_new();
+    for (uint32_t i = 0; i < threads; i++)
+        raw_image_begin(image, i, i + 1, 0);
+    return image;
+}
+
 void raw_image_put(struct raw_image *image, uint32_t thread, enum raw_op op, uint64_t address,
                    uint64_t payload)
 {
@@ -111,6 +119,11 @@ struct drain *raw_image_drain(struct raw_image *image)
                                 (struct drain_hooks){make_file, image}),
                      0);
     return drain;
+}
+
+void raw_image_ready(struct raw_image *image)
+{
+    raw_image_header(image)->ready = raw_image_header(image)->next - RAW_FIRST_SEGMENT;
 }
 
 uint64_t raw_image_finish(struct drain *drain)

@@ -23,6 +23,10 @@ struct raw_image {
 };
 
 struct raw_image *raw_image_new(void);
+
+/* The same with the first segments of threads 0, 1, ..., whose pthread_t are 1, 2, ... */
+struct raw_image *raw_image_of(uint32_t threads);
+
 struct raw_header *raw_image_header(struct raw_image *image);
 
 /* The thread's next segment; `parent` is who started it, RAW_NOBODY if it is not known. */
@@ -40,7 +44,10 @@ void raw_image_add(struct raw_image *image, uint32_t thread, uint64_t time, enum
 
 struct drain *raw_image_drain(struct raw_image *image);
 
-/* The number of events that the drain tells. */
+/* All segments that were begun are there for the next round of a drain that is open. */
+void raw_image_ready(struct raw_image *image);
+
+/* The drain's end; the number of events that it tells. */
 uint64_t raw_image_finish(struct drain *drain);
 
 struct expected {

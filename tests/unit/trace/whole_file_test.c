@@ -98,13 +98,28 @@ static int mode_of(const char *path)
 
 /* ---- the tests ------------------------------------------------------------------------------- */
 
+/* With and without O_TMPFILE. */
+static void in_both_ways(void (*body)(void))
+{
+    for (int way = 0; way < 2; way++) {
+        names_all = way == 1;
+        body();
+    }
+    names_all = false;
+}
+
+static void open_and_write(struct whole_file *file, const char *path, const char *text)
+{
+    assert_int_equal(whole_file_open(file, path), 0);
+    write_text(file->fd, text);
+}
+
 /* Writes `text` into what will be t.hmt; `parts` are the names that it takes before. */
 static void write_whole(const char *text, int parts)
 {
     struct whole_file file;
     int before = files_here();
-    assert_int_equal(whole_file_open(&file, "./t.hmt"), 0);
-    write_text(file.fd, text);
+    open_and_write(&file, "./t.hmt", text);
     assert_int_equal(files_here(), before + parts);
     assert_int_equal(whole_file_publish(&file), 0);
     assert_holds("t.hmt", text);
@@ -139,22 +154,18 @@ static void test_with_a_name(void **state)
     write_and_replace(true);
 }
 
-static void drop_one(bool without_nameless)
+static void drop_one(void)
 {
     struct whole_file file;
-    names_all = without_nameless;
-    assert_int_equal(whole_file_open(&file, "t.hmt"), 0);
-    write_text(file.fd, "half");
+    open_and_write(&file, "t.hmt", "half");
     whole_file_drop(&file);
     assert_int_equal(files_here(), 0);
-    names_all = false;
 }
 
 static void test_dropped(void **state)
 {
     (void)state;
-    drop_one(false);
-    drop_one(true);
+    in_both_ways(drop_one);
 }
 
 /* Two at once, the second one's name taken: each keeps to its own. */
@@ -163,11 +174,9 @@ static void test_two_at_once(void **state)
     struct whole_file first, second;
     (void)state;
     names_all = true;
-    assert_int_equal(whole_file_open(&first, "t.hmt"), 0);
-    assert_int_equal(whole_file_open(&second, "t.hmt"), 0);
+    open_and_write(&first, "t.hmt", "first");
+    open_and_write(&second, "t.hmt", "second");
     assert_string_not_equal(first.part, second.part);
-    write_text(first.fd, "first");
-    write_text(second.fd, "second");
     assert_int_equal(whole_file_publish(&second), 0);
     assert_holds("t.hmt", "second");
     assert_int_equal(whole_file_publish(&first), 0);
@@ -177,24 +186,26 @@ static void test_two_at_once(void **state)
     names_all = false;
 }
 
-/* The longest name that there can be, also when it is taken. */
-static void test_longest_name(void **state)
+static void write_longest_name(void)
 {
     struct whole_file file;
     char name[NAME_MAX + 1];
-    (void)state;
     memset(name, 'x', NAME_MAX);
     name[NAME_MAX] = '\0';
-    for (int i = 0; i < 4; i++) {
-        names_all = i >= 2;
-        assert_int_equal(whole_file_open(&file, name), 0);
-        write_text(file.fd, "long");
+    for (int i = 0; i < 2; i++) {
+        open_and_write(&file, name, "long");
         assert_int_equal(whole_file_publish(&file), 0);
         assert_holds(name, "long");
         assert_int_equal(files_here(), 1);
     }
     unlink(name);
-    names_all = false;
+}
+
+/* The longest name that there can be, also when it is taken. */
+static void test_longest_name(void **state)
+{
+    (void)state;
+    in_both_ways(write_longest_name);
 }
 
 /* What the disk does not take is found out in time: nothing replaces what was there. */
@@ -203,8 +214,7 @@ static void test_disk_that_fails(void **state)
     struct whole_file file;
     (void)state;
     write_whole("old", 0);
-    assert_int_equal(whole_file_open(&file, "t.hmt"), 0);
-    write_text(file.fd, "new");
+    open_and_write(&file, "t.hmt", "new");
     sync_error = ENOSPC;
     assert_int_equal(whole_file_publish(&file), -ENOSPC);
     assert_holds("t.hmt", "old");
@@ -215,24 +225,21 @@ static void test_disk_that_fails(void **state)
     unlink("t.hmt");
 }
 
-/* A directory takes the name while it is written: an error, and nothing is left. */
-static void blocked(bool without_nameless)
+static void blocked(void)
 {
     struct whole_file file;
-    names_all = without_nameless;
     assert_int_equal(whole_file_open(&file, "t.hmt"), 0);
     assert_int_equal(mkdir("t.hmt", 0777), 0);
     assert_int_equal(whole_file_publish(&file), -EISDIR);
     assert_int_equal(rmdir("t.hmt"), 0);
     assert_int_equal(files_here(), 0);
-    names_all = false;
 }
 
+/* A directory takes the name while it is written: an error, and nothing is left. */
 static void test_blocked(void **state)
 {
     (void)state;
-    blocked(false);
-    blocked(true);
+    in_both_ways(blocked);
 }
 
 static void test_cannot_open(void **state)

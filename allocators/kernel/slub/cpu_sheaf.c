@@ -1,0 +1,194 @@
+/*
+ * A CPU has a main sheaf that malloc pops and free pushes, and a spare; a node has a barn of full and empty
+ * ones. Full and empty sheaves change hands whole, one lock for all their objects.
+ */
+#include "barn.h"
+#include "fault.h"
+
+#define MAIN_CELL(s)  PERCPU_PAIR_CELL((s)->index)
+#define SPARE_CELL(s) (PERCPU_SLOW_CELL((s)->index) + offsetof(struct kmem_cache_cpu, spare))
+
+static struct sheaf *take_spare(struct kmem_cache *s)
+{
+    void *spare = NULL;
+
+    return percpu_exchange(SPARE_CELL(s), NULL, &spare) ? spare : NULL;
+}
+
+static struct sheaf *take_main(struct kmem_cache *s)
+{
+    struct cpu_pair old, none = {PERCPU_NO_TOP, PERCPU_NO_TOP};
+
+    return percpu_swap(MAIN_CELL(s), none, &old) ? sheaf_of_pair(old.first, old.second) : NULL;
+}
+
+/* The sheaf becomes the spare; what was it is put away. */
+static void keep(struct kmem_cache *s, struct sheaf *sheaf)
+{
+    void *old = sheaf;
+
+    percpu_exchange(SPARE_CELL(s), sheaf, &old);
+    if (old)
+        barn_put(s, old);
+}
+
+/* The cheap half of finding double frees: the object is the last one that was freed. */
+static void check_top(struct sheaf *sheaf, const void *object)
+{
+    if (unlikely(sheaf->size && sheaf_slots(sheaf)[sheaf->size - 1] == object))
+        fault("free: object was freed before", object);
+}
+
+/* The sheaf becomes the main sheaf; the one that was it, the spare. `freed` lies on top of the new. */
+static void install(struct kmem_cache *s, struct sheaf *sheaf, const void *freed)
+{
+    struct cpu_pair old, pair = {sheaf_slots(sheaf) + sheaf->size, sheaf};
+    struct sheaf *was;
+
+    if (!percpu_swap(MAIN_CELL(s), pair, &old)) {
+        barn_put(s, sheaf);
+        return;
+    }
+    was = sheaf_of_pair(old.first, old.second);
+    if (!was)
+        return;
+    check_top(was, freed);
+    if (was->size == 0 && sheaf_outgrown(s, was))
+        sheaf_destroy(s, was);
+    else
+        keep(s, was);
+}
+
+/* `empty`, which may be NULL, or a larger one in its place if it is outgrown and there is memory. */
+static struct sheaf *grown_sheaf(struct kmem_cache *s, gfp_t gfp, struct sheaf *empty)
+{
+    struct sheaf *larger = empty && !sheaf_outgrown(s, empty) ? NULL : sheaf_new(s, gfp);
+
+    if (!larger)
+        return empty;
+    if (empty)
+        sheaf_destroy(s, empty);
+    return larger;
+}
+
+/* A sheaf with objects in it from the slabs, in place of `empty`, which may be NULL. */
+static struct sheaf *refill(struct kmem_cache *s, gfp_t gfp, struct sheaf *empty)
+{
+    sheaves_grow(s);
+    empty = grown_sheaf(s, gfp, empty);
+    if (!empty)
+        return NULL;
+    empty->size = slabs_take(s, gfp, percpu_node(), empty->capacity, sheaf_slots(empty));
+    stat_add(s, SHEAF_REFILL, empty->size);
+    if (empty->size)
+        return empty;
+    sheaf_destroy(s, empty);
+    return NULL;
+}
+
+/*
+ * A sheaf with objects for `empty`, which may be NULL. What barns of other CPUs keep for themselves is
+ * taken when there is nothing else.
+ */
+static struct sheaf *exchange_empty(struct kmem_cache *s, gfp_t gfp, struct sheaf *empty)
+{
+    struct sheaf *full = barn_get_full_of_node(s, percpu_node(), OTHER_CPU, &empty);
+
+    if (full) {
+        if (empty)
+            sheaf_destroy(s, empty);
+        return full;
+    }
+    full = refill(s, gfp, empty);
+    empty = NULL; /* filled, or freed */
+    return full ? full : barn_get_full_of_node(s, percpu_node(), LAST_RESORT, &empty);
+}
+
+void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
+{
+    struct sheaf *sheaf, *full;
+    void *object;
+
+    if (!percpu_ready(gfp))
+        return slab_alloc_direct(s, gfp, percpu_node());
+    sheaf = take_spare(s);
+    if (sheaf && sheaf->size) {
+        stat(s, SHEAF_SWAP);
+        sheaves_grow(s);
+        full = sheaf;
+    } else {
+        full = exchange_empty(s, gfp, sheaf);
+    }
+    if (!full)
+        return slab_alloc_direct(s, gfp, percpu_node());
+    stat(s, ALLOC_SLOWPATH);
+    object = sheaf_slots(full)[--full->size];
+    install(s, full, NULL);
+    return object;
+}
+
+/*
+ * An empty sheaf in exchange for `full`, which may be NULL. It is there before the full one goes to the
+ * barn: without memory for one, all objects of a sheaf go to their slabs, and it serves again. Otherwise a
+ * CPU could be left with a full main sheaf alone, and take the node's lock for each object. NULL: the CPU has
+ * no sheaf at all, nor gets one.
+ */
+static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full, gfp_t gfp,
+                                   const void *freed)
+{
+    struct sheaf *empty;
+
+    if (full)
+        sheaves_grow(s);
+    empty = grown_sheaf(s, gfp, barn_get_empty(barn_of(s, percpu_node())));
+    if (empty) {
+        if (full)
+            barn_put(s, full);
+        return empty;
+    }
+    if (!full && (full = take_main(s)) == NULL)
+        return NULL;
+    check_top(full, freed);
+    sheaf_empty(s, full);
+    return full;
+}
+
+void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp)
+{
+    struct sheaf *sheaf;
+
+    stat(s, FREE_SLOWPATH);
+    if (slab_nid(slab) != percpu_node() || !percpu_ready(gfp)) {
+        free_to_slab(s, slab, object, false);
+        return;
+    }
+    sheaf = take_spare(s);
+    if (sheaf)
+        check_top(sheaf, object);
+    if (sheaf && sheaf->size < sheaf->capacity)
+        stat(s, SHEAF_SWAP);
+    else
+        sheaf = exchange_full(s, sheaf, gfp, object);
+    if (!sheaf) {
+        free_to_slab(s, slab, object, false);
+        return;
+    }
+    sheaf_slots(sheaf)[sheaf->size++] = object;
+    install(s, sheaf, object);
+}
+
+void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c)
+{
+    struct sheaf *main = sheaf_of_pair(cell->top, cell->end), *spare = c->spare;
+
+    cell->top = cell->end = PERCPU_NO_TOP;
+    c->spare = NULL;
+    if (main) {
+        sheaf_empty(s, main);
+        sheaf_destroy(s, main);
+    }
+    if (spare) {
+        sheaf_empty(s, spare);
+        sheaf_destroy(s, spare);
+    }
+}

@@ -1,0 +1,220 @@
+#include "slab.h"
+
+#include <string.h>
+
+#include "fault.h"
+
+/* ---- making and giving up ---- */
+
+static struct page *slab_pages(struct kmem_cache *s, gfp_t gfp, int node)
+{
+    gfp_t first = gfp;
+    struct page *page;
+
+    /* Do not go to great lengths for a large block while a small one will do. */
+    if (s->order > s->order_min)
+        first = (gfp | __GFP_NOWARN | __GFP_NORETRY) & ~(__GFP_NOFAIL | __GFP_RETRY_MAYFAIL);
+    page = alloc_pages_node(node, first, s->order);
+    if (page || s->order == s->order_min)
+        return page;
+    page = alloc_pages_node(node, gfp, s->order_min);
+    if (page)
+        stat(s, ORDER_FALLBACK);
+    return page;
+}
+
+/* Where the objects start, in bytes from the start of the pool. */
+static size_t slab_place(const struct slab *slab)
+{
+    return (uintptr_t)slab_base(slab) - page_globals.base;
+}
+
+uint16_t slab_cell(const struct kmem_cache *s, const struct slab *slab)
+{
+    if (slab_place(slab) % s->size)
+        return 0;
+    return (uint16_t)PERCPU_SHEAF_CELL(percpu_index(slab_nid(slab), s->index));
+}
+
+/* Colour and number of the objects of a new slab. */
+static void lay_out(const struct kmem_cache *s, struct slab *slab)
+{
+    size_t bytes = slab_bytes(slab), beyond = slab_place(slab) % s->size;
+    unsigned colour = beyond ? s->size - (unsigned)beyond : 0;
+
+    if (s->path == PATH_SHEAF && bytes - colour >= s->size)
+        slab->colour = colour;
+    slab->objects = objects_in(bytes - slab->colour, s->size);
+}
+
+/* With a constructor all objects of a slab are made when the slab is. */
+static void construct(struct kmem_cache *s, struct slab *slab)
+{
+    char *base = slab_base(slab);
+
+    for (unsigned i = slab->objects; i-- > 0;) {
+        s->ctor(base + (size_t)i * s->size);
+        set_link(s, base + (size_t)i * s->size, slab->freelist);
+        slab->freelist = base + (size_t)i * s->size;
+    }
+    slab->fresh = slab->objects;
+}
+
+static void set_cells(struct slab *slab, uint16_t cell)
+{
+    size_t frame = page_to_frame((struct page *)slab);
+    size_t frames = (size_t)1 << page_order((struct page *)slab);
+
+    for (size_t i = 0; i < frames; i++)
+        __atomic_store_n(&percpu_area.frame_cells[frame + i], cell, __ATOMIC_RELAXED);
+}
+
+struct slab *new_slab(struct kmem_cache *s, gfp_t gfp, int node)
+{
+    struct kmem_cache_node *n;
+    struct page *page;
+    struct slab *slab;
+
+    page = slab_pages(s, (gfp & ~__GFP_ZERO) | s->allocflags, node);
+    if (!page)
+        return NULL;
+    page_mark_slab(page);
+    slab = (struct slab *)page;
+    memset(slab, 0, sizeof *slab);
+    slab->slab_cache = s;
+    lay_out(s, slab);
+    if (s->ctor)
+        construct(s, slab);
+    n = node_of(s, slab);
+    __atomic_add_fetch(&n->nr_slabs, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&n->total_objects, slab->objects, __ATOMIC_RELAXED);
+    set_cells(slab, slab_cell(s, slab));
+    stat(s, ALLOC_SLAB);
+    slub_grew(page, gfp);
+    return slab;
+}
+
+void give_up_slab(struct kmem_cache *s, struct slab *slab)
+{
+    struct kmem_cache_node *n = node_of(s, slab);
+    unsigned order = page_order((struct page *)slab);
+
+    __atomic_sub_fetch(&n->nr_slabs, 1, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&n->total_objects, slab->objects, __ATOMIC_RELAXED);
+    set_cells(slab, 0);
+    stat(s, FREE_SLAB);
+    __free_pages((struct page *)slab, order);
+}
+
+void give_up_slabs(struct kmem_cache *s, struct slab *slabs)
+{
+    while (slabs) {
+        struct slab *next = slabs->next;
+
+        give_up_slab(s, slabs);
+        slabs = next;
+    }
+}
+
+/* ---- objects ---- */
+
+/* Whoever frees an object looks at it without the lock: it is past that object for good. */
+static void set_fresh(struct slab *slab, unsigned fresh)
+{
+    __atomic_store_n(&slab->fresh, fresh, __ATOMIC_RELAXED);
+}
+
+void check_object(const struct kmem_cache *s, const struct slab *slab, const void *object,
+                  const char *interior)
+{
+    size_t at = (size_t)((const char *)object - slab_base(slab));
+
+    if (!slab_reaches(s, slab, at) || !object_starts_at(s, at))
+        fault(interior, object);
+}
+
+/*
+ * The links are read one after the other, and nobody touched most of them lately; the objects are about to be
+ * written, too. So where the free list has a good part of the slab, all of its lines are asked for at once.
+ */
+enum { FETCH_BYTES = 4096 };
+
+static void fetch_slab(const struct slab *slab, const char *base, size_t used)
+{
+    if ((slab->fresh - slab->inuse) * 4 > slab->fresh)
+        for (size_t at = 0; at < used && at < FETCH_BYTES; at += 64)
+            __builtin_prefetch(base + at, 1);
+}
+
+unsigned slab_take(const struct kmem_cache *s, struct slab *slab, unsigned count, void **end)
+{
+    char *base = slab_base(slab), *object = slab->freelist;
+    size_t used = (size_t)slab->fresh * s->size;
+    unsigned got = 0, fresh = slab->fresh;
+
+    if (object && count > 1)
+        fetch_slab(slab, base, used);
+    for (; object && got < count; got++) {
+        char *next = get_link(s, object);
+        size_t at = (size_t)(next - base);
+
+        if (unlikely(next && (at >= used || !object_starts_at(s, at))))
+            fault("free list of a slab is damaged at object", object);
+        *--end = object;
+        object = next;
+    }
+    slab->freelist = object;
+    for (; got < count && fresh < slab->objects; got++)
+        *--end = base + (size_t)s->size * fresh++;
+    if (fresh != slab->fresh)
+        set_fresh(slab, fresh);
+    slab->inuse += got;
+    return got;
+}
+
+unsigned slab_put(const struct kmem_cache *s, struct slab *slab, unsigned count, void **p)
+{
+    char *base = slab_base(slab);
+    size_t used = (size_t)slab->fresh * s->size, at = (size_t)((char *)*p - base);
+    void *list = slab->freelist;
+    unsigned n = 0, inuse = slab->inuse;
+
+    if (unlikely(at >= used))
+        fault("free: pointer into the middle of an object", *p);
+    do {
+        if (unlikely(!object_starts_at(s, at)))
+            fault("free: pointer into the middle of an object", p[n]);
+        if (unlikely(p[n] == list || inuse == 0))
+            fault("free: object was freed before", p[n]);
+        set_link(s, p[n], list);
+        list = p[n];
+        inuse--;
+    } while (++n < count && (at = (size_t)((char *)p[n] - base)) < used);
+    slab->freelist = list;
+    slab->inuse = inuse;
+    return n;
+}
+
+void *slab_take_list(struct kmem_cache *s, struct slab *slab)
+{
+    char *base = slab_base(slab);
+    void *list = slab->freelist;
+    unsigned end, most = (unsigned)PAGE_SIZE / s->size;
+
+    if (list) {
+        slab->freelist = NULL;
+        for (void *at = list; at; at = get_link(s, at))
+            slab->inuse++;
+        return list;
+    }
+    end = slab->fresh + (most ? most : 1);
+    if (end > slab->objects)
+        end = slab->objects;
+    for (unsigned i = end; i-- > slab->fresh;) {
+        set_link(s, base + (size_t)i * s->size, list);
+        list = base + (size_t)i * s->size;
+        slab->inuse++;
+    }
+    set_fresh(slab, end);
+    return list;
+}
