@@ -16,7 +16,7 @@ struct kmem_config kmem_config = {
     .sheaves = 1,
     .cpu_partial = CONFIG_AUTO,
     .min_partial = CONFIG_AUTO,
-    .barn = (size_t)3 << 20,
+    .barn = (size_t)4 << 20,
 };
 
 /* In the order of enum percpu_mode. */
