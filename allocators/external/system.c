@@ -1,6 +1,6 @@
 #include "include/allocator.h"
 
-/* The ranges are those of glibc 2.36, which takes no units, ignores what is outside, and says nothing. */
+/* The ranges are those of glibc 2.36, which takes no units, and ignores unsaid what is outside. */
 static const struct allocator_knob knobs[] = {
     {"arena_max", KNOB_COUNT, 1, SIZE_MAX, NULL, "most arenas (default: eight for each core)"},
     {"arena_test", KNOB_COUNT, 1, SIZE_MAX, NULL, "arenas before their number is limited"},

@@ -23,6 +23,7 @@ static const struct allocator_knob knobs[] = {
     {"stats", KNOB_COUNT, 0, 1, NULL, "1: count the events of every cache"},
     {"debug", KNOB_COUNT, 0, 1, NULL,
      "1: name double frees, writes past the end and writes after free (slow)"},
+    {"warn", KNOB_COUNT, 0, 1, NULL, "1: a line for each allocation of pages that failed"},
     {0},
 };
 

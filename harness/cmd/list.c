@@ -75,13 +75,13 @@ static void print_row(enum format format, const char *const *fields, const int *
             printf("%-*s%s", i + 1 < count ? widths[i] : 0, fields[i], i + 1 < count ? " " : "\n");
 }
 
-/* The knobs with their values: "sheaves=0..1 percpu=auto|rseq|thread". */
+/* The knobs with their values: "sheaves=0..1; percpu=auto|rseq|thread". */
 static const char *knob_ranges(const struct allocator *a)
 {
     struct strings knobs = {0};
     for (const struct allocator_knob *knob = a->knobs; knob != NULL && knob->name != NULL; knob++)
         strings_add(&knobs, pool_printf("%s=%s", knob->name, knob_values(knob)));
-    return strings_join(&knobs, " ");
+    return strings_join(&knobs, "; ");
 }
 
 static int list_allocators(enum format format)
@@ -110,7 +110,7 @@ static int list_allocators(enum format format)
 
 static int list_knobs(enum format format)
 {
-    static const int widths[] = {32, 26};
+    static const int widths[] = {34, 31};
     static const char *const names[] = {"knob", "values", "help"};
     print_header(format, names, 3);
     for (size_t i = 0; allocators[i] != NULL; i++)
@@ -120,9 +120,8 @@ static int list_knobs(enum format format)
             print_row(format, fields, widths, 3);
         }
     if (format == FOR_PEOPLE)
-        puts(
-            "\nNAME:KNOB=VALUE makes a variant. '*' is any other name, text any value; k, m, g are "
-            "KiB, MiB,\nGiB where a range has them.");
+        puts("\nNAME:KNOB=VALUE makes a variant. '*' is any other name and text any value; a size "
+             "may end in\nk, m or g.");
     return EXIT_OK;
 }
 

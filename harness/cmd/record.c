@@ -232,6 +232,24 @@ static void tell_traces(const struct recording *recording)
         say_note("and %u more traces beside them", count - TRACES_TOLD_MAX);
 }
 
+/* Processes that the user may miss among the traces. */
+static void tell_missing(const struct raw_header *raw)
+{
+    uint32_t told = 0;
+    for (uint32_t i = 0; i < RAW_LOST_MAX; i++) {
+        if (raw->lost[i].pid == 0)
+            continue;
+        say_note("process %u became '%.*s', which cannot be recorded", raw->lost[i].pid,
+                 RAW_LOST_PATH_BYTES - 1, raw->lost[i].path);
+        told++;
+    }
+    if (raw->lost_count > told)
+        say_note("and %u more became programs that cannot be recorded", raw->lost_count - told);
+    if (raw->refused > 0)
+        say_note("%u processes are not recorded: one recording holds %u", raw->refused,
+                 RAW_PROCESSES_MAX);
+}
+
 /* The program's own end, as an exit code of ours. */
 static int tell_ending(int status, const char *program)
 {
@@ -270,6 +288,8 @@ static int record(const struct request *request, const char *path, const char *l
     int code = ran ? tell_ending(recording.exit_status, request->command[0]) : EXIT_OK;
     if (result == 0)
         tell_traces(&recording);
+    if (ran)
+        tell_missing(recording.raw);
     if (result == 0 && request->ordered)
         result = order_all(&recording, error, error_bytes);
     recording_release(&recording);

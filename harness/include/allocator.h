@@ -27,7 +27,7 @@ struct allocator_knob {
     const char *name;
     enum knob_type type;
     size_t min, max;          /* KNOB_COUNT and KNOB_BYTES: inclusive; SIZE_MAX: no limit */
-    const char *const *words; /* KNOB_WORD and KNOB_DECIMAL: NULL-terminated; or NULL */
+    const char *const *words; /* KNOB_WORD and KNOB_DECIMAL: required, NULL-terminated */
     const char *help;
 };
 

@@ -155,7 +155,7 @@ static int check_knob(const struct allocator *a, const char *name, const char *v
 static int add_knobs(struct contender *c, const char *knobs, const char *where)
 {
     const struct allocator *a = c->descriptor;
-    if (a == NULL || a->knob_template == NULL) {
+    if (a == NULL || a->knob_template == NULL || a->knobs == NULL) {
         say_error("%s'%s' takes no knobs", where, c->allocator);
         return -EINVAL;
     }

@@ -36,7 +36,7 @@ static bool is_decimal(const char *text)
 
 static bool is_word(const struct allocator_knob *knob, const char *value)
 {
-    for (size_t i = 0; knob->words != NULL && knob->words[i] != NULL; i++)
+    for (size_t i = 0; knob->words[i] != NULL; i++)
         if (strcmp(knob->words[i], value) == 0)
             return true;
     return false;
@@ -58,13 +58,12 @@ bool knob_takes(const struct allocator_knob *knob, const char *value)
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
-/* The words after `text`; `separator` stands between all. */
-static const char *with_words(const char *text, const struct allocator_knob *knob,
-                              const char *separator)
+static const char *words_of(const struct allocator_knob *knob, const char *separator)
 {
-    for (size_t i = 0; knob->words != NULL && knob->words[i] != NULL; i++)
-        text = pool_printf("%s%s%s", text, *text != '\0' ? separator : "", knob->words[i]);
-    return text;
+    struct strings words = {0};
+    for (size_t i = 0; knob->words[i] != NULL; i++)
+        strings_add(&words, knob->words[i]);
+    return strings_join(&words, separator);
 }
 
 /* A limit as people write it for this knob; "" where there is none that anybody could pass. */
@@ -81,8 +80,8 @@ const char *knob_values(const struct allocator_knob *knob)
 {
     switch (knob->type) {
     case KNOB_TEXT: return "text";
-    case KNOB_WORD: return with_words("", knob, "|");
-    case KNOB_DECIMAL: return with_words("decimal", knob, "|");
+    case KNOB_WORD: return words_of(knob, "|");
+    case KNOB_DECIMAL: return pool_printf("decimal|%s", words_of(knob, "|"));
     case KNOB_COUNT:
     case KNOB_BYTES: break;
     }
@@ -94,8 +93,8 @@ const char *knob_expects(const struct allocator_knob *knob)
 {
     switch (knob->type) {
     case KNOB_TEXT: return "some text";
-    case KNOB_WORD: return pool_printf("one of %s", with_words("", knob, ", "));
-    case KNOB_DECIMAL: return with_words("a decimal number", knob, ", ");
+    case KNOB_WORD: return pool_printf("one of %s", words_of(knob, ", "));
+    case KNOB_DECIMAL: return pool_printf("a decimal number or one of %s", words_of(knob, ", "));
     case KNOB_COUNT:
     case KNOB_BYTES: break;
     }

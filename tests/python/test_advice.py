@@ -4,7 +4,7 @@ import re
 
 import pytest
 import synthetic
-from heapmark import advice, load
+from heapmark import advice, fidelity, load
 from heapmark.comparison import Comparison
 
 CELLS = [("replay", "trace=/home/me/my app.hmt", 1, 20.0, 40_000_000)]
@@ -90,7 +90,7 @@ def test_memory_of_an_untrue_replay_decides_nothing(tmp_path, percent, decides, 
     text = said(tmp_path, {"system": SAME, "lean": (1.0, 0.6, 0)}, cells=cells, change=change)
     assert ("leanest: lean" in text) == ("to use lean:" in text) == decides, text
     assert ("stay with system: no other is faster outside" in text) != decides
-    assert ("nobody is called the leanest" in text and f"off by {advice.percent(percent)}" in text) != decides
+    assert ("nobody is called the leanest" in text and f"off by {fidelity.percent(percent)}" in text) != decides
     assert ("--set mode=paced" in text) == (is_remedy_left and not decides)
 
 
@@ -106,8 +106,8 @@ def test_an_untrue_replay_still_names_the_fastest(tmp_path):
 def test_every_flag_of_a_recording_has_its_sentence(tmp_path):
     """The harness is asked which flags there are, so that a new one is not forgotten."""
     source = (synthetic.RECORD_DEF.parents[2] / "workloads" / "replay.c").read_text()
-    assert set(re.findall(r'"(trace-[a-z-]+)', source)) == set(advice.RECORDING)
-    for flag in advice.RECORDING:
+    assert set(re.findall(r'"(trace-[a-z-]+)', source)) == set(fidelity.RECORDING)
+    for flag in fidelity.RECORDING:
         word = flag + ("=1/50" if flag == "trace-sampled" else "")
 
         def change(rows, _, word=word):
@@ -115,7 +115,7 @@ def test_every_flag_of_a_recording_has_its_sentence(tmp_path):
 
         text = said(tmp_path / flag, {"system": SAME, "lean": (1.0, 0.6, 0)}, change=change)
         assert f"({word})" in text, text
-        assert sum(f"({other}" in text for other in advice.RECORDING) == 1
+        assert sum(f"({other}" in text for other in fidelity.RECORDING) == 1
         assert ("leanest" in text) == ("to use lean:" in text) == (flag != "trace-sampled"), text
     assert "one object in 50 was recorded" in said(
         tmp_path / "s", {"system": SAME, "lean": SAME},
@@ -138,4 +138,4 @@ def test_a_command_for_knobs_of_the_system_allocator():
 
 @pytest.mark.parametrize("share, shown", [(0.012, "0.012 %"), (3.21, "3.2 %"), (99.7, "100 %"), (1640, "1,640 %")])
 def test_a_share_is_never_an_exponent(share, shown):
-    assert advice.percent(share) == shown
+    assert fidelity.percent(share) == shown

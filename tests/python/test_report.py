@@ -117,6 +117,16 @@ def test_allocators_that_are_equal_cannot_be_told_apart(tmp_path):
     assert page.alike(best).startswith("Cannot be told apart from it: ")
 
 
+@pytest.mark.parametrize("ppm, is_said", [(90_000, False), (6_430_000, True)])
+def test_the_leanest_of_untrue_replays_is_said_to_be_so(tmp_path, ppm, is_said):
+    path = rich.make(tmp_path / "r", cells=rich.CELLS[:2], blocks=3, fail=False)
+    run = load.load_run(str(path))
+    run.trials["replay_live_drift_ppm"] = ppm
+    data = PlotData(run)
+    assert ("off by 643 %" in page.scope(data, answer.best(data, "memory"))) == is_said
+    assert "off by" not in page.scope(data, answer.best(data, "time"))
+
+
 def test_one_block_tells_nothing_apart(tmp_path):
     path = rich.make(tmp_path / "r", cells=rich.CELLS[:2], blocks=1)
     data = PlotData(load.load_run(str(path)))

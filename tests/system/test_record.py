@@ -1,9 +1,12 @@
 """What is recorded: known calls of real programs are all there, of all threads and processes."""
 
+import csv
+import ctypes.util
 import os
 import platform
 import re
 import resource
+import shutil
 import subprocess
 import tempfile
 
@@ -11,6 +14,9 @@ import pytest
 
 from recordings import (HEAPMARK, PLAY, ROUNDS, SUBJECT, SUBJECT_CXX, count, info, nothing_left_behind, others,
                         record, recorded)
+
+
+JEMALLOC = ctypes.util.find_library("jemalloc") or ""
 
 
 def test_every_call(tmp_path):
@@ -191,6 +197,93 @@ def test_exec(tmp_path):
     (after,) = others(tmp_path)
     figures = info(tmp_path / after)
     assert count(figures, "malloc") > 10 and "status 0" in figures["text"]
+
+
+def mallocs(tmp_path, names):
+    return [count(info(tmp_path / name), "malloc") for name in names]
+
+
+def test_exec_with_an_environment_of_its_own(tmp_path):
+    """Each function of the family begins a program that is recorded, and that sees its own variables."""
+    record(tmp_path, SUBJECT, "execs_anew")
+    assert mallocs(tmp_path, others(tmp_path)) == [ROUNDS] * 11
+
+
+def test_vfork_and_exec_with_an_environment_of_its_own(tmp_path):
+    record(tmp_path, SUBJECT, "vforks_anew")
+    assert mallocs(tmp_path, others(tmp_path)) == [ROUNDS] * 3
+
+
+@pytest.mark.parametrize("words", [["-i"], ["-u", "LD_PRELOAD"], ["-i", "LD_PRELOAD="]])
+def test_env(tmp_path, words):
+    record(tmp_path, "env", *words, SUBJECT, "pairs")
+    assert ROUNDS in mallocs(tmp_path, others(tmp_path))
+
+
+@pytest.mark.skipif(not JEMALLOC, reason="no jemalloc")
+def test_another_allocator_is_preloaded_later(tmp_path):
+    """The recorder stands in front of it, and it serves the program."""
+    record(tmp_path, "env", f"LD_PRELOAD={JEMALLOC}", SUBJECT, "pairs")
+    assert ROUNDS <= mallocs(tmp_path, others(tmp_path))[0] <= ROUNDS + 4  # the C++ library's own
+    done = subprocess.run([HEAPMARK, "record", "-o", "again.hmt", "--", "env", f"LD_PRELOAD={JEMALLOC}",
+                           "sh", "-c", "echo $LD_PRELOAD"], cwd=tmp_path, text=True, capture_output=True)
+    first, second = done.stdout.strip().split(":")
+    assert first.endswith("libhm_record.so") and second == JEMALLOC
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
+def test_programs_that_cannot_be_recorded(tmp_path):
+    """They are named, and the others recorded; not one that never began."""
+    source = "int main(void) { return 0; }"
+    subprocess.run(["gcc", "-static", "-x", "c", "-o", "static", "-"], input=source, text=True, cwd=tmp_path,
+                   check=True)
+    script = f"./static; env -i ./static; {SUBJECT} pairs; ./static; exec ./static"
+    done = record(tmp_path, "sh", "-c", script)
+    assert len(re.findall(r"process \d+ became './static', which cannot be recorded", done.stderr)) == 4
+    assert ROUNDS in mallocs(tmp_path, others(tmp_path))
+    done = record(tmp_path, "sh", "-c", "for i in 1 2 3 4 5 6 7 8; do ./static; done")
+    assert done.stderr.count("became './static'") == 6 and "and 2 more became programs" in done.stderr
+    done = record(tmp_path, SUBJECT, "fails_to_exec")
+    assert "became" not in done.stderr and mallocs(tmp_path, ["t.hmt"]) == [ROUNDS]
+    done = record(tmp_path, SUBJECT, "spawns_static")
+    assert done.stderr.count("became './static'") == 1
+
+
+def test_more_processes_than_a_recording_holds(tmp_path):
+    done = record(tmp_path, SUBJECT, "fills_table")
+    assert "2 processes are not recorded: one recording holds 8192" in done.stderr
+    assert others(tmp_path) == []
+
+
+def exported(path):
+    """The rows of the CSV form, and the lines of the text form that are events."""
+    forms = [subprocess.run([HEAPMARK, "trace", "export", f"--format={form}", path], text=True, capture_output=True,
+                            check=True).stdout for form in ("csv", "text")]
+    events = [line for line in forms[1].splitlines() if line[0].isdigit()]
+    return list(csv.DictReader(forms[0].splitlines())), events
+
+
+def test_reallocs_that_move_and_that_do_not(tmp_path):
+    record(tmp_path, SUBJECT, "reallocs")
+    rows, events = exported(tmp_path / "t.hmt")
+    found = [(row["size_bytes"], row["moved"]) for row in rows if row["op"] == "realloc"]
+    assert found == [("80003", "0"), ("70001", "1")]
+    assert ["moved" in event for event in events if " realloc " in event] == [False, True]
+
+
+def test_cpus(tmp_path):
+    """On each row of the table stands the CPU that the program was bound to, and its node."""
+    cpu = max(os.sched_getaffinity(0))
+    node = [name[4:] for name in os.listdir(f"/sys/devices/system/cpu/cpu{cpu}") if re.fullmatch(r"node\d+", name)]
+    done = subprocess.run([HEAPMARK, "record", "--cpu", "-o", "t.hmt", SUBJECT, "threads"], cwd=tmp_path, text=True,
+                          capture_output=True, preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
+    assert done.returncode == 0, done.stderr
+    rows, events = exported(tmp_path / "t.hmt")
+    told = [event for event in events if f" cpu={cpu}/" in event]
+    assert len(rows) == len(events) > 16 * ROUNDS and 8 <= len(told) < len(events) / 10
+    made = [row for row in rows if row["op"] not in ("spawn", "join")]
+    assert {row["cpu"] for row in made} == {str(cpu)}
+    assert {row["node"] for row in made} == {node[0] if node else "0"}
 
 
 def test_times_after_a_pause(tmp_path):

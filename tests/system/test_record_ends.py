@@ -1,6 +1,7 @@
 """How a recording ends: the program crashes or is killed, a daemon goes on, the disk is full, the recorder dies."""
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -124,6 +125,40 @@ def test_full_disk(tmp_path):
         assert "recording stopped" in figures["text"]
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def limited(tmp_path, *command, mib):
+    """Under a limit for the size of files, whose signal would end heapmark as well as the program."""
+    return subprocess.run(["bash", "-c", f'ulimit -f {mib * 1024}; exec "$@"', "bash", *command], cwd=tmp_path,
+                          text=True, capture_output=True, timeout=60)
+
+
+def test_file_size_limit(tmp_path):
+    for mib in (1, 32):
+        done = limited(tmp_path, HEAPMARK, "record", "-o", "t.hmt", SUBJECT, "pairs", mib=mib)
+        assert done.returncode == 2 and "File too large" in done.stderr and "ulimit -f" in done.stderr
+    ignored = limited(tmp_path, HEAPMARK, "record", "-o", "t.hmt", "grep", "SigIgn", "/proc/self/status", mib=100)
+    assert ignored.returncode == 0 and count(info(tmp_path / "t.hmt"), "malloc") > 0
+    assert not int(ignored.stdout.split()[1], 16) & 1 << (signal.SIGXFSZ - 1)  # the program has it as it was
+
+
+def test_trace_reaches_the_file_size_limit(tmp_path):
+    """It takes the way of a full disk: the program goes on, and what was written is whole."""
+    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", SUBJECT, "endless"], cwd=tmp_path,
+                                stderr=subprocess.PIPE, start_new_session=True, text=True)
+    part = tmp_path / "t.hmt.0.part"
+    wait_for_events(recorder, part)
+    while part.stat().st_size < 10000:
+        assert recorder.poll() is None
+    size = part.stat().st_size
+    resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (size, size))
+    time.sleep(0.2)
+    assert recorder.poll() is None
+    os.killpg(recorder.pid, signal.SIGINT)
+    said = recorder.communicate(timeout=60)[1]
+    assert recorder.returncode == 1 and "stops before the program's end" in said and "--max-size" not in said
+    assert (tmp_path / "t.hmt").stat().st_size <= size
+    assert count(info(tmp_path / "t.hmt"), "malloc") > 1000
 
 
 def test_recorder_killed(tmp_path):

@@ -136,6 +136,16 @@ def test_stacks_and_cpus(tmp_path):
     assert (tmp_path / "t.hmt").stat().st_size > size
 
 
+@pytest.mark.parametrize("mode", ["exits_among_threads", "main_thread_leaves"])
+def test_the_list_of_modules_outlives_the_end(tmp_path, mode):
+    """Threads write it anew while the process ends: what the kernel then tells is empty."""
+    for _ in range(3):
+        recorded_with(tmp_path, ["--stacks=2"], mode)
+        maps = (tmp_path / "t.hmt.maps").read_text()
+        assert "libhm_record.so" in maps and "[stack]" in maps
+        assert sorted(os.listdir(tmp_path)) == ["t.hmt", "t.hmt.maps"]
+
+
 @pytest.mark.skipif(shutil.which("sort") is None, reason="no sort")
 def test_stacks_without_frame_pointers(tmp_path):
     """A program of the distribution has none: what is recorded stays the same, and it does not crash."""
@@ -199,6 +209,10 @@ def test_setuid_program(tmp_path):
     os.chown(program, 65534, 65534)
     program.chmod(0o4755)
     assert "setuid" in refused(tmp_path, "record", "./rights")
+    done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "sh", "-c", "./rights; ls /"], cwd=tmp_path, text=True,
+                          capture_output=True)
+    assert done.returncode == 0 and "became './rights', which cannot be recorded" in done.stderr
+    assert len(others(tmp_path)) == 1  # of ls
 
 
 def test_recording_inside_a_recording(tmp_path):

@@ -221,6 +221,8 @@ def test_refused_and_nothing_left(tmp_path):
     assert "a time was expected" in refused("cut", "--from=soon", "-o", "x", "y")
     absent = refused("cut", "--from=1s", "-o", "x.hmt", "y")
     assert "cannot open 'y'" in absent and "'heapmark list traces'" in absent
+    piped = refused("cut", "--from=1s", "-o", "x.hmt", "/dev/stdin", text="HMT")
+    assert "no regular file" in piped and "write the trace to a file first" in piped
     assert "unknown option '--form'" not in refused("export", "--form=cvs", "y")  # a beginning will do
     assert "unknown option '--steadi'; did you mean 'steady'?" in refused("cut", "--steadi", "y")
     assert "there is no table 'live_bytes'" in refused("info", "--format=csv",

@@ -94,14 +94,14 @@ static void values_are_checked(void **state)
 
 /* ---- the descriptor says what the library takes ----------------------------------------------- */
 
-/* Whether the library itself, preloaded under a program, refuses this setting. */
+/* Whether the library itself, preloaded under a program that allocates, refuses this setting. */
 static bool library_refuses(const struct allocator *a, const char *knob, const char *value)
 {
     const char *template = a->knob_template;
     char line[1024] = "";
-    const char *command =
-        pool_printf("LD_PRELOAD=%s %.*s=%s=%s /bin/true 2>&1", contender_installed_path(a),
-                    (int)strcspn(template, "="), template, knob, value);
+    const char *command = pool_printf("LD_PRELOAD=%s %.*s=%s=%s /bin/ls / 2>&1 >/dev/null",
+                                      contender_installed_path(a), (int)strcspn(template, "="),
+                                      template, knob, value);
     FILE *pipe = popen(command, "re");
     assert_non_null(pipe);
     size_t got = fread(line, 1, sizeof line - 1, pipe);

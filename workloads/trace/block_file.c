@@ -162,7 +162,9 @@ static int write_block(struct block_file *f, const struct trace_block_header *he
     int restored = write_end(f, f->offset);
     if (restored == 0 && ftruncate(f->fd, (off_t)(f->offset + sizeof *header)) != 0)
         restored = -errno;
-    return restored != 0 ? restored : error;
+    if (restored != 0)
+        error = restored;
+    return error == -EFBIG ? -ENOSPC : error; /* a limit of the process's, not offset_max */
 }
 
 int block_file_write(struct block_file *f, struct trace_block_header *header, uint64_t offset_max)

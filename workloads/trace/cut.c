@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define NO_NUMBER UINT32_MAX
 
@@ -416,6 +417,17 @@ static int write_cut(struct cut *c, struct trace_reader *reader, int fd)
     return error == 0 ? finish(c, header, to_the_end) : error;
 }
 
+/* A pipe gives its events once only. */
+static int check_readable_twice(struct cut *c)
+{
+    struct stat file;
+    if (stat(c->path, &file) != 0 || S_ISREG(file.st_mode))
+        return 0; /* that there is none, the reader says */
+    return fail(c, -EINVAL,
+                "it is no regular file, and a cut may have to read it twice; write the trace to a "
+                "file first");
+}
+
 static int prepare(struct cut *c, const struct trace_file_header *header)
 {
     double ticks_per_ns = (double)header->ticks_hz / 1e9;
@@ -445,7 +457,9 @@ int trace_cut(const char *path, const struct cut_request *request, int fd,
                     .error_bytes = error_bytes};
     struct trace_reader *reader;
     *result = (struct cut_result){0};
-    int failed = trace_reader_open(&reader, path, error, error_bytes);
+    int failed = check_readable_twice(&c);
+    if (failed == 0)
+        failed = trace_reader_open(&reader, path, error, error_bytes);
     if (failed != 0)
         return failed;
     failed = prepare(&c, trace_reader_header(reader));

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef void write_event(FILE *out, const struct trace_event *event, double ns_per_tick);
@@ -73,6 +74,45 @@ static void write_text_event(FILE *out, const struct trace_event *event, double 
     fputc('\n', out);
 }
 
+/* ---- CPUs ----------------------------------------------------------------------------------- */
+
+/* A trace tells a thread's CPU where it changes; a row of a table tells its own. */
+struct place {
+    bool known;
+    uint32_t cpu, node;
+};
+
+struct places {
+    struct place *of; /* by thread */
+    uint32_t count;
+};
+
+static int reach(struct places *places, uint32_t thread)
+{
+    if (thread < places->count)
+        return 0;
+    uint32_t count = thread < UINT32_MAX / 2 ? 2 * thread + 16 : UINT32_MAX;
+    struct place *of = realloc(places->of, count * sizeof *of);
+    if (of == NULL)
+        return -ENOMEM;
+    memset(of + places->count, 0, (count - places->count) * sizeof *of);
+    *places = (struct places){of, count};
+    return 0;
+}
+
+static int carry_cpu(struct places *places, struct trace_event *event)
+{
+    if (reach(places, event->thread) != 0)
+        return -ENOMEM;
+    struct place *place = &places->of[event->thread];
+    if (event->on_new_cpu)
+        *place = (struct place){true, event->cpu, event->node};
+    event->on_new_cpu = place->known;
+    event->cpu = place->cpu;
+    event->node = place->node;
+    return 0;
+}
+
 /* ---- CSV ------------------------------------------------------------------------------------- */
 
 static void write_csv_begin(FILE *out)
@@ -112,16 +152,26 @@ static void write_csv_event(FILE *out, const struct trace_event *event, double n
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
-static int write_events(struct trace_reader *reader, write_event *write, FILE *out, char *error,
-                        size_t error_bytes)
+static int write_events(struct trace_reader *reader, enum export_format format, FILE *out,
+                        char *error, size_t error_bytes)
 {
+    write_event *write = format == EXPORT_TEXT ? write_text_event : write_csv_event;
+    struct places places = {0};
     struct trace_event event;
     enum trace_next next;
+    int result = 0;
     double ns_per_tick = 1e9 / (double)trace_reader_header(reader)->ticks_hz;
-    while (!ferror(out) && (next = trace_reader_next(reader, &event)) == TRACE_EVENT)
+    while (!ferror(out) && result == 0 &&
+           (next = trace_reader_next(reader, &event)) == TRACE_EVENT) {
+        if (format == EXPORT_CSV)
+            result = carry_cpu(&places, &event);
         write(out, &event, ns_per_tick);
-    if (ferror(out) || next == TRACE_END)
-        return 0;
+    }
+    free(places.of);
+    if (result != 0)
+        snprintf(error, error_bytes, "there is not enough memory for the trace's threads");
+    if (result != 0 || ferror(out) || next == TRACE_END)
+        return result;
     snprintf(error, error_bytes, "%s", trace_reader_error(reader));
     return -EINVAL;
 }
@@ -137,8 +187,7 @@ int trace_export(const char *path, enum export_format format, FILE *out, char *e
         write_text_begin(out, reader);
     else
         write_csv_begin(out);
-    result = write_events(reader, format == EXPORT_TEXT ? write_text_event : write_csv_event, out,
-                          error, error_bytes);
+    result = write_events(reader, format, out, error, error_bytes);
     if (result == 0 && format == EXPORT_TEXT)
         write_text_end(out, reader);
     trace_reader_close(reader);

@@ -34,19 +34,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <time.h>
 
 #define RAW_MAGIC       "hm-raw\n"        /* which layout it is, RAW_VERSION tells */
 #define RAW_MAPS_SUFFIX ".maps"           /* RAW.PROCESS.maps: its /proc/self/maps, with stacks */
+#define RAW_MAPS_NEW    ".new"            /* behind it while it is written */
 #define RAW_ENV         "HEAPMARK_RECORD" /* the raw file's absolute path, in the programs' environment */
 
 enum {
-    RAW_VERSION = 5,
+    RAW_VERSION = 6,
     RAW_PAGE_BYTES = 4096,
     RAW_SEGMENT_BYTES_SMALL = RAW_PAGE_BYTES,      /* a thread's first: many never need more */
     RAW_SEGMENT_BYTES_LARGE = 16 * RAW_PAGE_BYTES, /* small enough to stay in the caches */
     RAW_PROCESSES_MAX = 8192,
     RAW_STACK_MAX = 62,
+    RAW_LOST_MAX = 6, /* are named; all are counted */
+    RAW_LOST_PATH_BYTES = 252,
 };
 
 #define RAW_WIDE   UINT32_MAX /* a size that does not fit: the WIDE record before has it */
@@ -133,6 +137,12 @@ struct raw_process {
     uint64_t padding[6];
 };
 
+/* A process that became a program which cannot be recorded. */
+struct raw_lost {
+    _Atomic uint32_t pid; /* 0: vacant */
+    char path[RAW_LOST_PATH_BYTES];
+};
+
 enum raw_level {
     RAW_OFF,   /* nothing is recorded */
     RAW_FREES, /* only what ends: objects that were recorded do not live on by mistake */
@@ -158,7 +168,10 @@ struct raw_header {
     uint64_t size_max;                                 /* of all traces together; 0: none */
     uint32_t ever_partial; /* recording did not begin with the program, or paused */
     uint32_t command_bytes;
-    char command[2048]; /* arguments, each ended by a 0 byte */
+    char command[2048];          /* arguments, each ended by a 0 byte */
+    _Atomic uint32_t refused;    /* processes that found the table full, and are not recorded */
+    _Atomic uint32_t lost_count; /* the first of them are in `lost` */
+    struct raw_lost lost[RAW_LOST_MAX];
     _Alignas(64) union {
         struct {
             _Atomic uint32_t level;  /* enum raw_level */
@@ -187,8 +200,8 @@ static inline struct raw_process *raw_process(struct raw_header *header, uint32_
 }
 
 /*
- * An entry for a process, or NULL when there is none left. The pid takes it, in one step, so that a
- * process that is killed here leaves none behind that tells nothing.
+ * An entry for a process, or NULL when there is none left, which is counted. The pid takes it, in one
+ * step, so that a process that is killed here leaves none behind that tells nothing.
  */
 static inline struct raw_process *raw_enter(struct raw_header *header, uint32_t pid)
 {
@@ -202,7 +215,34 @@ static inline struct raw_process *raw_enter(struct raw_header *header, uint32_t 
             continue;
         return process;
     }
+    atomic_fetch_add(&header->refused, 1);
     return NULL;
+}
+
+/* Counts a lost process and leaves its program's name, the end of one that is too long. */
+static inline struct raw_lost *raw_lost_enter(struct raw_header *header, uint32_t pid,
+                                              const char *path)
+{
+    size_t length = strlen(path);
+    if (length >= RAW_LOST_PATH_BYTES)
+        path += length - (RAW_LOST_PATH_BYTES - 1);
+    atomic_fetch_add(&header->lost_count, 1);
+    for (struct raw_lost *lost = header->lost; lost < header->lost + RAW_LOST_MAX; lost++) {
+        uint32_t vacant = 0;
+        if (!atomic_compare_exchange_strong(&lost->pid, &vacant, pid))
+            continue;
+        strcpy(lost->path, path);
+        return lost;
+    }
+    return NULL;
+}
+
+/* The process stayed what it was. `lost` is what raw_lost_enter() gave. */
+static inline void raw_lost_withdraw(struct raw_header *header, struct raw_lost *lost)
+{
+    atomic_fetch_sub(&header->lost_count, 1);
+    if (lost != NULL)
+        atomic_store(&lost->pid, 0);
 }
 
 static inline struct raw_record *raw_records(struct raw_segment *segment)

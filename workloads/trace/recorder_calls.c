@@ -362,6 +362,7 @@ EXPORT void *pvalloc(size_t size)
 __attribute__((constructor)) static void begin_early(void)
 {
     be_ready();
+    log_exec_begin();
     log_level();
 }
 

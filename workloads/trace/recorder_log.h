@@ -219,6 +219,12 @@ HIDDEN void log_count_null_free(void);
 /* This thread's number plus 1, which it is given if it has none; 0: nothing is recorded. */
 HIDDEN uint32_t log_thread_number(void);
 
+/*
+ * Before the first exec(): finds out what the programs that come next are to be given, from the
+ * environment that this one was started with.
+ */
+HIDDEN void log_exec_begin(void);
+
 /* Copies the list of the process's modules to a file; again from time to time: it may load more. */
 HIDDEN void log_save_modules(uint32_t process);
 

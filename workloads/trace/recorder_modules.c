@@ -7,8 +7,10 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* "RAW.12.maps", without the C library's help, which might allocate. False: the name is too long. */
@@ -17,7 +19,7 @@ static bool make_path(char path[PATH_MAX], uint32_t process)
     const char *raw = getenv(RAW_ENV);
     char digits[16];
     size_t length = raw != NULL ? strlen(raw) : PATH_MAX, count = 0;
-    if (length + sizeof digits + sizeof RAW_MAPS_SUFFIX >= PATH_MAX)
+    if (length + sizeof digits + sizeof RAW_MAPS_SUFFIX + sizeof RAW_MAPS_NEW >= PATH_MAX)
         return false;
     memcpy(path, raw, length);
     do
@@ -30,34 +32,61 @@ static bool make_path(char path[PATH_MAX], uint32_t process)
     return true;
 }
 
-static void copy(int from, int to)
+/*
+ * True when something was read, and all of it stands in the copy. Beyond the program's limit for
+ * files a write would be a signal to the program.
+ */
+static bool copy(int from, int to)
 {
     char bytes[RAW_PAGE_BYTES];
-    ssize_t got;
-    while ((got = read(from, bytes, sizeof bytes)) > 0)
-        if (write(to, bytes, (size_t)got) != got)
-            break;
+    struct rlimit limit;
+    rlim_t total = 0;
+    ssize_t got = -1;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0)
+        return false;
+    while ((got = read(from, bytes, sizeof bytes)) > 0) {
+        total += (rlim_t)got;
+        if (total > limit.rlim_cur || write(to, bytes, (size_t)got) != got)
+            return false;
+    }
+    return got == 0 && total > 0;
 }
 
 /*
- * One thread at a time; another one that comes meanwhile leaves it at that. What fails here, as in
- * a chroot(), costs the names and nothing else.
+ * The list of a process that is ending is empty, and this may be its last moment: an older list stays
+ * until there is a better one.
  */
-void log_save_modules(uint32_t process)
+static void save(const char *path)
 {
-    static atomic_flag busy = ATOMIC_FLAG_INIT;
-    char path[PATH_MAX];
-    if (atomic_flag_test_and_set(&busy))
-        return;
-    int from = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    int to = from >= 0 && make_path(path, process)
-                 ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)
-                 : -1;
+    char fresh[PATH_MAX];
+    strcpy(fresh, path);
+    strcat(fresh, RAW_MAPS_NEW);
+    int from =
+        open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC); /* the main thread may be gone */
+    int to = from >= 0 ? open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
     if (to >= 0) {
-        copy(from, to);
+        bool good = copy(from, to);
         close(to);
+        if (!good || rename(fresh, path) != 0)
+            unlink(fresh);
     }
     if (from >= 0)
         close(from);
-    atomic_flag_clear(&busy);
+}
+
+/*
+ * One thread at a time; another one that comes meanwhile leaves it at that. A child of fork() is not
+ * kept out by a thread that it does not have. What fails here, as in a chroot(), costs the names and
+ * nothing else.
+ */
+void log_save_modules(uint32_t process)
+{
+    static _Atomic pid_t busy;
+    char path[PATH_MAX];
+    pid_t self = getpid(), other = busy;
+    if (other == self || !atomic_compare_exchange_strong(&busy, &other, self))
+        return;
+    if (make_path(path, process))
+        save(path);
+    busy = 0;
 }

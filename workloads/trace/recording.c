@@ -292,6 +292,7 @@ static _Noreturn void run_program(const struct recording *r, const char *path,
                                   char *const arguments[], const char *library, int status_fd)
 {
     sigaction(SIGCHLD, &inherited_child_ends, NULL);
+    sigaction(SIGXFSZ, &r->inherited_size_limit, NULL);
     if (preload(library, r->raw_path))
         execv(path, arguments);
     int error = errno;

@@ -9,6 +9,7 @@
 #include "workloads/trace/recording_orphans.h"
 
 #include <limits.h>
+#include <signal.h>
 
 struct recording_options {
     uint32_t sample;         /* one object in so many; 0 or 1: all */
@@ -44,6 +45,7 @@ struct recording {
     struct orphans orphans;
     int exit_status; /* of the first process, as waitpid() gave it; -1: not known */
     bool recovered;  /* its clocks may have been another boot's */
+    struct sigaction inherited_size_limit; /* what SIGXFSZ did before, and does in the program */
     struct recording_trace *traces;
     uint32_t trace_count;
     char *error;

@@ -175,7 +175,7 @@ static int stretch(struct recording *r)
     r->raw = NULL;
     return recording_fail(r, error,
                           "cannot make a file of %" PRIu64 " MiB beside '%s': %s; choose "
-                          "another place with -o",
+                          "another place with -o, or raise a limit for files (ulimit -f)",
                           RAW_FILE_BYTES_MIN >> 20, r->output, strerrordesc_np(-error));
 }
 
@@ -211,7 +211,10 @@ static int fill_header(struct recording *r, char *const arguments[])
     put_command(&header, arguments);
     if (pwrite(r->raw_fd, &header, sizeof header, 0) != sizeof header ||
         fallocate(r->raw_fd, 0, 0, RAW_FIRST_SEGMENT) != 0)
-        return recording_fail(r, -errno, "cannot write '%s': %s; choose another place with -o",
+        return recording_fail(r, -errno,
+                              "cannot write '%s': %s; choose another place with -o, or raise a "
+                              "limit "
+                              "for files (ulimit -f)",
                               r->output, strerrordesc_np(errno));
     return stretch(r);
 }
@@ -266,9 +269,12 @@ static int open_drain(struct recording *r)
     return error == 0 ? 0 : recording_fail(r, error, "there is not enough memory to record");
 }
 
+/* A file that grows beyond the limit (ulimit -f) is an error like a full disk, and not our end. */
 static void begin(struct recording *r, char *error, size_t error_bytes)
 {
+    struct sigaction ignored = {.sa_handler = SIG_IGN};
     *r = (struct recording){.raw_fd = -1, .error = error, .error_bytes = error_bytes};
+    sigaction(SIGXFSZ, &ignored, &r->inherited_size_limit);
     if (error_bytes > 0)
         error[0] = '\0';
 }
@@ -337,12 +343,14 @@ int recording_files_reopen(struct recording *r, const char *raw_path, char *erro
 
 static void remove_files(const struct recording *r)
 {
-    char part[PATH_MAX + 32];
+    char part[PATH_MAX + 32 + sizeof RAW_MAPS_NEW];
     unlink(r->raw_path);
     for (uint32_t i = 0; r->raw != NULL && i < r->raw->processes && i < RAW_PROCESSES_MAX; i++) {
         part_path(r, i, part);
         unlink(part);
         maps_path(r, i, part);
+        unlink(part);
+        strcat(part, RAW_MAPS_NEW);
         unlink(part);
     }
 }
@@ -358,4 +366,5 @@ void recording_files_release(struct recording *r)
     if (r->raw_fd >= 0)
         close(r->raw_fd);
     free(r->traces);
+    sigaction(SIGXFSZ, &r->inherited_size_limit, NULL);
 }

@@ -11,7 +11,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum { INTERPRETERS_MAX = 4 }; /* as many as the kernel follows */
+enum {
+    INTERPRETERS_MAX = 4, /* as many as the kernel follows */
+    HEAD_BYTES = 512, /* what is read of a file, and more than the kernel takes of a "#!" line */
+};
 
 struct failure {
     char *text;
@@ -73,8 +76,8 @@ static int check_rights(const char *path, struct failure *failure)
     struct stat file;
     if (stat(path, &file) != 0)
         return fail(failure, -errno, strerrordesc_np(errno));
-    bool set_user = (file.st_mode & S_ISUID) && file.st_uid != geteuid();
-    bool set_group = (file.st_mode & S_ISGID) && file.st_gid != getegid();
+    bool set_user = ((file.st_mode & S_ISUID) ? file.st_uid : geteuid()) != getuid();
+    bool set_group = ((file.st_mode & S_ISGID) ? file.st_gid : getegid()) != getgid();
     if (set_user || set_group)
         return fail(failure, -EPERM,
                     "it is setuid or setgid, and such programs ignore LD_PRELOAD; "
@@ -122,22 +125,22 @@ static int check_elf(int fd, const Elf64_Ehdr *header, struct failure *failure)
 }
 
 /* The path after "#!". */
-static int script_interpreter(char *line, char path[PATH_MAX], struct failure *failure)
+static int script_interpreter(char *line, char path[HEAD_BYTES], struct failure *failure)
 {
     char *start = line + 2 + strspn(line + 2, " \t");
     start[strcspn(start, " \t\r\n")] = '\0';
     if (*start == '\0')
-        return fail(failure, -ENOEXEC, "its first line names no interpreter");
-    snprintf(path, PATH_MAX, "%s", start);
+        return fail(failure, -EINVAL, "its first line names no interpreter");
+    snprintf(path, HEAD_BYTES, "%s", start);
     return 0;
 }
 
 /* 0: preloadable; 1: a script, `next` is its interpreter; -errno. */
-static int look_at(const char *path, char next[PATH_MAX], struct failure *failure)
+static int look_at(const char *path, char next[HEAD_BYTES], struct failure *failure)
 {
     union {
         Elf64_Ehdr elf;
-        char text[512];
+        char text[HEAD_BYTES];
     } head = {.text = ""};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -148,27 +151,37 @@ static int look_at(const char *path, char next[PATH_MAX], struct failure *failur
     if (got >= (ssize_t)sizeof head.elf && memcmp(head.elf.e_ident, ELFMAG, SELFMAG) == 0)
         result = check_elf(fd, &head.elf, failure);
     else if (got > 2 && memcmp(head.text, "#!", 2) == 0)
-        result = script_interpreter(head.text, next, failure) == 0 ? 1 : -ENOEXEC;
+        result = script_interpreter(head.text, next, failure) == 0 ? 1 : -EINVAL;
     else
-        result = fail(failure, -ENOEXEC,
+        result = fail(failure, -EINVAL,
                       "it is neither an ELF program nor a script that names its interpreter");
     close(fd);
     return result == 0 ? check_rights(path, failure) : result;
+}
+
+/* Scripts may be interpreted by scripts. Little goes on the stack, which may be a signal handler's. */
+static int check(const char *path, struct failure *failure)
+{
+    char one[HEAD_BYTES], other[HEAD_BYTES], *next = one;
+    for (int i = 0; i <= INTERPRETERS_MAX; i++) {
+        int result = look_at(path, next, failure);
+        if (result <= 0)
+            return result;
+        path = next;
+        next = next == one ? other : one;
+    }
+    return fail(failure, -ELOOP, "its interpreters are scripts without end");
+}
+
+int target_check(const char *path, char *error, size_t error_bytes)
+{
+    struct failure failure = {error, error_bytes, path};
+    return check(path, &failure);
 }
 
 int target_find(const char *name, char path[PATH_MAX], char *error, size_t error_bytes)
 {
     struct failure failure = {error, error_bytes, name};
     int result = find(name, path, &failure);
-    char current[PATH_MAX], next[PATH_MAX];
-    if (result != 0)
-        return result;
-    snprintf(current, sizeof current, "%s", path);
-    for (int i = 0; i <= INTERPRETERS_MAX; i++) {
-        result = look_at(current, next, &failure);
-        if (result <= 0)
-            return result;
-        snprintf(current, sizeof current, "%s", next);
-    }
-    return fail(&failure, -ELOOP, "its interpreters are scripts without end");
+    return result == 0 ? check(path, &failure) : result;
 }

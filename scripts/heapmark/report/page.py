@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-from heapmark import answer, floor, style
+from heapmark import answer, fidelity, floor, style
 from heapmark.cells import short_label
 from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, TIE
 from heapmark.load import describe_failures
@@ -125,6 +125,9 @@ def scope(data, one):
     text = plural(one.workloads, "workload")
     if one.metric == "memory" and data.big_cells:
         text += " with at least 4 MiB of live data"
+    if one.metric == "memory" and fidelity.is_untrue(data.run):
+        drift = fidelity.percent(fidelity.live_drift(data.run))
+        text += f"; not a program's memory: the live bytes of a replay were off by {drift}"
     return text
 
 

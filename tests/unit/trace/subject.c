@@ -10,6 +10,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#include "workloads/trace/raw.h"
 
 enum { ROUNDS = 10000 };
 
@@ -54,6 +57,17 @@ static int every_call(void)
     volatile size_t huge = SIZE_MAX / 2;
     keep = malloc(huge);
     return keep == NULL ? 0 : 1;
+}
+
+/* One that stays where it is, and one that cannot. */
+static int reallocs(void)
+{
+    char *block = malloc(90001);
+    if (realloc(block, 80003) != block)
+        return 1;
+    block = malloc(101);
+    keep = malloc(103); /* behind it */
+    return realloc(block, 70001) == block;
 }
 
 static int pairs(void)
@@ -219,6 +233,162 @@ static int execs(void)
     free(grab(100001));
     execl("/bin/ls", "ls", "/", NULL);
     return 1;
+}
+
+/* Its environment is what the ways below give it, and what the recorder needs. */
+static int has_own_environment(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    if (getenv("OWN") == NULL || getenv("HEAPMARK_RECORD") == NULL || preloaded == NULL ||
+        environ[3] != NULL || strstr(preloaded, "libhm_record.so") == NULL)
+        return 1;
+    return pairs();
+}
+
+static char self[] = "/proc/self/exe", mode[] = "has_own_environment";
+static char *words[] = {self, mode, NULL}, *own[] = {"OWN=1", NULL};
+
+enum way {
+    EXECVE,
+    EXECV,
+    EXECVPE,
+    EXECVP,
+    EXECL,
+    EXECLP,
+    EXECLE,
+    FEXECVE,
+    EXECVEAT,
+    WAYS,
+};
+
+static void exec_anew(enum way way)
+{
+    int descriptor = open(self, O_RDONLY | O_CLOEXEC);
+    if (way == EXECV || way == EXECVP || way == EXECL || way == EXECLP)
+        environ = own;
+    switch (way) {
+    case EXECVE: execve(self, words, own); break;
+    case EXECV: execv(self, words); break;
+    case EXECVPE: execvpe(self, words, own); break;
+    case EXECVP: execvp(self, words); break;
+    case EXECL: execl(self, self, mode, NULL); break;
+    case EXECLP: execlp(self, self, mode, NULL); break;
+    case EXECLE: execle(self, self, mode, NULL, own); break;
+    case FEXECVE: fexecve(descriptor, words, own); break;
+    default: execveat(descriptor, "", words, own, AT_EMPTY_PATH);
+    }
+    _exit(77);
+}
+
+static int failed(pid_t child)
+{
+    int status = -1;
+    return child < 0 || waitpid(child, &status, 0) != child || status != 0;
+}
+
+/* Bytes that the process has mapped. The recorder must leave none behind in a parent. */
+static long mapped_bytes(void)
+{
+    char text[64] = "";
+    int descriptor = open("/proc/self/statm", O_RDONLY);
+    ssize_t got = read(descriptor, text, sizeof text - 1);
+    close(descriptor);
+    return got > 0 ? atol(text) : -1;
+}
+
+/* Variables that do not fit a small stack. */
+static char **many(size_t count, char *each)
+{
+    char **all = mmap(NULL, (count + 1) * sizeof *all, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (size_t i = 0; i < count; i++)
+        all[i] = each;
+    return all;
+}
+
+/* Every function of the exec family begins a program that is recorded, with three variables. */
+static int execs_anew(void)
+{
+    int failures = 0;
+    pid_t child;
+    for (enum way way = 0; way < WAYS; way++) {
+        child = fork();
+        if (child == 0)
+            exec_anew(way);
+        failures += failed(child);
+    }
+    failures += posix_spawn(&child, self, NULL, NULL, words, own) != 0 || failed(child);
+    failures += posix_spawnp(&child, self, NULL, NULL, words, own) != 0 || failed(child);
+    return failures;
+}
+
+/* Nor does a child of vfork() leave anything behind in its parent, also of a large environment. */
+static int vforks_anew(void)
+{
+    char *const *before = environ, *pairs_words[] = {self, "pairs", NULL};
+    const char *preloaded = getenv("LD_PRELOAD");
+    char **large = many(5000, "A=1");
+    char long_one[] =
+        "X=............................................................................";
+    char **too_large = many(200000, long_one);
+    char **far_too_large = many(2000000, "A=1"); /* for any stack */
+    long mapped = mapped_bytes();
+    for (int i = 0; i < 2; i++) {
+        pid_t child = vfork();
+        if (child == 0) {
+            execve(self, i == 0 ? words : pairs_words, i == 0 ? own : large);
+            _exit(1);
+        }
+        if (failed(child))
+            return 1;
+    }
+    if (execve(self, words, too_large) != -1 || errno != E2BIG)
+        return 2;
+    pid_t child = vfork();
+    if (child == 0) {
+        execve(self, words, far_too_large);
+        _exit(errno != E2BIG);
+    }
+    if (failed(child))
+        return 3;
+    if (posix_spawn(&child, self, NULL, NULL, pairs_words, large) != 0 || failed(child))
+        return 4;
+    return environ != before || getenv("LD_PRELOAD") != preloaded || mapped_bytes() != mapped;
+}
+
+/* Becomes nothing, and says so; then goes on. */
+static int fails_to_exec(void)
+{
+    char *const script[] = {"./static", NULL};
+    execve("./static", script, many(200000, "A=............................................."));
+    return errno == E2BIG ? pairs() : 1;
+}
+
+static int spawns_static(void)
+{
+    char *const program[] = {"./static", NULL};
+    pid_t child;
+    return posix_spawn(&child, program[0], NULL, NULL, program, own) != 0 || failed(child) ||
+           pairs();
+}
+
+/* There is a recording of as many processes as it holds. */
+static int fills_table(void)
+{
+    int descriptor = open(getenv(RAW_ENV), O_RDWR);
+    struct raw_header *header =
+        mmap(NULL, RAW_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    if (header == MAP_FAILED || pairs() != 0)
+        return 1;
+    header->processes = RAW_PROCESSES_MAX;
+    for (int i = 0; i < 2; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(pairs());
+        if (failed(child))
+            return 2;
+    }
+    return 0;
 }
 
 /* ---- bad ends and bad company ---------------------------------------------------------------- */
@@ -497,6 +667,38 @@ static int leaves_one_behind(void)
     endless();
 }
 
+static void *calls_without_end(void *unused)
+{
+    for (;;)
+        rounds(unused);
+    return NULL;
+}
+
+static void *calls_for_a_while(void *unused)
+{
+    for (int i = 0; i < 20; i++)
+        rounds(unused);
+    return NULL;
+}
+
+/* Ends while other threads change their segments. */
+static int exits_among_threads(void)
+{
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, calls_without_end, NULL);
+    usleep(50000);
+    _exit(0);
+}
+
+/* The main thread is gone when the others change theirs. */
+static int main_thread_leaves(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, calls_for_a_while, NULL);
+    pthread_exit(NULL);
+}
+
 /* For a user who may have no more tasks than this one. */
 static int cannot_start_threads(void)
 {
@@ -527,6 +729,15 @@ static const struct {
     {"child_fails", child_fails},
     {"vforks", vforks},
     {"execs", execs},
+    {"reallocs", reallocs},
+    {"has_own_environment", has_own_environment},
+    {"execs_anew", execs_anew},
+    {"vforks_anew", vforks_anew},
+    {"fails_to_exec", fails_to_exec},
+    {"spawns_static", spawns_static},
+    {"fills_table", fills_table},
+    {"exits_among_threads", exits_among_threads},
+    {"main_thread_leaves", main_thread_leaves},
     {"killed", killed},
     {"crashes", crashes},
     {"exits_at_once", exits_at_once},

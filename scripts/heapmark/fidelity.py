@@ -1,0 +1,87 @@
+"""How true replays were to the recorded program, and what the recordings themselves lack."""
+
+LIVE_DRIFT = "replay_live_drift_ppm"
+LIVE_DRIFT_PERCENT_MAX = 10  # beyond, the replay's memory is not the program's
+COLUMNS = {
+    LIVE_DRIFT: "live bytes off by",
+    "replay_order_drift_ppm": "order across threads off in",
+    "replay_wait_ppm": "time spent waiting",
+}
+
+# What a flag of a recording means for the answer; the harness sets them, see docs/replay.md.
+RECORDING = {
+    "trace-sampled": "one object in {} was recorded, and the rest of the heap is missing: the "
+    "answer is for a heap of that share, and memory, which hardly scales, decides nothing",
+    "trace-cut": "the trace is a piece of a longer one: the answer is for that piece of the run",
+    "trace-truncated": "the recording stopped early, at a full disk or its size limit: what the "
+    "program did later, its peak perhaps, is not in the answer",
+    "trace-partial": "recording began or ended while the program ran: the answer is for the part "
+    "between",
+    "trace-crashed": "the program ended by a signal while it was recorded: the answer is for what "
+    "it did until then",
+    "trace-forked": "children of the program called the allocator and were not recorded: the "
+    "answer is for the parent alone",
+    "trace-replaced": "the program became another one by exec: the answer is for what it did "
+    "before",
+    "trace-lacks-times": "the recording has no times, or coarse ones: mode=paced cannot be true "
+    "to it",
+    "trace-lacks-threads": "the recording does not tell threads apart: one makes all calls, and "
+    "contention is not in the answer",
+    "trace-lacks-calls": "the recording does not tell which function allocated: calloc and "
+    "aligned calls are made as malloc",
+    "trace-lacks-reallocs": "the recording has no realloc: each is made as a free and a malloc",
+    "trace-lacks-identity": "the recording does not tell which of several equal objects was "
+    "freed: the youngest is",
+}
+
+
+def live_drift(run):
+    """How far the worst replay's live bytes strayed, in percent of the recorded peak; or 0."""
+    ok = run.ok
+    if LIVE_DRIFT not in ok or not ok[LIVE_DRIFT].notna().any():
+        return 0.0
+    return float(ok[LIVE_DRIFT].max()) / 1e4
+
+
+def is_untrue(run):
+    return live_drift(run) > LIVE_DRIFT_PERCENT_MAX
+
+
+def recording_flags(run):
+    """{flag: its value, "" for most} of the trials' trace-* flags, in the order of RECORDING."""
+    ok = run.ok
+    words = " ".join(ok["flags"].dropna().unique()).split() if "flags" in ok else []
+    found = dict(sorted(word.partition("=")[::2] for word in words))
+    return {flag: found[flag] for flag in RECORDING if flag in found}
+
+
+def is_sampled(run):
+    return "trace-sampled" in recording_flags(run)
+
+
+def of_recording(run):
+    """A sentence for each thing that the recording itself lacks."""
+    return [
+        RECORDING[flag].format(value.removeprefix("1/")) + f" ({flag}{'=' * bool(value)}{value})"
+        for flag, value in recording_flags(run).items()
+    ]
+
+
+def percent(share):
+    """Two digits, but whole numbers from 100 on: "640 %" and not "6.4e+02 %"."""
+    return f"{share:.2g} %" if share < 99.5 else f"{share:,.0f} %"
+
+
+def of_replays(run):
+    """The figures of a run, where it has them: the worst of all trials."""
+    ok = run.ok
+    worst = {
+        said: float(ok[column].max()) / 1e4
+        for column, said in COLUMNS.items()
+        if column in ok and ok[column].notna().any()
+    }
+    if not worst:
+        return ""
+    return "fidelity, the worst of all replays: " + ", ".join(
+        f"{said} {percent(share)}" for said, share in worst.items()
+    )
