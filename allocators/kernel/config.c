@@ -37,6 +37,7 @@ static const struct knob table[] = {
     KNOB("barn", barn, 0, (size_t)1 << 30, NULL),
     KNOB("stats", stats, 0, 1, NULL),
     KNOB("debug", debug, 0, 1, NULL),
+    KNOB("warn", warn, 0, 1, NULL),
     {0},
 #undef KNOB
 };

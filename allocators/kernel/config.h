@@ -19,6 +19,7 @@ struct kmem_config {
     size_t reserve;     /* bytes kept for GFP_ATOMIC */
     size_t stats;       /* 1: count what happens, in every call */
     size_t debug;       /* 1: find misuse of objects, see slub/debug.h; implies stats */
+    size_t warn;        /* 1: a line for each allocation of pages that failed, see __GFP_NOWARN */
     size_t barn;        /* bytes of free objects that a node's barn holds, for each cache */
 };
 

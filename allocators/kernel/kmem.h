@@ -42,8 +42,8 @@ struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned size, u
 
 /*
  * To be called before `n` bytes at `memory` are copied to a user, or from one: ends the process if these
- * lie in a slab and not all in the part of one object that its cache allows. kmalloc's objects may be copied
- * whole, those of plain kmem_cache_create() not at all; memory outside of slabs is not looked at.
+ * lie in a slab and not all in the part of one object that its cache allows. Objects of kmalloc() and malloc()
+ * may be copied whole, those of plain kmem_cache_create() not at all; memory outside of slabs is not looked at.
  */
 void check_object_size(const void *memory, size_t n, bool to_user) KMEM_API;
 
@@ -113,6 +113,39 @@ void kmem_free_pages(struct page *page, unsigned order) KMEM_API;
 struct page *kmem_virt_to_page(const void *address) KMEM_API;
 void *kmem_page_address(const struct page *page) KMEM_API;
 
+/* ---- Shrinkers ------------------------------------------------------------------------------ */
+
+/*
+ * Somebody who can give memory back. Both hooks are called without locks of the page layer, by a
+ * thread that is inside a GFP_KERNEL allocation: they must not take a lock that its holder may
+ * allocate under. They may free and allocate; such allocations never reclaim, and may use all of the
+ * reserve.
+ */
+struct shrink_control {
+    gfp_t gfp_mask;
+    int nid;
+    unsigned long nr_to_scan;
+    unsigned long nr_scanned;
+};
+
+#define SHRINK_STOP (~0UL)
+
+struct shrinker {
+    /* Required: how many objects could be freed now; 0: none. */
+    unsigned long (*count_objects)(struct shrinker *, struct shrink_control *);
+    /* Required: frees up to nr_to_scan of them, returns how many, or SHRINK_STOP: no use to go on. */
+    unsigned long (*scan_objects)(struct shrinker *, struct shrink_control *);
+    unsigned seeks; /* cost of making one again: 4 / seeks of a round's share is scanned; 0: 2 */
+    struct shrinker *next;
+};
+
+#define DEFAULT_SEEKS 2
+
+/* 0, or -EEXIST. Any thread, not from a hook. The struct must stay until it is unregistered. */
+int register_shrinker(struct shrinker *shrinker) KMEM_API;
+/* Returns when no thread runs it any more. */
+void unregister_shrinker(struct shrinker *shrinker) KMEM_API;
+
 /* ---- vmalloc -------------------------------------------------------------------------------- */
 
 typedef int pgprot_t; /* PROT_READ and so on, of sys/mman.h */
@@ -150,9 +183,10 @@ struct page *vmalloc_to_page(const void *address) KMEM_API;
 /* ---- Checks --------------------------------------------------------------------------------- */
 
 /*
- * Walks everything: buddy lists, page states, every slab's free list, every sheaf, all counts. 0 when
- * whole; else -1 and one line on standard error. Other threads may go on: their fast paths stand
- * still meanwhile.
+ * Walks everything: buddy lists, page states, every slab's free list, every sheaf, whether an object is
+ * free in two places, vmalloc's areas, all counts. 0 when whole; else, or where the system refuses the first
+ * call the memory to remember what was seen (a 64th of the pool, touched for what is in use), -1 and one line
+ * on standard error. Other threads may go on: their fast paths stand still meanwhile.
  */
 int kmem_check(void) KMEM_API;
 

@@ -75,9 +75,9 @@ typedef unsigned gfp_t;
 #define __GFP_NORETRY 0x40u
 /* Reclaim and wait as long as it may help, then fail. */
 #define __GFP_RETRY_MAYFAIL 0x80u
-/* Never fails: waits for ever. Ignored (with a warning) in contexts that cannot wait. */
+/* Never fails: waits for ever. Ignored in contexts that cannot wait: there it may fail. */
 #define __GFP_NOFAIL 0x100u
-/* No line on standard error on failure. */
+/* No line on standard error on failure, which only the knob warn=1 asks for. */
 #define __GFP_NOWARN 0x200u
 /* From the named node, or not at all. */
 #define __GFP_THISNODE 0x400u

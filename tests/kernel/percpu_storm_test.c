@@ -3,20 +3,17 @@
  * threads that end holding objects, all of it while somebody shrinks and checks. What is written
  * into an object tells whose it is: two owners of one object would be seen.
  */
+#include "support.h"
+
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "config.h"
 #include "kmem.h"
@@ -292,15 +289,15 @@ static void test_fork_beside_mappings(void **state)
         pthread_join(thread[i], NULL);
 }
 
-/* The knob decides, as far as the machine lets it. */
+/* The knob decides, and nothing but the machine: where it has rseq, that is taken unless threads are asked for. */
 static void test_mode(void **state)
 {
     (void)state;
     slub_free(slub_malloc(1));
-    if (kmem_config.percpu == PERCPU_THREAD) {
+    if (kmem_config.percpu == PERCPU_THREAD || !machine_has_rseq()) {
         assert_int_equal(percpu_mode, PERCPU_THREAD);
         assert_string_equal(slub_allocator_flags(), "percpu=thread");
-    } else if (kmem_config.percpu == PERCPU_RSEQ) {
+    } else {
         assert_int_equal(percpu_mode, PERCPU_RSEQ);
         assert_string_equal(slub_allocator_flags(), "");
     }

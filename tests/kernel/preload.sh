@@ -49,6 +49,42 @@ LD_PRELOAD=$library "$work/kernel" | grep -q '^kmalloc-128 ' || fail "a program 
 for nodes in 1 3; do
     HEAPMARK_KMEM_NODES=$nodes LD_PRELOAD=$library "$work/kernel" | grep -q "^nodes $nodes\$" || fail "HEAPMARK_KMEM_NODES=$nodes makes other nodes"
 done
+# Its shrinker is asked when the pool is used up, and with warn=1 the allocation that failed in the end is told of.
+cat >"$work/shrink.c" <<'EOT'
+#include <kmem.h>
+#include <stdio.h>
+static unsigned long asked;
+static unsigned long count(struct shrinker *s, struct shrink_control *sc)
+{
+    (void)s;
+    (void)sc;
+    asked++;
+    return 0;
+}
+int main(void)
+{
+    static struct shrinker shrinker = {.count_objects = count, .scan_objects = count};
+    struct page *page, *last = NULL;
+
+    if (register_shrinker(&shrinker) != 0 || register_shrinker(&shrinker) == 0)
+        return 2;
+    while ((page = kmem_alloc_pages(GFP_KERNEL | __GFP_NOWARN, 10)) != NULL)
+        last = page;
+    if (!last || !asked)
+        return 3;
+    unregister_shrinker(&shrinker);
+    asked = 0;
+    if (kmem_alloc_pages(GFP_KERNEL, 10) || asked)
+        return 4;
+    kmem_free_pages(last, 10);
+    return kmem_check() != 0;
+}
+EOT
+cc -I"$(dirname "$header")" "$work/shrink.c" "$library" -o "$work/shrink" || fail "a program with a shrinker cannot be linked"
+for warn in 0 1; do
+    HEAPMARK_SLUB=pool=16m:warn=$warn LD_PRELOAD=$library "$work/shrink" 2>"$work/err" || fail "a program's shrinker: status $?"
+    [ "$(grep -c '^slub: page allocation failure: order 10' "$work/err")" = $warn ] || fail "warn=$warn: $(cat "$work/err")"
+done
 "$(dirname "$0")/../system/fork_handlers.sh" "$library" || fail "a fork with a handler that allocates does not end well"
 expect_line 'sheaf=1' "unknown knob 'sheaf=1'"
 expect_line 'sheaves=1:frob=2' "unknown knob 'frob=2'"
@@ -57,7 +93,7 @@ expect_line 'sheaves=2' "out of range for knob 'sheaves=2'"
 expect_line 'percpu=maybe' "no such value for knob 'percpu=maybe'"
 expect_line 'pool=12q' "no number for knob 'pool=12q'"
 expect_line 'nodes=0' "out of range for knob 'nodes=0'"
-for knobs in 'sheaves=0:cpu_partial=2:min_partial=3' 'percpu=thread:pool=64m' 'nodes=2:barn=0' 'stats=1' 'debug=1'; do
+for knobs in 'sheaves=0:cpu_partial=2:min_partial=3' 'percpu=thread:pool=64m' 'nodes=2:barn=0' 'stats=1' 'debug=1' 'warn=1'; do
     expect_silence "$knobs"
 done
 # Valgrind has no rseq: the fallback must serve, unasked.

@@ -1,9 +1,36 @@
 /* Where a cache's slabs come from, on which lists they are, and which of them it keeps. */
 #include "support.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "kmem.h"
 #include "page/pool.h"
 #include "slub/slub.h"
+
+/* What the test was started with says of a knob, whatever became of it; -1: nothing. */
+static long knob(const char *name)
+{
+    const char *knobs = getenv("HEAPMARK_SLUB");
+    const char *at = knobs ? strstr(knobs, name) : NULL;
+
+    return at ? strtol(at + strlen(name), NULL, 10) : -1;
+}
+
+/* They decide about every cache: which way objects go, and how much is kept where. */
+static void test_knobs(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("by knobs", 1024, 0, SLAB_NO_MERGE, NULL);
+    long cpu_partial = knob("cpu_partial="), min_partial = knob("min_partial=");
+
+    (void)state;
+    assert_int_equal(s->path, knob("sheaves=") == 0 ? PATH_CPU : PATH_SHEAF);
+    assert_int_equal(s->min_partial, min_partial < 0 ? 5 : min_partial);
+    if (cpu_partial < 0)
+        cpu_partial = 24; /* for objects of this size; and slabs are taken to be half full */
+    assert_int_equal(s->cpu_partial_slabs, (cpu_partial * 2 + s->objects - 1) / s->objects);
+    kmem_cache_destroy(s);
+}
 
 /* From the node asked for, whatever the CPU's own lists hold. */
 static void test_alloc_node(void **state)
@@ -138,11 +165,9 @@ static void test_cpu_partial_from_node(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alloc_node),
-        cmocka_unit_test(test_page_flags),
-        cmocka_unit_test(test_min_partial),
-        cmocka_unit_test(test_rob),
-        cmocka_unit_test(test_cpu_partial_from_node),
+        cmocka_unit_test(test_knobs),      cmocka_unit_test(test_alloc_node),
+        cmocka_unit_test(test_page_flags), cmocka_unit_test(test_min_partial),
+        cmocka_unit_test(test_rob),        cmocka_unit_test(test_cpu_partial_from_node),
     };
 
     slub_start(); /* which reads the knobs */

@@ -155,6 +155,29 @@ static void destroy_with_objects(void)
         _exit(3);
 }
 
+/* Live ones on a full slab and on a partial one; the free ones between them are not named. */
+static void destroy_with_some_objects(void)
+{
+    struct kmem_cache *a = kmem_cache_create("some", 64, 0, SLAB_NO_MERGE, NULL);
+    enum { OBJECTS = 300 };
+    static const int live[] = {0, 1, 63, 64, 150, 255, 299};
+    void *p[OBJECTS];
+    char line[400];
+    int used = 0;
+
+    for (int i = 0; i < OBJECTS; i++)
+        p[i] = kmem_cache_alloc(a, GFP_KERNEL);
+    for (int i = 0, next = 0; i < OBJECTS; i++)
+        if (i == live[next])
+            used +=
+                snprintf(line + used, sizeof line - (size_t)used, "expected %p\n", p[live[next++]]);
+        else
+            kmem_cache_free(a, p[i]);
+    kmem_cache_destroy(a);
+    if (write(STDERR_FILENO, line, (size_t)used) < 0)
+        _exit(3);
+}
+
 static void free_twice(void)
 {
     hidden = slub_malloc(100);
@@ -434,6 +457,11 @@ static void usercopy_kmalloc(void)
     check_object_size((char *)kmalloc(64, GFP_KERNEL) + 60, 5, true);
 }
 
+static void usercopy_malloc(void)
+{
+    check_object_size((char *)slub_malloc(64) + 60, 5, true);
+}
+
 static void usercopy_allowed(void)
 {
     char *object = kmem_cache_alloc(user_cache(), GFP_KERNEL), here[4];
@@ -442,6 +470,8 @@ static void usercopy_allowed(void)
     check_object_size(object + 47, 1, false);
     check_object_size(object + 48, 0, true);
     check_object_size(kmalloc(64, GFP_KERNEL), 64, true);
+    check_object_size(slub_malloc(64), 64, true);
+    check_object_size(slub_malloc(5000), 5000, false);
     check_object_size(here, 4, true);
     went_on(object);
 }
@@ -459,6 +489,7 @@ static void test_usercopy(void **state)
            "usercopy: overwrite attempt: in a slab, but in no object");
     expect(usercopy_plain, SIGABRT, "cache 'plain': offset 0, size 1; allowed are 0 from 0");
     expect(usercopy_kmalloc, SIGABRT, "cache 'kmalloc-64': offset 60, size 5");
+    expect(usercopy_malloc, SIGABRT, "cache 'malloc-64': offset 60, size 5; allowed are 64 from 0");
     expect(usercopy_allowed, 0, "slub: went on");
 }
 
@@ -561,11 +592,46 @@ static void test_destroy_refuses(void **state)
     expect(destroy_with_objects, 0, "cache 'in use' still has objects, free them first: 0x");
 }
 
+static size_t count_of(const char *text, const char *word)
+{
+    size_t n = 0;
+
+    for (; (text = strstr(text, word)) != NULL; text += strlen(word))
+        n++;
+    return n;
+}
+
+/* Each live object is named, in whatever order, and nothing else. */
+static void test_destroy_names_the_objects(void **state)
+{
+    struct ending e = ending_of(destroy_with_some_objects);
+    char *expected = strchr(e.said, '\n');
+    char *word, *rest;
+
+    (void)state;
+    assert_int_equal(e.status, 0);
+    assert_non_null(expected);
+    *expected++ = '\0';
+    assert_non_null(strstr(e.said, "cache 'some' still has objects"));
+    assert_int_equal(count_of(e.said, " 0x"), 7);
+    for (word = strtok_r(expected, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
+        if (strncmp(word, "0x", 2) == 0) {
+            size_t length = strlen(word);
+            const char *named = strstr(e.said, word);
+
+            if (!named || (named[length] != ' ' && named[length] != '\0'))
+                fail_msg("'%s' is not named: '%s'", word, e.said);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_misuse),      cmocka_unit_test(test_destroy_refuses),
-        cmocka_unit_test(test_debug),       cmocka_unit_test(test_usercopy),
+        cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_destroy_refuses),
+        cmocka_unit_test(test_destroy_names_the_objects),
+        cmocka_unit_test(test_debug),
+        cmocka_unit_test(test_usercopy),
         cmocka_unit_test(test_first_calls),
     };
 

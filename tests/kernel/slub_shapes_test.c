@@ -165,12 +165,40 @@ static void test_merged_zeroes_all(void **state)
     kmem_cache_destroy(small);
 }
 
+static bool all_are(const unsigned char *at, size_t bytes, unsigned char value)
+{
+    while (bytes > 0 && at[bytes - 1] == value)
+        bytes--;
+    return bytes == 0;
+}
+
+/* Objects that were used before, few (by the CPU's lists) and many (by the slabs). */
+static void test_bulk_zeroes_all(void **state)
+{
+    enum { MANY = 200 };
+    struct kmem_cache *s = kmem_cache_create("bulk", 200, 0, SLAB_NO_MERGE, NULL);
+    void *p[MANY];
+
+    (void)state;
+    for (size_t count = 5; count <= MANY; count += MANY - 5) {
+        assert_int_equal(kmem_cache_alloc_bulk(s, GFP_KERNEL, count, p), count);
+        for (size_t i = 0; i < count; i++)
+            memset(p[i], 0xff, 200);
+        kmem_cache_free_bulk(s, count, p);
+        assert_int_equal(kmem_cache_alloc_bulk(s, GFP_KERNEL | __GFP_ZERO, count, p), count);
+        for (size_t i = 0; i < count; i++)
+            assert_true(all_are(p[i], 200, 0));
+        kmem_cache_free_bulk(s, count, p);
+    }
+    kmem_cache_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_geometry),          cmocka_unit_test(test_object_sizes),
         cmocka_unit_test(test_merging),           cmocka_unit_test(test_what_merges),
-        cmocka_unit_test(test_merged_zeroes_all),
+        cmocka_unit_test(test_merged_zeroes_all), cmocka_unit_test(test_bulk_zeroes_all),
     };
 
     slub_start(); /* which reads the knobs */

@@ -4,8 +4,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/rseq.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+bool machine_has_rseq(void)
+{
+    return __rseq_size != 0;
+}
 
 void stay_on_this_cpu(void)
 {

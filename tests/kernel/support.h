@@ -21,6 +21,9 @@ static inline uint64_t next_random(uint64_t *state)
     return *state;
 }
 
+/* Has the C library registered restartable sequences? Under valgrind, and where they are turned off, not. */
+bool machine_has_rseq(void);
+
 /* The calling thread stays where it is. */
 void stay_on_this_cpu(void);
 

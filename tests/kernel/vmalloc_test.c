@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "page/pool.h"
 #include "page/pcp.h"
 #include "vmalloc/space.h"
 
@@ -114,6 +115,93 @@ static void test_scattered(void **state)
     vm_unmap_aliases();
     assert_int_equal(highmem_used(), 0);
     assert_whole();
+}
+
+/* Of several gaps that are long enough the lowest is taken, and none that is too short. */
+static void test_lowest_gap(void **state)
+{
+    enum { N = 12 };
+    static const size_t pages[N] = {3, 1, 9, 1, 5, 1, 9, 1, 5, 1, 20, 1};
+    char *p[N], *q;
+
+    (void)state;
+    vm_unmap_aliases();
+    for (int i = 0; i < N; i++)
+        p[i] = vmalloc(pages[i] * PAGE_SIZE);
+    for (int i = 1; i < N; i++)
+        assert_ptr_equal(p[i], p[i - 1] + (pages[i - 1] + 1) * PAGE_SIZE);
+    for (int i = 0; i < N; i += 2)
+        vfree(p[i]);
+    vm_unmap_aliases(); /* which leaves gaps of 3, 9, 5, 9, 5 and 20 pages, and the rest of the range */
+    q = vmalloc(6 * PAGE_SIZE);
+    assert_ptr_equal(q, p[2]);
+    p[2] = q;
+    p[4] = vmalloc(4 * PAGE_SIZE); /* 3 do not do, and of p[2]'s gap 2 are left */
+    assert_ptr_equal(p[4], q + 10 * PAGE_SIZE + 2 * PAGE_SIZE);
+    p[6] = vmalloc(9 * PAGE_SIZE);
+    assert_ptr_equal(p[6], p[5] + 2 * PAGE_SIZE);
+    p[0] = vmalloc(2 * PAGE_SIZE);
+    assert_true(p[0] < p[1]);
+    p[8] = vmalloc(30 * PAGE_SIZE);
+    assert_ptr_equal(p[8], p[11] + 2 * PAGE_SIZE);
+    assert_whole();
+    for (int i = 0; i < N; i++)
+        if (i != 10)
+            vfree(p[i]);
+    vm_unmap_aliases();
+    assert_int_equal(highmem_used(), 0);
+}
+
+static void assert_seen(const char *what)
+{
+    char why[200] = "";
+
+    assert_false(kmem_vmalloc_check(why, sizeof why));
+    if (!strstr(why, what))
+        fail_msg("expected '%s', got '%s'", what, why);
+}
+
+/* Each thing that kmem_vmalloc_check() is for is done to it once, and undone. */
+static void test_check_sees_damage(void **state)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+    char *p = vmalloc(5 * PAGE_SIZE), *q = vmalloc(PAGE_SIZE), *lazy = vmalloc(2 * PAGE_SIZE);
+    struct vmap_area *a = area_floor(&v->busy, (uintptr_t)p), *root = v->busy.root;
+    uint8_t *frame = &page_globals.state[page_to_frame(vmalloc_to_page(p))], was = *frame;
+
+    (void)state;
+    vfree(lazy);
+    assert_whole();
+    root->longest += PAGE_SIZE;
+    assert_seen("out of order or balance");
+    root->longest -= PAGE_SIZE;
+    root->height++;
+    assert_seen("out of order or balance");
+    root->height--;
+    v->free.root->start -= PAGE_SIZE; /* into the area before, and its longest with it */
+    v->free.root->longest += PAGE_SIZE;
+    assert_seen("vmalloc: ");
+    v->free.root->start += PAGE_SIZE;
+    v->free.root->longest -= PAGE_SIZE;
+    a->state = AREA_FREE;
+    assert_seen("state does not fit its tree");
+    a->state = AREA_VMALLOC;
+    a->pages--;
+    assert_seen("do not fit its pages and a guard page");
+    a->pages++;
+    *frame = 0;
+    assert_seen("frame that is not allocated");
+    *frame = was;
+    v->lazy_pages++;
+    assert_seen("lazy pages are miscounted");
+    v->lazy_pages--;
+    v->lazy->state = AREA_VMALLOC;
+    assert_seen("in the lazy list is not lazy");
+    v->lazy->state = AREA_LAZY;
+    assert_whole();
+    vfree(p);
+    vfree(q);
+    vm_unmap_aliases();
 }
 
 /* Freed areas stay mapped until enough of them can go at once; neighbours go with one call. */
@@ -355,6 +443,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_zeroed),
     cmocka_unit_test(test_guard),
     cmocka_unit_test(test_scattered),
+    cmocka_unit_test(test_lowest_gap),
+    cmocka_unit_test(test_check_sees_damage),
     cmocka_unit_test(test_lazy),
     cmocka_unit_test(test_purge_threshold),
     cmocka_unit_test(test_huge),

@@ -63,6 +63,7 @@ static void open_class(const struct kmem_cache *s, unsigned class)
 
 static struct kmem_cache *make(unsigned class)
 {
+    unsigned bytes = (unsigned)class_bytes(class);
     struct kmem_cache *s;
     char name[16];
 
@@ -70,8 +71,8 @@ static struct kmem_cache *make(unsigned class)
     lock_take(&slab_mutex);
     s = caches[class];
     if (!s) {
-        name_class(name, class_bytes(class));
-        s = create_cache(name, (unsigned)class_bytes(class), STEP, SLAB_NO_MERGE, 0, 0, NULL);
+        name_class(name, bytes);
+        s = create_cache(name, bytes, STEP, SLAB_NO_MERGE, 0, bytes, NULL);
         if (s) {
             open_class(s, class);
             __atomic_store_n(&caches[class], s, __ATOMIC_RELEASE);

@@ -10,7 +10,7 @@
 #ifndef KMEM_PAGE_H
 #define KMEM_PAGE_H
 
-#include "../types.h"
+#include "../kmem.h" /* shrinkers */
 
 /*
  * One for each frame, written only for the first frame of a block. While the block is allocated all
@@ -274,37 +274,6 @@ void kmem_pages_pad(size_t bytes);
  * less. False: the system refused, or the reserve was not filled yet.
  */
 bool kmem_pages_reserve(size_t bytes);
-
-/*
- * Somebody who can give memory back. Both hooks are called without locks of the page layer, by a
- * thread that is inside a GFP_KERNEL allocation: they must not take a lock that its holder may
- * allocate under. They may free and allocate; such allocations never reclaim, and may use all of the
- * reserve.
- */
-struct shrink_control {
-    gfp_t gfp_mask;
-    int nid;
-    unsigned long nr_to_scan;
-    unsigned long nr_scanned;
-};
-
-#define SHRINK_STOP (~0UL)
-
-struct shrinker {
-    /* Required: how many objects could be freed now; 0: none. */
-    unsigned long (*count_objects)(struct shrinker *, struct shrink_control *);
-    /* Required: frees up to nr_to_scan of them, returns how many, or SHRINK_STOP: no use to go on. */
-    unsigned long (*scan_objects)(struct shrinker *, struct shrink_control *);
-    unsigned seeks; /* cost of making one again: 4 / seeks of a round's share is scanned; 0: 2 */
-    struct shrinker *next;
-};
-
-#define DEFAULT_SEEKS 2
-
-/* 0, or -EEXIST. Any thread, not from a hook. */
-int register_shrinker(struct shrinker *shrinker);
-/* Returns when no thread runs it any more. */
-void unregister_shrinker(struct shrinker *shrinker);
 
 /* Bytes in the page layer, of all nodes. */
 struct page_stats {

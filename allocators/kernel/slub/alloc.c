@@ -31,7 +31,7 @@ static void *alloc_by_path(struct kmem_cache *s, gfp_t gfp)
             return sheaf_alloc(s, gfp);
         stat(s, ALLOC_FASTPATH);
         return object;
-    case PATH_CPU: return cpu_alloc(s, gfp, NUMA_NO_NODE);
+    case PATH_CPU: return cpu_alloc(s, gfp);
     default: return slab_alloc_direct(s, gfp, percpu_node());
     }
 }
@@ -96,6 +96,8 @@ void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node)
         return NULL;
     if (node == NUMA_NO_NODE || node_count() == 1)
         return alloc(s, gfp);
+    if (node != percpu_node())
+        stat(s, ALLOC_NODE_MISMATCH);
     object = should_fail_object(gfp) ? NULL : slab_alloc_direct(s, gfp, node);
     if (unlikely(s->debug))
         debug_alloc(s, object);

@@ -1,11 +1,16 @@
 /*
- * Everything that must hold. Blocks of CPUs stand still meanwhile and each node is looked at under
- * its locks, so other threads may go on; what they hold in their hands between two lists is not seen
- * and counts as in use.
+ * Everything that must hold. Blocks of CPUs stand still meanwhile and a cache is looked at under all of its
+ * locks, so other threads may go on; what they hold in their hands between two lists is not seen
+ * and counts as in use. Whatever is seen is seen once: an object that lies free in two places, on lists or
+ * in sheaves of any CPU and node, was freed twice.
  */
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "../os.h"
+#include "../vmalloc/vmalloc.h"
 #include "debug.h"
 #include "fault.h"
 #include "out.h"
@@ -17,6 +22,14 @@ struct checked {
     const void *where;
     unsigned long slabs[MAX_NUMNODES];
 };
+
+/*
+ * A bit for each word of the pool: a free object was seen that starts there. Kept from the first check on, so
+ * that later ones can be made when memory is short. Under slab_mutex.
+ */
+static uint8_t *all_marks;
+
+enum { MARKED_BYTES = 8 * sizeof(void *) }; /* of the pool, by a byte of marks */
 
 static bool fail(struct checked *c, const char *wrong, const void *where)
 {
@@ -35,14 +48,34 @@ static bool object_starts(struct checked *c, struct slab *slab, const void *obje
            at / c->s->size < __atomic_load_n(&slab->fresh, __ATOMIC_RELAXED);
 }
 
-/* The length of a list of free objects of `slab`. */
+/* What an earlier cache, or an earlier look, has left there. */
+static void clear_marks(const struct slab *slab)
+{
+    size_t from = (uintptr_t)slab_address(slab) - page_globals.base;
+
+    memset(all_marks + from / MARKED_BYTES, 0, slab_bytes(slab) / MARKED_BYTES);
+}
+
+static bool mark_free(struct checked *c, const void *object)
+{
+    size_t at = (uintptr_t)object - page_globals.base;
+    uint8_t *marks = &all_marks[at / MARKED_BYTES];
+    uint8_t bit = (uint8_t)(1u << at / sizeof(void *) % 8);
+
+    if (*marks & bit)
+        return fail(c, "object free twice", object);
+    *marks |= bit;
+    return true;
+}
+
+/* The length of a list of free objects of `slab`, whose marks were cleared. */
 static bool check_list(struct checked *c, struct slab *slab, void *list, unsigned *length)
 {
-    for (*length = 0; list; list = get_link(c->s, list)) {
+    for (*length = 0; list; list = get_link(c->s, list), ++*length) {
         if (!object_starts(c, slab, list))
             return fail(c, "a free list leaves its slab", list);
-        if (++*length > slab->objects)
-            return fail(c, "a free list is circular", list);
+        if (!mark_free(c, list))
+            return false;
     }
     return true;
 }
@@ -75,6 +108,7 @@ static bool check_slab(struct checked *c, struct slab *slab, int node)
         slab->objects != objects_in(slab_bytes(slab) - slab->colour, c->s->size) ||
         slab->fresh > slab->objects)
         return fail(c, "slab with a wrong number of objects", slab);
+    clear_marks(slab);
     if (!check_list(c, slab, slab->freelist, &length))
         return false;
     if (slab->inuse + length != slab->fresh)
@@ -108,15 +142,7 @@ static bool check_node(struct checked *c, int node)
     return partial == n->nr_partial || fail(c, "nr_partial does not count the partial list", n);
 }
 
-static bool on_list(struct kmem_cache *s, struct slab *slab, const void *object)
-{
-    for (void *at = slab->freelist; at; at = get_link(s, at))
-        if (at == object)
-            return true;
-    return false;
-}
-
-/* Every object is one of this cache, in use for its slab, and here once. */
+/* Every object is one of this cache, in use for its slab, and nowhere else free. All slabs come before. */
 static bool check_sheaf(struct checked *c, struct sheaf *sheaf)
 {
     void **slots = sheaf_slots(sheaf);
@@ -130,17 +156,11 @@ static bool check_sheaf(struct checked *c, struct sheaf *sheaf)
         return fail(c, "sheaf with more objects than room", sheaf);
     for (unsigned i = 0; i < sheaf->size; i++) {
         struct slab *slab = slab_of(slots[i]);
-        bool twice;
 
         if (!slab || slab->slab_cache != c->s || !object_starts(c, slab, slots[i]))
             return fail(c, "sheaf with something that is no object", slots[i]);
-        lock_take(&node_of(c->s, slab)->list_lock);
-        twice = on_list(c->s, slab, slots[i]);
-        lock_drop(&node_of(c->s, slab)->list_lock);
-        for (unsigned k = 0; k < i && !twice; k++)
-            twice = slots[k] == slots[i];
-        if (twice)
-            return fail(c, "object free twice", slots[i]);
+        if (!mark_free(c, slots[i]))
+            return false;
     }
     return true;
 }
@@ -148,44 +168,28 @@ static bool check_sheaf(struct checked *c, struct sheaf *sheaf)
 static bool check_barn(struct checked *c, struct node_barn *barn)
 {
     unsigned full = 0, empty = 0;
-    bool good = true;
 
-    lock_take(&barn->lock);
-    for (struct sheaf *sheaf = barn->sheaves_full; sheaf && good; sheaf = sheaf->next, full++)
-        good = check_sheaf(c, sheaf);
+    for (struct sheaf *sheaf = barn->sheaves_full; sheaf; sheaf = sheaf->next, full++)
+        if (!check_sheaf(c, sheaf))
+            return false;
     for (struct sheaf *sheaf = barn->sheaves_empty; sheaf; sheaf = sheaf->next, empty++)
         if (sheaf->size)
-            good = fail(c, "empty sheaf with objects", sheaf);
-    if (good && (full != barn->nr_full || empty != barn->nr_empty))
-        good = fail(c, "barn with wrong counts", barn);
-    lock_drop(&barn->lock);
-    return good;
+            return fail(c, "empty sheaf with objects", sheaf);
+    return (full == barn->nr_full && empty == barn->nr_empty) ||
+           fail(c, "barn with wrong counts", barn);
 }
 
 /* `freelist`: what its CPU has of it. */
 static bool check_frozen(struct checked *c, struct slab *slab, void *freelist)
 {
-    int node = slab_nid(slab);
     unsigned length;
-    bool good;
 
-    lock_take(&c->s->node[node]->list_lock);
-    good = check_slab(c, slab, node) && check_list(c, slab, freelist, &length) &&
+    return check_slab(c, slab, slab_nid(slab)) && check_list(c, slab, freelist, &length) &&
            (slab->frozen || fail(c, "CPU slab that is not frozen", slab));
-    lock_drop(&c->s->node[node]->list_lock);
-    return good;
 }
 
-static bool check_block(struct checked *c, struct cpu_block *b)
+static bool check_cpu_slabs(struct checked *c, struct kmem_cache_cpu *cpu)
 {
-    struct cpu_sheaf *cell = block_sheaf(b, c->s->index);
-    struct kmem_cache_cpu *cpu = block_slow(b, c->s->index);
-    struct sheaf *main = sheaf_of_pair(cell->top, cell->end);
-
-    if (main && !check_sheaf(c, main))
-        return false;
-    if (cpu->spare && !check_sheaf(c, cpu->spare))
-        return false;
     if (cpu->freelist && !cpu->slab)
         return fail(c, "CPU free list without a slab", cpu);
     if (cpu->slab && !check_frozen(c, cpu->slab, cpu->freelist))
@@ -199,25 +203,56 @@ static bool check_block(struct checked *c, struct cpu_block *b)
     return true;
 }
 
-static bool check_cache(struct checked *c)
+static bool check_cpu_sheaves(struct checked *c, struct cpu_block *b)
+{
+    struct cpu_sheaf *cell = block_sheaf(b, c->s->index);
+    struct sheaf *main = sheaf_of_pair(cell->top, cell->end);
+    struct sheaf *spare = block_slow(b, c->s->index)->spare;
+
+    return (!main || check_sheaf(c, main)) && (!spare || check_sheaf(c, spare));
+}
+
+static bool check_slabs(struct checked *c)
 {
     memset(c->slabs, 0, sizeof c->slabs);
-    for (int node = 0; node < (int)node_count(); node++) {
-        bool good;
+    for (int node = 0; node < (int)node_count(); node++)
+        if (!check_node(c, node))
+            return false;
+    for (struct cpu_block *b = percpu_blocks(); b; b = b->next)
+        if (!check_cpu_slabs(c, block_slow(b, c->s->index)))
+            return false;
+    return true;
+}
 
+static bool check_sheaves(struct checked *c)
+{
+    for (unsigned node = 0; node < node_count(); node++)
         for (unsigned i = 0; i < nr_barns; i++)
             if (!check_barn(c, &c->s->node[node]->barn[i]))
                 return false;
-        lock_take(&c->s->node[node]->list_lock);
-        good = check_node(c, node);
-        lock_drop(&c->s->node[node]->list_lock);
-        if (!good)
-            return false;
-    }
     for (struct cpu_block *b = percpu_blocks(); b; b = b->next)
-        if (!check_block(c, b))
+        if (!check_cpu_sheaves(c, b))
             return false;
     return true;
+}
+
+static void for_each_node(struct kmem_cache *s, void (*what)(struct kmem_cache_node *))
+{
+    for (unsigned node = 0; node < node_count(); node++)
+        what(s->node[node]);
+}
+
+static bool check_cache(struct checked *c)
+{
+    bool good;
+
+    percpu_stop();
+    for_each_node(c->s, node_take_barns);
+    for_each_node(c->s, node_take_list);
+    good = check_slabs(c) && check_sheaves(c);
+    for_each_node(c->s, node_drop_locks);
+    percpu_resume();
+    return good;
 }
 
 /*
@@ -241,11 +276,7 @@ enum { TRIES = 500 };
 static bool check_one(struct checked *c)
 {
     for (unsigned i = 0; i < TRIES; i++) {
-        percpu_stop();
-        bool good = check_cache(c);
-
-        percpu_resume();
-        if (!good)
+        if (!check_cache(c))
             return false;
         if (all_slabs_found(c))
             return true;
@@ -254,39 +285,35 @@ static bool check_one(struct checked *c)
     return fail(c, "slabs that are on no list", c->s);
 }
 
-bool slub_check(char *why, size_t bytes)
+static bool check_caches(char *why, size_t bytes)
 {
     struct checked c = {0};
+    bool ready;
 
     lock_take(&slab_mutex);
-    for (c.s = slab_caches; c.s && check_one(&c);)
+    if (!all_marks)
+        all_marks = kmem_os.map(page_globals.bytes / MARKED_BYTES);
+    ready = all_marks != NULL;
+    for (c.s = slab_caches; ready && c.s && check_one(&c);)
         c.s = c.s->next;
-    if (c.wrong) {
-        struct out o = out_to_fd(2);
-
-        out_put(&o, "%s: kmem_check: cache '%s': %s: '%p'\n", fault_subject, c.s->name, c.wrong,
-                c.where);
-        out_flush(&o);
-        strncpy(why, c.wrong, bytes - 1);
-        why[bytes - 1] = '\0';
-    }
+    if (!ready)
+        snprintf(why, bytes, "the system refuses memory to remember what was seen");
+    else if (c.wrong)
+        snprintf(why, bytes, "cache '%s': %s: '%p'", c.s->name, c.wrong, c.where);
     lock_drop(&slab_mutex);
-    return !c.wrong;
+    return ready && !c.wrong;
 }
 
 int kmem_check(void)
 {
-    char why[128];
+    struct out o = out_to_fd(STDERR_FILENO);
+    char why[160];
 
     slub_start();
-    if (!slub_check(why, sizeof why))
-        return -1;
-    if (!kmem_pages_check(why, sizeof why)) {
-        struct out o = out_to_fd(2);
-
-        out_put(&o, "%s: kmem_check: %s\n", fault_subject, why);
-        out_flush(&o);
-        return -1;
-    }
-    return 0;
+    if (check_caches(why, sizeof why) && kmem_vmalloc_check(why, sizeof why) &&
+        kmem_pages_check(why, sizeof why))
+        return 0;
+    out_put(&o, "%s: kmem_check: %s\n", fault_subject, why);
+    out_flush(&o);
+    return -1;
 }

@@ -104,15 +104,11 @@ static struct slab *find_slab(struct kmem_cache *s, gfp_t gfp, void **freelist)
     return slab;
 }
 
-void *cpu_alloc(struct kmem_cache *s, gfp_t gfp, int node)
+void *cpu_alloc(struct kmem_cache *s, gfp_t gfp)
 {
     void *object, *freelist;
     struct slab *slab;
 
-    if (node != NUMA_NO_NODE && node != percpu_node()) {
-        stat(s, ALLOC_NODE_MISMATCH);
-        return slab_alloc_direct(s, gfp, node);
-    }
     object = percpu_list_take(PAIR_CELL(s), s->offset, s->random);
     if (object) {
         stat(s, ALLOC_FASTPATH);

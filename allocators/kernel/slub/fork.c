@@ -18,18 +18,18 @@ static void for_each_node(void (*what)(struct kmem_cache_node *))
             what(s->node[n]);
 }
 
-static void take_barns(struct kmem_cache_node *n)
+void node_take_barns(struct kmem_cache_node *n)
 {
     for (unsigned i = 0; i < nr_barns; i++)
         lock_take(&n->barn[i].lock);
 }
 
-static void take_list(struct kmem_cache_node *n)
+void node_take_list(struct kmem_cache_node *n)
 {
     lock_take(&n->list_lock);
 }
 
-static void drop_locks(struct kmem_cache_node *n)
+void node_drop_locks(struct kmem_cache_node *n)
 {
     lock_drop(&n->list_lock);
     for (unsigned i = 0; i < nr_barns; i++)
@@ -47,8 +47,8 @@ static void take_all(void)
 {
     lock_take(&slab_mutex);
     percpu_stop();
-    for_each_node(take_barns);
-    for_each_node(take_list);
+    for_each_node(node_take_barns);
+    for_each_node(node_take_list);
     kmem_vmalloc_before_fork();
     kmem_pages_before_fork();
     mapped_before_fork();
@@ -59,7 +59,7 @@ static void drop_all(void)
     mapped_after_fork_parent();
     kmem_pages_after_fork_parent();
     kmem_vmalloc_after_fork_parent();
-    for_each_node(drop_locks);
+    for_each_node(node_drop_locks);
     percpu_resume();
     lock_drop(&slab_mutex);
 }

@@ -139,7 +139,7 @@ bool free_to_slab(struct kmem_cache *s, struct slab *slab, void *object, bool ma
 
 /* ---- classic CPU slabs: cpu.c ---- */
 
-void *cpu_alloc(struct kmem_cache *s, gfp_t gfp, int node);
+void *cpu_alloc(struct kmem_cache *s, gfp_t gfp);
 void cpu_free(struct kmem_cache *s, struct slab *slab, void *object);
 void cpu_flush_cell(struct kmem_cache *s, struct kmem_cache_cpu *c);
 
@@ -235,9 +235,6 @@ void slub_grew_by(size_t frames, gfp_t gfp);
 /* A block that no thread uses any more, see percpu_drain_block: all of it goes to the slabs. */
 void slub_drain_block(struct cpu_block *b);
 
-/* ---- check.c ---- */
-bool slub_check(char *why, size_t bytes);
-
 /* ---- fork: fork.c ---- */
 
 /*
@@ -245,6 +242,14 @@ bool slub_check(char *why, size_t bytes);
  * lists, a slab or a sheaf each at most, is lost to the child.
  */
 extern bool slub_forked;
+
+/*
+ * A node's locks, for those who want everything to hold still: the barns of all nodes first, then the lists of
+ * all, under percpu_stop().
+ */
+void node_take_barns(struct kmem_cache_node *n);
+void node_take_list(struct kmem_cache_node *n);
+void node_drop_locks(struct kmem_cache_node *n);
 
 void slub_before_fork(void);
 void slub_after_fork_parent(void);

@@ -17,6 +17,7 @@ static void start_pages(void)
         .pool_bytes = kmem_config.pool,
         .reserve_bytes = kmem_config.reserve,
         .nodes = (unsigned)kmem_config.nodes,
+        .warn = kmem_config.warn,
     };
 
     if (kmem_pages_start(&config) != 0)
