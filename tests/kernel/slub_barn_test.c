@@ -1,16 +1,16 @@
 /*
  * To whom a barn leaves its full sheaves, and whose objects may lie in them.
  *
- * It takes two CPUs, each with a barn, or with a node, of its own: far apart among those that this
- * process may use. Where there is but one, or where CPUs have no blocks (percpu=thread), two are
- * pretended. For that the program runs anew without rseq: then a thread takes itself to be where it
- * was told to be last.
+ * It takes two CPUs, each with a barn and, if there are several nodes, with a node of its own. Where this
+ * process may use no such two, or where CPUs have no blocks (percpu=thread), two are pretended. For that
+ * the program runs anew without rseq: then a thread takes itself to be where it was told to be last.
  */
 #include "support.h"
 
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,7 +28,10 @@ static void *objects[OBJECTS], *others[OBJECTS];
 static int cpu[2];
 static bool pretended;
 
-/* Barns are dealt out by the lowest bits of a CPU's number: one bit apart is enough. */
+/*
+ * Barns are dealt out by the lowest bits of a CPU's number, nodes in runs of CPUs: the first one, and of those
+ * that differ from it in the lowest bit the one furthest away.
+ */
 static bool find_cpus(void)
 {
     cpu_set_t set;
@@ -60,27 +63,64 @@ static ssize_t (*real_read_text)(const char *path, char *text, size_t bytes);
 
 static ssize_t two_cpus(const char *path, char *text, size_t bytes)
 {
-    static const char range[] = "0-1";
+    static const char range[] = "0-1", nodes[] = "/sys/devices/system/node/";
 
+    if (strncmp(path, nodes, sizeof nodes - 1) == 0)
+        return -1; /* the machine's are not those of these CPUs */
     if (strcmp(path, "/sys/devices/system/cpu/possible") != 0)
         return real_read_text(path, text, bytes);
     memcpy(text, range, sizeof range);
     return sizeof range - 1;
 }
 
+static _Noreturn void give_up(const char *why)
+{
+    fprintf(stderr, "cannot pretend CPUs: %s\n", why);
+    exit(EXIT_FAILURE);
+}
+
+/* The mark: a C library that does not know the tunable would have the program run anew for ever. */
+static _Noreturn void run_without_rseq(char **argv)
+{
+    static const char mark[] = "SLUB_BARN_TEST_WITHOUT_RSEQ";
+    const char *given = getenv("GLIBC_TUNABLES");
+    char tunables[1000];
+    int length = snprintf(tunables, sizeof tunables, "%s%sglibc.pthread.rseq=0", given ? given : "",
+                          given && *given ? ":" : "");
+
+    if (getenv(mark))
+        give_up(
+            "the C library ignores the tunable 'glibc.pthread.rseq=0'; turn rseq off otherwise");
+    if (length >= (int)sizeof tunables)
+        give_up("GLIBC_TUNABLES is too long to add to; make it shorter");
+    setenv(mark, "1", 1);
+    setenv("GLIBC_TUNABLES", tunables, 1);
+    execv("/proc/self/exe", argv);
+    give_up("this program cannot run itself from '/proc/self/exe'; mount /proc");
+}
+
+/* Before the start. */
 static void pretend_cpus(char **argv)
 {
-    if (__rseq_size != 0) {
-        setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
-        execv("/proc/self/exe", argv);
-        abort();
-    }
+    if (machine_has_rseq())
+        run_without_rseq(argv);
     pretended = true;
     cpu[0] = 0;
     cpu[1] = 1;
     real_read_text = kmem_os.read_text;
     kmem_os.read_text = two_cpus;
     nr_barns = 2; /* the start makes it no less */
+}
+
+/* After the start, on the first CPU: is it node 0's, and the second one node 1's? */
+static bool has_node_each(void)
+{
+    int first = percpu_node(), second;
+
+    move_to(cpu[1]);
+    second = percpu_node();
+    move_to(cpu[0]);
+    return first == 0 && second == 1;
 }
 
 /* What a thread of its own does on the second CPU. */
@@ -178,6 +218,7 @@ enum { ROBBED = 9000 };
 
 static void rob_and_free_own(struct kmem_cache *s)
 {
+    assert_int_equal(percpu_node(), 1);
     for (int i = 0; i < ROBBED; i++)
         assert_non_null(others[i] = kmem_cache_alloc(s, GFP_KERNEL));
     for (int i = ROBBED; i < OBJECTS; i++)
@@ -222,9 +263,11 @@ int main(int argc, char **argv)
 
     (void)argc;
     config_read();
-    if (kmem_config.percpu == PERCPU_THREAD || !find_cpus())
+    if (kmem_config.percpu == PERCPU_THREAD || !machine_has_rseq() || !find_cpus())
         pretend_cpus(argv);
     move_to(cpu[0]);
     slub_start();
+    if (!pretended && node_count() > 1 && !has_node_each())
+        run_without_rseq(argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

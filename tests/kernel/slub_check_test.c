@@ -258,9 +258,10 @@ static void full_sheaves_miscounted(void)
     filled_barn(in_all_sheaves())->nr_full++;
 }
 
-static void empty_sheaf_with_objects(void)
+/* A full sheaf, now among the empty ones of its barn. */
+static struct sheaf *called_empty(struct kmem_cache *s)
 {
-    struct node_barn *barn = filled_barn(in_all_sheaves());
+    struct node_barn *barn = filled_barn(s);
     struct sheaf *sheaf = barn->sheaves_full;
 
     barn->sheaves_full = sheaf->next;
@@ -268,6 +269,37 @@ static void empty_sheaf_with_objects(void)
     sheaf->next = barn->sheaves_empty;
     barn->sheaves_empty = sheaf;
     barn->nr_empty++;
+    return sheaf;
+}
+
+static void empty_sheaf_with_objects(void)
+{
+    called_empty(in_all_sheaves());
+}
+
+/* As before, and its objects are back in their slabs: nothing is wrong with it. */
+static struct sheaf *emptied(void)
+{
+    struct kmem_cache *s = in_all_sheaves();
+    struct sheaf *sheaf = called_empty(s);
+
+    slabs_put(s, sheaf->size, sheaf_slots(sheaf));
+    sheaf->size = 0;
+    if (kmem_check() != 0)
+        _exit(3);
+    return sheaf;
+}
+
+static void empty_sheaf_without_end(void)
+{
+    struct sheaf *sheaf = emptied();
+
+    sheaf_slots(sheaf)[-1] = sheaf;
+}
+
+static void empty_sheaf_with_bad_words(void)
+{
+    sheaf_memory(emptied())[0] = NULL;
 }
 
 /* ---- CPU slabs ---- */
@@ -404,6 +436,8 @@ static void test_sheaves(void **state)
         {sheaf_overfull, "sheaf with more objects than room"},
         {full_sheaves_miscounted, "barn with wrong counts"},
         {empty_sheaf_with_objects, "empty sheaf with objects"},
+        {empty_sheaf_without_end, "sheaf without a NULL in front"},
+        {empty_sheaf_with_bad_words, "sheaf with something else in front of its objects"},
     };
 
     (void)state;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "kmem.h"
@@ -208,19 +209,6 @@ static void realloc_stack(void)
     hidden = slub_malloc(1);
     hidden = here;
     hidden = slub_realloc(hidden, 100);
-}
-
-/* A link overwritten after the free is noticed before it is followed. */
-static void damaged_link(void)
-{
-    struct kmem_cache *a = kmem_cache_create("a", 64, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
-    char *p = kmem_cache_alloc(a, GFP_KERNEL), *q = kmem_cache_alloc(a, GFP_KERNEL);
-
-    kmem_cache_free(a, q);
-    kmem_cache_free(a, p);
-    hidden = p;
-    memset(hidden, 0x41, 64);
-    hidden = kmem_cache_alloc(a, GFP_KERNEL);
 }
 
 /* ---- debug=1: each in a child of its own, which has not started yet ---- */
@@ -493,6 +481,37 @@ static void test_usercopy(void **state)
     expect(usercopy_allowed, 0, "slub: went on");
 }
 
+/* ---- of several pointers the wrong one is named ---- */
+
+/* What it will be, says the child to its parent. */
+static void **wrong_one;
+
+/* A link overwritten after the free is noticed before it is followed. */
+static void damaged_link(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 64, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+    char *p = kmem_cache_alloc(a, GFP_KERNEL), *q = kmem_cache_alloc(a, GFP_KERNEL);
+
+    kmem_cache_free(a, q);
+    kmem_cache_free(a, p);
+    *wrong_one = hidden = p;
+    memset(hidden, 0x41, 64);
+    hidden = kmem_cache_alloc(a, GFP_KERNEL);
+}
+
+/* So is one that leads to where no object starts. */
+static void link_to_interior(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 64, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+    char *p = kmem_cache_alloc(a, GFP_KERNEL), *q = kmem_cache_alloc(a, GFP_KERNEL);
+
+    kmem_cache_free(a, q);
+    kmem_cache_free(a, p);
+    *wrong_one = hidden = p;
+    set_link(a, hidden, q + 8);
+    hidden = kmem_cache_alloc(a, GFP_KERNEL);
+}
+
 /* Twelve objects side by side in one slab go back together, the fifth `at` bytes too high, or the second twice. */
 static void put_run(size_t at, bool twice)
 {
@@ -504,6 +523,7 @@ static void put_run(size_t at, bool twice)
     p[4] = (char *)p[4] + at;
     if (twice)
         p[2] = p[1];
+    *wrong_one = p[twice ? 2 : 4];
     slabs_put(s, 12, p);
 }
 
@@ -533,6 +553,7 @@ static void put_more_than_in_use(void)
         return;
     slabs_put(s, 11, p);
     p[10] = p[5];
+    *wrong_one = p[11];
     slabs_put(s, 2, p + 10);
 }
 
@@ -543,8 +564,38 @@ static void put_foreign(void)
 
     if (slabs_take(s, GFP_KERNEL, 0, 1, p) != 1)
         return;
-    p[1] = kmalloc(48, GFP_KERNEL);
+    *wrong_one = p[1] = kmalloc(48, GFP_KERNEL);
     slabs_put(s, 2, p);
+}
+
+static void test_the_wrong_one_is_named(void **state)
+{
+    static const struct {
+        void (*misuse)(void);
+        const char *message;
+    } cases[] = {
+        {damaged_link, "free list of a slab is damaged at object"},
+        {link_to_interior, "free list of a slab is damaged at object"},
+        {put_interior, "free: pointer into the middle of an object"},
+        {put_twice, "free: object was freed before"},
+        {put_beyond, "free: pointer into the middle of an object"},
+        {put_more_than_in_use, "free: object was freed before"},
+        {put_foreign, "free: not an object of its cache"},
+    };
+    char line[200];
+
+    (void)state;
+    wrong_one =
+        mmap(NULL, sizeof *wrong_one, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(wrong_one, MAP_FAILED);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ending e = ending_of(cases[i].misuse);
+
+        snprintf(line, sizeof line, "slub: %s: '%p'\n", cases[i].message, *wrong_one);
+        assert_int_equal(signal_of(&e), SIGABRT);
+        assert_string_equal(e.said, line);
+    }
+    munmap(wrong_one, sizeof *wrong_one);
 }
 
 static void test_misuse(void **state)
@@ -573,12 +624,6 @@ static void test_misuse(void **state)
         {free_mapped_twice, "free: not from malloc, or freed before"},
         {free_stack, "free: not from malloc, or freed before"},
         {realloc_stack, "realloc: not from malloc, or freed before"},
-        {damaged_link, "free list of a slab is damaged"},
-        {put_interior, "pointer into the middle of an object"},
-        {put_twice, "freed before"},
-        {put_beyond, "pointer into the middle of an object"},
-        {put_more_than_in_use, "freed before"},
-        {put_foreign, "not an object of its cache"},
     };
 
     (void)state;
@@ -627,11 +672,9 @@ static void test_destroy_names_the_objects(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_misuse),
-        cmocka_unit_test(test_destroy_refuses),
-        cmocka_unit_test(test_destroy_names_the_objects),
-        cmocka_unit_test(test_debug),
-        cmocka_unit_test(test_usercopy),
+        cmocka_unit_test(test_misuse),          cmocka_unit_test(test_the_wrong_one_is_named),
+        cmocka_unit_test(test_destroy_refuses), cmocka_unit_test(test_destroy_names_the_objects),
+        cmocka_unit_test(test_debug),           cmocka_unit_test(test_usercopy),
         cmocka_unit_test(test_first_calls),
     };
 

@@ -28,17 +28,32 @@ static void test_which_pointers_start_an_object(void **state)
     }
 }
 
-/* And inside a slab, where objects may start anywhere. */
+/*
+ * And inside a slab, wherever it starts: each multiple of the size up to the largest slab's end, neither of its
+ * neighbours; then all of that slab's last bytes.
+ */
+static void offsets_start_an_object(unsigned size)
+{
+    struct kmem_cache s = {.size = size, .magic = cell_magic(size)};
+    size_t wrong = 0;
+
+    for (size_t at = 0; at < MAX_ORDER_BYTES; at += size) {
+        wrong += !object_starts_at(&s, at) || object_starts_at(&s, at + 1);
+        wrong += at && object_starts_at(&s, at - 1);
+    }
+    for (size_t at = MAX_ORDER_BYTES - 64; at < MAX_ORDER_BYTES; at++)
+        wrong += object_starts_at(&s, at) != (at % size == 0);
+    if (wrong)
+        fail_msg("objects of %u bytes: %zu offsets are taken for something else", size, wrong);
+}
+
 static void test_which_offsets_start_an_object(void **state)
 {
     (void)state;
-    for (unsigned size = 8; size <= 32768; size += 8) {
-        struct kmem_cache s = {.size = size, .magic = cell_magic(size)};
-
-        for (size_t first = 0; first < (size_t)256 << 10; first += size * (1 + first / size))
-            for (size_t at = first; at < first + 10; at++)
-                assert_int_equal(object_starts_at(&s, at), at % size == 0);
-    }
+    for (unsigned size = 8; size <= 32768; size += 8) /* among them all of malloc's and kmalloc's */
+        offsets_start_an_object(size);
+    for (unsigned size = 32768; size <= MAX_ORDER_BYTES; size += 4104)
+        offsets_start_an_object(size);
 }
 
 /* Every byte of an object but its first is refused by the sheaf of its cell, and the first is not. */
@@ -75,6 +90,28 @@ static int by_address(const void *a, const void *b)
     char *const *p = a, *const *q = b;
 
     return (*p > *q) - (*p < *q);
+}
+
+/* What a new cache hands out at once: the first objects of its slab, the lowest last, and no more than it has. */
+static void test_lowest_last(void **state)
+{
+    enum { MOST = 5000 };
+    static const unsigned counts[] = {1, 12, MOST};
+    static void *p[MOST];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        struct kmem_cache *s = kmem_cache_create("lowest", 48, 0, SLAB_NO_MERGE, NULL);
+        unsigned got = slabs_take(s, GFP_KERNEL, 0, counts[i], p);
+        struct slab *slab = slab_of(p[0]);
+
+        assert_int_equal(got, counts[i] < slab->objects ? counts[i] : slab->objects);
+        assert_ptr_equal(p[got - 1], slab_base(slab));
+        for (unsigned k = 0; k + 1 < got; k++)
+            assert_ptr_equal(p[k], (char *)p[k + 1] + s->size);
+        slabs_put(s, got, p);
+        kmem_cache_destroy(s);
+    }
 }
 
 /* No object is there twice, and none that the cache does not have. */
@@ -222,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_which_pointers_start_an_object),
         cmocka_unit_test(test_which_offsets_start_an_object),
         cmocka_unit_test(test_interior_pointers_are_refused),
+        cmocka_unit_test(test_lowest_last),
         cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_slabs_of_one_object),
         cmocka_unit_test(test_sheaves_reach_below_their_objects),

@@ -14,7 +14,7 @@
 #include "debug.h"
 #include "fault.h"
 #include "out.h"
-#include "slub.h"
+#include "slab.h"
 
 struct checked {
     struct kmem_cache *s;
@@ -117,11 +117,6 @@ static bool check_slab(struct checked *c, struct slab *slab, int node)
     return check_red_zones(c, slab);
 }
 
-static bool is_full(const struct slab *slab)
-{
-    return !slab->freelist && slab->fresh == slab->objects;
-}
-
 static bool check_node(struct checked *c, int node)
 {
     struct kmem_cache_node *n = c->s->node[node];
@@ -130,20 +125,20 @@ static bool check_node(struct checked *c, int node)
     for (struct slab *slab = n->partial.first; slab; slab = slab->next, partial++) {
         if (!check_slab(c, slab, node))
             return false;
-        if (is_full(slab) || slab->frozen)
+        if (slab_exhausted(slab) || slab->frozen)
             return fail(c, "full or frozen slab on the partial list", slab);
     }
     for (struct slab *slab = n->full.first; slab; slab = slab->next) {
         if (!check_slab(c, slab, node))
             return false;
-        if (!is_full(slab) || slab->frozen)
+        if (!slab_exhausted(slab) || slab->frozen)
             return fail(c, "slab with free objects on the full list", slab);
     }
     return partial == n->nr_partial || fail(c, "nr_partial does not count the partial list", n);
 }
 
-/* Every object is one of this cache, in use for its slab, and nowhere else free. All slabs come before. */
-static bool check_sheaf(struct checked *c, struct sheaf *sheaf)
+/* The words in front of its objects, which malloc reads whether it has any or not. */
+static bool check_front(struct checked *c, struct sheaf *sheaf)
 {
     void **slots = sheaf_slots(sheaf);
 
@@ -152,6 +147,16 @@ static bool check_sheaf(struct checked *c, struct sheaf *sheaf)
     for (void **at = sheaf_memory(sheaf); at < slots - 1; at++)
         if (*at != sheaf_memory(sheaf))
             return fail(c, "sheaf with something else in front of its objects", sheaf);
+    return true;
+}
+
+/* Every object is one of this cache, in use for its slab, and nowhere else free. All slabs come before. */
+static bool check_sheaf(struct checked *c, struct sheaf *sheaf)
+{
+    void **slots = sheaf_slots(sheaf);
+
+    if (!check_front(c, sheaf))
+        return false;
     if (sheaf->size > sheaf->capacity)
         return fail(c, "sheaf with more objects than room", sheaf);
     for (unsigned i = 0; i < sheaf->size; i++) {
@@ -172,9 +177,12 @@ static bool check_barn(struct checked *c, struct node_barn *barn)
     for (struct sheaf *sheaf = barn->sheaves_full; sheaf; sheaf = sheaf->next, full++)
         if (!check_sheaf(c, sheaf))
             return false;
-    for (struct sheaf *sheaf = barn->sheaves_empty; sheaf; sheaf = sheaf->next, empty++)
+    for (struct sheaf *sheaf = barn->sheaves_empty; sheaf; sheaf = sheaf->next, empty++) {
         if (sheaf->size)
             return fail(c, "empty sheaf with objects", sheaf);
+        if (!check_front(c, sheaf))
+            return false;
+    }
     return (full == barn->nr_full && empty == barn->nr_empty) ||
            fail(c, "barn with wrong counts", barn);
 }

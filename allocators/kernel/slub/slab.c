@@ -118,6 +118,12 @@ void give_up_slabs(struct kmem_cache *s, struct slab *slabs)
 
 /* ---- objects ---- */
 
+/* Of an address that may be anywhere, counted from slab_base(); in front of it the count wraps around. */
+static size_t offset_of(const char *base, const void *address)
+{
+    return (uintptr_t)address - (uintptr_t)base;
+}
+
 /* Whoever frees an object looks at it without the lock: it is past that object for good. */
 static void set_fresh(struct slab *slab, unsigned fresh)
 {
@@ -127,7 +133,7 @@ static void set_fresh(struct slab *slab, unsigned fresh)
 void check_object(const struct kmem_cache *s, const struct slab *slab, const void *object,
                   const char *interior)
 {
-    size_t at = (size_t)((const char *)object - slab_base(slab));
+    size_t at = offset_of(slab_base(slab), object);
 
     if (!slab_reaches(s, slab, at) || !object_starts_at(s, at))
         fault(interior, object);
@@ -135,7 +141,8 @@ void check_object(const struct kmem_cache *s, const struct slab *slab, const voi
 
 /*
  * The links are read one after the other, and nobody touched most of them lately; the objects are about to be
- * written, too. So where the free list has a good part of the slab, all of its lines are asked for at once.
+ * written, too. So where the free list has a good part of the slab, the lines of its first FETCH_BYTES are asked
+ * for at once.
  */
 enum { FETCH_BYTES = 4096 };
 
@@ -156,7 +163,7 @@ unsigned slab_take(const struct kmem_cache *s, struct slab *slab, unsigned count
         fetch_slab(slab, base, used);
     for (; object && got < count; got++) {
         char *next = get_link(s, object);
-        size_t at = (size_t)(next - base);
+        size_t at = offset_of(base, next);
 
         if (unlikely(next && (at >= used || !object_starts_at(s, at))))
             fault("free list of a slab is damaged at object", object);
@@ -175,7 +182,7 @@ unsigned slab_take(const struct kmem_cache *s, struct slab *slab, unsigned count
 unsigned slab_put(const struct kmem_cache *s, struct slab *slab, unsigned count, void **p)
 {
     char *base = slab_base(slab);
-    size_t used = (size_t)slab->fresh * s->size, at = (size_t)((char *)*p - base);
+    size_t used = (size_t)slab->fresh * s->size, at = offset_of(base, *p);
     void *list = slab->freelist;
     unsigned n = 0, inuse = slab->inuse;
 
@@ -189,7 +196,7 @@ unsigned slab_put(const struct kmem_cache *s, struct slab *slab, unsigned count,
         set_link(s, p[n], list);
         list = p[n];
         inuse--;
-    } while (++n < count && (at = (size_t)((char *)p[n] - base)) < used);
+    } while (++n < count && (at = offset_of(base, p[n])) < used);
     slab->freelist = list;
     slab->inuse = inuse;
     return n;

@@ -238,8 +238,8 @@ void slub_drain_block(struct cpu_block *b);
 /* ---- fork: fork.c ---- */
 
 /*
- * This process was forked from one with other threads. What these held in their hands between two
- * lists, a slab or a sheaf each at most, is lost to the child.
+ * This process was forked from one with other threads. What each of these held in its hands between two
+ * lists, the slabs that one call emptied, or a sheaf, is lost to the child.
  */
 extern bool slub_forked;
 
