@@ -1,5 +1,6 @@
 /* heapmark record: runs a program and writes down every call it makes to its allocator. */
 #include "cmd/cmd.h"
+#include "cmd/record_missing.h"
 #include "util/parse.h"
 #include "util/paths.h"
 #include "util/say.h"
@@ -232,24 +233,6 @@ static void tell_traces(const struct recording *recording)
         say_note("and %u more traces beside them", count - TRACES_TOLD_MAX);
 }
 
-/* Processes that the user may miss among the traces. */
-static void tell_missing(const struct raw_header *raw)
-{
-    uint32_t told = 0;
-    for (uint32_t i = 0; i < RAW_LOST_MAX; i++) {
-        if (raw->lost[i].pid == 0)
-            continue;
-        say_note("process %u became '%.*s', which cannot be recorded", raw->lost[i].pid,
-                 RAW_LOST_PATH_BYTES - 1, raw->lost[i].path);
-        told++;
-    }
-    if (raw->lost_count > told)
-        say_note("and %u more became programs that cannot be recorded", raw->lost_count - told);
-    if (raw->refused > 0)
-        say_note("%u processes are not recorded: one recording holds %u", raw->refused,
-                 RAW_PROCESSES_MAX);
-}
-
 /* The program's own end, as an exit code of ours. */
 static int tell_ending(int status, const char *program)
 {
@@ -289,7 +272,7 @@ static int record(const struct request *request, const char *path, const char *l
     if (result == 0)
         tell_traces(&recording);
     if (ran)
-        tell_missing(recording.raw);
+        record_tell_missing(recording.raw);
     if (result == 0 && request->ordered)
         result = order_all(&recording, error, error_bytes);
     recording_release(&recording);
@@ -340,6 +323,13 @@ int cmd_record(int argc, char **argv)
     }
     if (paths_library("libhm_record.so", library, sizeof library) != 0) {
         say_error("cannot find 'libhm_record.so': build or install heapmark again");
+        return EXIT_USAGE;
+    }
+    if (strpbrk(library, " :") != NULL) {
+        say_error("cannot record: the recorder '%s' has a space or a colon in its path, which "
+                  "LD_PRELOAD "
+                  "cannot hold; install heapmark where there is none",
+                  library);
         return EXIT_USAGE;
     }
     if (request.output == NULL) {

@@ -1,5 +1,6 @@
 /* heapmark trace info, verify, recover: what a trace holds, and whether it is sound. */
 #include "cmd/cmd.h"
+#include "cmd/record_missing.h"
 #include "cmd/trace.h"
 #include "util/cli.h"
 #include "util/nearest.h"
@@ -177,6 +178,8 @@ static int recover(const char *path)
     for (uint32_t i = 0; i < recording.trace_count; i++)
         printf("'%s': %" PRIu64 " event%s\n", recording.traces[i].path, recording.traces[i].events,
                trace_plural(recording.traces[i].events));
+    if (recording.raw != NULL && recording.trace_count > 0)
+        record_tell_missing(recording.raw);
     recording_release(&recording);
     if (result == 0)
         return EXIT_OK;

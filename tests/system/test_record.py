@@ -249,6 +249,46 @@ def test_programs_that_cannot_be_recorded(tmp_path):
     assert done.stderr.count("became './static'") == 1
 
 
+@pytest.mark.parametrize("mode", ["forks_on_least_stack", "execs_in_a_handler"])
+def test_large_environment_on_a_small_stack(tmp_path, mode):
+    record(tmp_path, SUBJECT, mode)
+    assert ROUNDS in mallocs(tmp_path, others(tmp_path))
+
+
+def test_environment_that_has_no_room(tmp_path):
+    """It begins its program without the recorder, and that is said."""
+    done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "sh", "-c", f"ls /; exec {SUBJECT} execs_at_the_edge"],
+                          cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("became '/bin/true', which cannot be recorded: its environment leaves no room") == 1
+
+
+def test_exec_of_a_pipe(tmp_path):
+    """It fails at once, as it does without the recorder, which does not wait for a writer."""
+    os.mkfifo(tmp_path / "pipe", 0o777)
+    done = record(tmp_path, SUBJECT, "execs_pipe")
+    assert "became" not in done.stderr and mallocs(tmp_path, ["t.hmt"]) == [ROUNDS]
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
+def test_exec_of_a_program_without_a_name(tmp_path):
+    subprocess.run(["gcc", "-static", "-x", "c", "-o", "static", "-"], input="int main(void) { return 0; }", text=True,
+                   cwd=tmp_path, check=True)
+    done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", SUBJECT, "execs_unnamed"], cwd=tmp_path, text=True,
+                          capture_output=True)
+    assert "became '/memfd:unnamed (deleted)', which cannot be recorded" in done.stderr
+
+
+def test_rights_given_up(tmp_path):
+    """The recording is out of reach for the program that comes next, and that is said."""
+    if os.geteuid() != 0:
+        pytest.skip("needs rights to give up")
+    done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "sh", "-c", f"ls /; exec {SUBJECT} gives_up_rights"],
+                          cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0
+    assert "became '/bin/true', which cannot be recorded: with its rights" in done.stderr
+
+
 def test_more_processes_than_a_recording_holds(tmp_path):
     done = record(tmp_path, SUBJECT, "fills_table")
     assert "2 processes are not recorded: one recording holds 8192" in done.stderr

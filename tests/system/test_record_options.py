@@ -35,6 +35,12 @@ def test_exec_only_first(tmp_path):
     assert others(tmp_path) == []
 
 
+def test_only_first_leaves_environments_alone(tmp_path):
+    done = subprocess.run([HEAPMARK, "record", "--only-first", "-o", "t.hmt", "--", "sh", "-c", "env -i env"],
+                          cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0 and done.stdout == "", done.stdout
+
+
 def test_default_name_and_overwriting(tmp_path):
     for _ in range(2):
         done = subprocess.run([HEAPMARK, "record", "/bin/ls", "/"], cwd=tmp_path, text=True,
@@ -146,6 +152,13 @@ def test_the_list_of_modules_outlives_the_end(tmp_path, mode):
         assert sorted(os.listdir(tmp_path)) == ["t.hmt", "t.hmt.maps"]
 
 
+@pytest.mark.parametrize("mode", ["sets_variables", "least_stack"])
+def test_the_list_of_modules_is_written_anywhere(tmp_path, mode):
+    """Inside setenv(), which moves the environment, and on the least stack that a thread may have."""
+    recorded_with(tmp_path, ["--stacks=2"], mode)
+    assert "libhm_record.so" in (tmp_path / "t.hmt.maps").read_text()
+
+
 @pytest.mark.skipif(shutil.which("sort") is None, reason="no sort")
 def test_stacks_without_frame_pointers(tmp_path):
     """A program of the distribution has none: what is recorded stays the same, and it does not crash."""
@@ -213,6 +226,27 @@ def test_setuid_program(tmp_path):
                           capture_output=True)
     assert done.returncode == 0 and "became './rights', which cannot be recorded" in done.stderr
     assert len(others(tmp_path)) == 1  # of ls
+
+
+def test_setuid_program_that_gains_no_rights(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("needs another owner's program")
+    shutil.copy("/bin/true", tmp_path / "rights")
+    os.chown(tmp_path / "rights", 65534, 65534)
+    (tmp_path / "rights").chmod(0o4755)
+    done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "sh", "-c", f"ls /; exec {SUBJECT} gains_no_rights"],
+                          cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0 and "cannot be recorded" not in done.stderr, done.stderr
+
+
+def test_a_space_in_the_recorders_path(tmp_path):
+    """The dynamic linker would take the name for two."""
+    home = tmp_path / "a b"
+    (home / "lib" / "heapmark").mkdir(parents=True)
+    shutil.copy(HEAPMARK, home / "heapmark")
+    (home / "lib" / "heapmark" / "libhm_record.so").write_bytes(b"")
+    done = subprocess.run([home / "heapmark", "record", "true"], cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 2 and "a space or a colon" in done.stderr
 
 
 def test_recording_inside_a_recording(tmp_path):

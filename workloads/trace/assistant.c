@@ -31,11 +31,16 @@ static void engage(struct assistant *a)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     a->is_there = pthread_create(&a->thread, NULL, serve, a) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    a->is_refused = !a->is_there;
+    if (a->is_there)
+        return;
+    pthread_cond_destroy(&a->changed);
+    pthread_mutex_destroy(&a->lock);
 }
 
 void assistant_ask(struct assistant *a, void (*work)(void *), void *context)
 {
-    if (!a->is_there)
+    if (!a->is_there && !a->is_refused)
         engage(a);
     if (!a->is_there) {
         work(context);

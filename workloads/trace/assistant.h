@@ -14,7 +14,7 @@ struct assistant {
     pthread_cond_t changed;
     void (*work)(void *); /* asked for and not done yet; NULL: none */
     void *context;
-    bool is_there, dismissed;
+    bool is_there, is_refused, dismissed;
 };
 
 /* Start with a zeroed struct. */

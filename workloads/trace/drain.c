@@ -88,6 +88,8 @@ static struct stream *get_stream(struct source *source, const struct raw_segment
                                   .thread = thread,
                                   .parent = segment->parent,
                                   .self = segment->self,
+                                  .created = segment->created,
+                                  .started = segment->started,
                                   .first_time = UINT64_MAX,
                                   .joined_at = UINT64_MAX,
                                   .met_at = UINT64_MAX};
@@ -115,7 +117,7 @@ static int add_segment(struct drain *d, struct raw_segment *segment)
     if (stream == NULL)
         return -ENOMEM;
     segment->seen = 1;
-    if (stream->joined_at != UINT64_MAX)
+    if (stream->ended)
         fill(segment);
     return stream_add(stream, segment);
 }
@@ -167,12 +169,21 @@ static int find_segments(struct drain *d, bool again, bool final)
 struct joining {
     struct source *source;
     const struct stream *stream;
+    uint64_t slack; /* two threads' clocks differ by less */
 };
 
-/* When the thread was about to be started; 0: not known. */
-static uint64_t created(const struct stream *stream)
+/*
+ * A thread that ran with the joined pthread_t before the join began is the one that was joined: the
+ * value was not given to another one until then. Where that is not known, it may live: only its own
+ * thread, or the end of the process, ends its segment.
+ */
+static void end_joined(struct stream *stream, uint64_t began, uint64_t slack)
 {
-    return stream->count > 0 ? stream->pieces[stream->count - 1].segment->created : 0;
+    if (stream->started == 0 || stream->started + slack >= began)
+        return;
+    stream->ended = true;
+    for (uint32_t p = stream->first; p < stream->count; p++)
+        fill(stream->pieces[p].segment);
 }
 
 /*
@@ -182,16 +193,16 @@ static uint64_t created(const struct stream *stream)
  */
 static uint32_t find_joined(void *context, uint64_t self, uint64_t time)
 {
-    struct source *source = ((struct joining *)context)->source;
-    uint64_t began = ((struct joining *)context)->stream->wide;
+    const struct joining *joining = context;
+    struct source *source = joining->source;
+    uint64_t began = joining->stream->wide;
     for (uint32_t i = source->stream_count; i-- > 0;) {
         struct stream *stream = &source->streams[i];
         if (stream->self != self || stream->joined_at != UINT64_MAX || stream->first_time > time ||
-            created(stream) > began)
+            stream->created > began)
             continue;
         stream->joined_at = time;
-        for (uint32_t p = stream->first; p < stream->count; p++)
-            fill(stream->pieces[p].segment);
+        end_joined(stream, began, joining->slack);
         return i;
     }
     return RAW_NOBODY;
@@ -263,7 +274,7 @@ static int read_source(struct drain *d, struct source *source, uint64_t end, boo
     begin_source(d, source, begin);
     for (uint32_t i = 0; i < source->stream_count; i++) {
         struct stream *stream = &source->streams[i];
-        struct joining joining = {source, stream};
+        struct joining joining = {source, stream, slack_ticks(d)};
         uint32_t before = stream->entries;
         int error = stream->count == 0
                         ? 0
@@ -387,10 +398,13 @@ static int read_rest(struct drain *d, struct source *source)
     source->over = true;
     while (more && error == 0)
         error = read_and_count(d, source, UINT64_MAX, &more, &read);
-    if (error == 0 && source->entries > 0)
-        return drain_blocks_write(d, source, false);
-    int settled = drain_blocks_settle(d, source);
-    return error != 0 ? error : settled;
+    if (error == 0)
+        error = source->entries > 0 ? drain_blocks_write(d, source, false)
+                                    : drain_blocks_settle(d, source);
+    if (error != 0) /* what is not in the file is left to another drain */
+        assistant_wait(&d->assistant);
+    source->over = false;
+    return error;
 }
 
 int drain_finish(struct drain *d, uint32_t process, int status, uint64_t *bytes, uint64_t *events)

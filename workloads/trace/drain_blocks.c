@@ -56,24 +56,34 @@ static void give_segment(const struct drain *d, struct source *source, struct ra
         raw_give(d->header, segment);
 }
 
-/* The block is written: what was read is not needed any more. */
+/* What the streams have read by now is what the block holds. */
+static void note_places(struct source *source)
+{
+    for (uint32_t i = 0; i < source->stream_count; i++) {
+        struct stream *s = &source->streams[i];
+        s->sealed = (struct place){s->first, s->first < s->count ? s->pieces[s->first].at : 0};
+    }
+}
+
+/* The block is written: what it came from is not needed any more. More may have been read since. */
 static void give_back(const struct drain *d, struct source *source)
 {
     for (uint32_t i = 0; i < source->stream_count; i++) {
         struct stream *s = &source->streams[i];
-        uint32_t kept = 0;
-        for (uint32_t p = 0; p < s->count; p++) {
-            struct piece piece = s->pieces[p];
-            if (p < s->first) {
-                give_segment(d, source, piece.segment);
-                continue;
-            }
-            piece.segment->consumed = piece.at;
-            piece.segment->met = s->met_at != UINT64_MAX;
-            s->pieces[kept++] = piece;
-        }
-        s->first = 0;
-        s->count = kept;
+        uint32_t given = s->sealed.first;
+        for (uint32_t p = 0; p < given; p++)
+            give_segment(d, source, s->pieces[p].segment);
+        for (uint32_t p = given; p < s->count; p++)
+            s->pieces[p - given] = s->pieces[p];
+        s->first -= given;
+        s->count -= given;
+        s->sealed.first = 0;
+        if (s->count == 0)
+            continue;
+        struct raw_segment *rest = s->pieces[0].segment;
+        if (s->sealed.at > rest->consumed)
+            rest->consumed = s->sealed.at;
+        rest->met = s->met_at != UINT64_MAX;
     }
 }
 
@@ -130,8 +140,8 @@ static void discard(struct raw_segment *segment)
 }
 
 /*
- * The disk is full, and mostly of what the raw file holds: recording ends here, and what has been
- * read makes room for the trace, which needs a fifth of it.
+ * The disk is full, and mostly of what the raw file holds: recording ends here, and what the block
+ * came from makes room for it, which needs a fifth of that.
  */
 static void make_room(struct drain *d, const struct source *source)
 {
@@ -142,7 +152,7 @@ static void make_room(struct drain *d, const struct source *source)
     while ((segment = raw_take(header, RAW_SEGMENT_BYTES_LARGE, header->file_bytes)) != NULL)
         discard(segment);
     for (uint32_t i = 0; i < source->stream_count; i++)
-        for (uint32_t p = 0; p < source->streams[i].first; p++)
+        for (uint32_t p = 0; p < source->streams[i].sealed.first; p++)
             discard(source->streams[i].pieces[p].segment);
 }
 
@@ -227,8 +237,6 @@ static bool is_full_disk(int error)
 /* The block that was sealed is in the file, and its tally holds, or the recording has ended. */
 static int await_sealed(struct drain *d, struct source *source)
 {
-    if (!source->is_sealed)
-        return 0;
     assistant_wait(&d->assistant);
     source->is_sealed = false;
     if (is_full_disk(source->error)) {
@@ -258,7 +266,9 @@ static void commit(struct source *source)
 
 int drain_blocks_settle(struct drain *d, struct source *source)
 {
-    int error = await_sealed(d, source);
+    if (!source->is_sealed && !source->failed)
+        return 0;
+    int error = source->is_sealed ? await_sealed(d, source) : 0;
     if (error != 0)
         return error;
     commit(source);
@@ -268,8 +278,11 @@ int drain_blocks_settle(struct drain *d, struct source *source)
 
 int drain_blocks_write(struct drain *d, struct source *source, bool ahead)
 {
-    int error = await_sealed(d, source);
-    if (error == 0 && !source->failed)
+    int error = drain_blocks_settle(d, source);
+    if (error != 0)
+        return error;
+    note_places(source);
+    if (!source->failed)
         error = seal(d, source);
     if (is_full_disk(error)) { /* the file could not even be made */
         make_room(d, source);
@@ -285,7 +298,8 @@ int drain_blocks_write(struct drain *d, struct source *source, bool ahead)
     else if (source->is_sealed)
         write_sealed(source);
     error = ahead ? 0 : drain_blocks_settle(d, source);
-    begin_block(source);
+    if (error == 0)
+        begin_block(source);
     return error;
 }
 

@@ -51,13 +51,13 @@ int drain_blocks_open(struct drain *drain, struct source *source);
 /*
  * Writes what the source's streams hold as a block, and gives back the segments that it came from.
  * 0 or -ENOMEM: a full disk ends the recording, and is no error of the drain's. `ahead`: the block is
- * packed while the next one is read, and nothing of it is sure before drain_blocks_settle().
+ * packed while the next one is read, and nothing of it is sure before the next call.
  */
 int drain_blocks_write(struct drain *drain, struct source *source, bool ahead);
 
 /*
- * All blocks are in the file, the raw file says so, and the segments that they came from are given
- * back. 0 or -ENOMEM.
+ * The block that was sealed, if there is one, is in the file, the raw file says so, and the segments
+ * that it came from are given back. 0 or -ENOMEM: then this drain is of no more use.
  */
 int drain_blocks_settle(struct drain *drain, struct source *source);
 

@@ -43,14 +43,14 @@
 #define RAW_ENV         "HEAPMARK_RECORD" /* the raw file's absolute path, in the programs' environment */
 
 enum {
-    RAW_VERSION = 6,
+    RAW_VERSION = 7,
     RAW_PAGE_BYTES = 4096,
     RAW_SEGMENT_BYTES_SMALL = RAW_PAGE_BYTES,      /* a thread's first: many never need more */
     RAW_SEGMENT_BYTES_LARGE = 16 * RAW_PAGE_BYTES, /* small enough to stay in the caches */
     RAW_PROCESSES_MAX = 8192,
     RAW_STACK_MAX = 62,
     RAW_LOST_MAX = 6, /* are named; all are counted */
-    RAW_LOST_PATH_BYTES = 252,
+    RAW_LOST_PATH_BYTES = 248,
 };
 
 #define RAW_WIDE   UINT32_MAX /* a size that does not fit: the WIDE record before has it */
@@ -102,10 +102,11 @@ struct raw_segment {
     uint64_t null_frees;    /* free(NULL) while this segment was in use */
     uint64_t failed_calls;  /* allocations that returned NULL */
     uint64_t created;       /* just before the thread was started; 0: not known */
+    uint64_t started;       /* when it ran, and so had its pthread_t; 0: not known */
     uint32_t next_free;     /* on the list of free ones: page number of the next */
     uint32_t seen;          /* the drain's: it knows of this lap */
     uint32_t met; /* the drain's: a reader has met the thread in what stands in the trace */
-    uint32_t padding[13];
+    uint32_t padding[11];
 };
 
 enum raw_flag {
@@ -137,9 +138,17 @@ struct raw_process {
     uint64_t padding[6];
 };
 
+/* Why a program cannot be recorded. */
+enum raw_lost_why {
+    RAW_LOST_KIND,  /* static, setuid, of another architecture */
+    RAW_LOST_REACH, /* the recorder's library or the raw file is out of its reach */
+    RAW_LOST_ROOM,  /* the kernel takes its environment, but not with the recorder's variables */
+};
+
 /* A process that became a program which cannot be recorded. */
 struct raw_lost {
     _Atomic uint32_t pid; /* 0: vacant */
+    uint32_t why;         /* enum raw_lost_why */
     char path[RAW_LOST_PATH_BYTES];
 };
 
@@ -152,6 +161,7 @@ enum raw_level {
 enum raw_option {
     RAW_CPUS = 1, /* CPU and node are recorded */
     RAW_FOLLOW = 2,
+    RAW_CONFINED = 4, /* `heapmark record` itself runs under seccomp, so a container's, say */
 };
 
 struct raw_header {
@@ -221,7 +231,7 @@ static inline struct raw_process *raw_enter(struct raw_header *header, uint32_t 
 
 /* Counts a lost process and leaves its program's name, the end of one that is too long. */
 static inline struct raw_lost *raw_lost_enter(struct raw_header *header, uint32_t pid,
-                                              const char *path)
+                                              const char *path, enum raw_lost_why why)
 {
     size_t length = strlen(path);
     if (length >= RAW_LOST_PATH_BYTES)
@@ -231,6 +241,7 @@ static inline struct raw_lost *raw_lost_enter(struct raw_header *header, uint32_
         uint32_t vacant = 0;
         if (!atomic_compare_exchange_strong(&lost->pid, &vacant, pid))
             continue;
+        lost->why = why;
         strcpy(lost->path, path);
         return lost;
     }

@@ -382,6 +382,7 @@ static void *started(void *argument)
     next.free(argument);
     log_thread.parent = start.parent;
     log_thread.created = start.created;
+    log_thread.started = raw_now(log_is_tsc);
     return start.routine(start.argument);
 }
 

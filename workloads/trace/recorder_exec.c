@@ -19,12 +19,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,8 +35,11 @@
 #define PRELOAD "LD_PRELOAD="
 #define RAW     RAW_ENV "="
 
-/* A signal handler's stack may have 8 KiB; an environment of a thousand variables fits. */
-enum { STACK_BYTES_MAX = 8192 };
+/*
+ * A signal handler's stack may have 8 KiB, of which the kernel's frame alone takes up to 3. So much holds
+ * an environment of some 200 variables.
+ */
+enum { STACK_BYTES_MAX = 2048 };
 
 /* More than the kernel takes: 6 MiB at most, of which each needs a pointer and a byte. */
 enum { VARIABLES_MAX = (6 << 20) / 9 };
@@ -51,7 +56,7 @@ static struct {
 
 /* What the next program is given: "LD_PRELOAD=" and this library, and the raw file's variable. */
 static char preload[sizeof PRELOAD + PATH_MAX], raw[sizeof RAW + PATH_MAX];
-static pid_t began_in; /* the process that found them out, which is no child of its own vfork() */
+static pid_t own_memory_of; /* a process that is no child of vfork(); 0: not known */
 
 /* One call of the family. Those that take a descriptor have no search, and the other way round. */
 struct call {
@@ -70,7 +75,7 @@ struct call {
 
 /* ---- what the next program gets -------------------------------------------------------------- */
 
-void log_exec_begin(void)
+static void find_out(void)
 {
     Dl_info self;
     const char *path = getenv(RAW_ENV);
@@ -82,17 +87,39 @@ void log_exec_begin(void)
     if (path == NULL || strlen(path) >= PATH_MAX || dladdr(preload, &self) == 0 ||
         strlen(self.dli_fname) >= PATH_MAX)
         return;
-    began_in = getpid();
     memcpy(raw, RAW, sizeof RAW);
     strcat(raw, path);
     memcpy(preload, PRELOAD, sizeof PRELOAD);
     strcat(preload, self.dli_fname);
 }
 
-/* After chroot(), or with other rights, the library may be out of reach for who comes next. */
-static bool library_is_there(void)
+/* Not in a child of vfork(), nor where a program forks by a system call of its own. */
+static void has_own_memory(void)
 {
-    return access(preload + strlen(PRELOAD), R_OK) == 0;
+    own_memory_of = getpid();
+}
+
+void log_exec_begin(void)
+{
+    find_out();
+    has_own_memory();
+    pthread_atfork(NULL, NULL, has_own_memory);
+}
+
+/* After chroot(), or with other rights, the recorder's files may be out of reach for who comes next. */
+static bool is_in_reach(void)
+{
+    return faccessat(AT_FDCWD, preload + strlen(PRELOAD), R_OK, AT_EACCESS) == 0 &&
+           faccessat(AT_FDCWD, raw + strlen(RAW), R_OK | W_OK, AT_EACCESS) == 0;
+}
+
+/*
+ * A process that has confined itself may be killed for a system call that exec() does not need. What
+ * `heapmark record` was itself confined by, such as a container's filter, lets us look.
+ */
+static bool may_look(void)
+{
+    return (log_header->options & RAW_CONFINED) || prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
 }
 
 static bool begins_with(const char *text, const char *with)
@@ -155,17 +182,17 @@ static void fill(char **filled, char *const environment[], const struct wanted *
 /*
  * A large environment goes elsewhere than on a thread's small stack. But not where this may be a
  * child of vfork(): in its parent what was mapped here would stay for ever. There it is the stack
- * still, of which the kernel allows an environment a quarter: a larger one is E2BIG with ours in it
- * or without.
+ * still. That of a main thread has room: the kernel allows an environment a quarter of it, and a
+ * larger one is E2BIG with ours in it or without. A small thread's may have none.
  */
 static int run_with_ours(const struct call *call, char *const environment[])
 {
     struct wanted wanted = look_at(environment);
     size_t pointers = (wanted.count + 3) * sizeof(char *);
     size_t bytes = pointers + strlen(preload) + strlen(wanted.others) + sizeof ":";
-    if (wanted.as_it_is || wanted.count > VARIABLES_MAX || !library_is_there())
+    if (wanted.as_it_is || wanted.count > VARIABLES_MAX || (may_look() && !is_in_reach()))
         return call->run(call, environment);
-    bool on_stack = bytes <= STACK_BYTES_MAX || getpid() != began_in;
+    bool on_stack = bytes <= STACK_BYTES_MAX || getpid() != own_memory_of;
     char *area =
         on_stack ? __builtin_alloca(bytes)
                  : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -181,67 +208,83 @@ static int run_with_ours(const struct call *call, char *const environment[])
 
 /* ---- programs that cannot be recorded -------------------------------------------------------- */
 
-/* What a descriptor leads to, and the path from there. Empty when it cannot be told. */
-static void path_from(const struct call *call, char path[PATH_MAX])
+/* Room for what is told of a program, in two forms. */
+struct names {
+    char told[PATH_MAX];   /* to the user */
+    char opened[PATH_MAX]; /* by which it is reached, though it may have no name any more */
+};
+
+/* What a descriptor leads to, and the path from there. Nothing is told when it cannot be read. */
+static void names_from(const struct call *call, struct names *names)
 {
+    const char *slash = call->path[0] != '\0' ? "/" : "";
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", call->descriptor);
-    ssize_t length = readlink(link, path, PATH_MAX - 1);
+    snprintf(names->opened, PATH_MAX, "%s%s%s", link, slash, call->path);
+    ssize_t length = readlink(link, names->told, PATH_MAX - 1);
     size_t used = length > 0 ? (size_t)length : 0;
-    path[used] = '\0';
-    if (used > 0 && call->path[0] != '\0')
-        snprintf(path + used, PATH_MAX - used, "/%s", call->path);
+    names->told[used] = '\0';
+    if (used > 0)
+        snprintf(names->told + used, PATH_MAX - used, "%s%s", slash, call->path);
 }
 
-/* *path: the program, as far as it is known; `room` may hold it. */
-static bool can_be_recorded(const struct call *call, const char **path, char room[PATH_MAX])
+/* *told: the program, as far as it is known; `room` may hold it. 0, or what target_check() says. */
+static int check_target(const struct call *call, const char **told, struct names *room)
 {
     char unread;
-    int error;
-    *path = room;
-    if (call->searches) {
-        error = target_find(call->path, room, &unread, sizeof unread);
-    } else {
-        if (call->descriptor != AT_FDCWD && call->path[0] != '/')
-            path_from(call, room);
-        else
-            *path = call->path;
-        error = target_check(*path, &unread, sizeof unread);
+    *told = room->told;
+    if (call->searches)
+        return target_find(call->path, room->told, &unread, sizeof unread);
+    if (call->descriptor != AT_FDCWD && call->path[0] != '/') {
+        names_from(call, room);
+        return target_check(room->opened, &unread, sizeof unread);
     }
-    bool refuses = error == -ENOEXEC || error == -EPERM; /* the others: there is no such program */
-    return !refuses && (error != 0 || library_is_there());
+    *told = call->path;
+    return target_check(call->path, &unread, sizeof unread);
 }
 
 /*
- * Leaves a word for the user when the call makes a program of `pid` that cannot be recorded. *lost:
- * where, if there was room. Of the looking, the parent of a child of vfork() must not see anything: not
- * the room for the path, nor another errno.
+ * Leaves a word for the user when the call makes a program of `pid` that cannot be recorded, or if it
+ * is known already that there is no room for our variables. *lost: where, if there was room. Of the
+ * looking, the parent of a child of vfork() must not see anything: not the room for the path, nor
+ * another errno.
  */
-static bool tell_lost(const struct call *call, pid_t pid, struct raw_lost **lost)
+static bool tell_lost(const struct call *call, pid_t pid, bool no_room, struct raw_lost **lost)
 {
     const char *path;
     int saved_errno = errno;
-    if (!(log_header->options & RAW_FOLLOW))
+    if (!may_look())
         return false;
-    char *room = mmap(NULL, PATH_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct names *room =
+        mmap(NULL, sizeof *room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED)
         return false;
-    bool is_lost = !can_be_recorded(call, &path, room);
+    int error = check_target(call, &path, room);
+    bool refuses = error == -ENOEXEC || error == -EPERM; /* the others: there is no such program */
+    bool is_away = error == 0 && !is_in_reach();
+    bool is_lost = refuses || is_away || no_room;
     if (is_lost)
-        *lost = raw_lost_enter(log_header, (uint32_t)pid, path);
-    munmap(room, PATH_MAX);
+        *lost = raw_lost_enter(log_header, (uint32_t)pid, path,
+                               refuses   ? RAW_LOST_KIND
+                               : is_away ? RAW_LOST_REACH
+                                         : RAW_LOST_ROOM);
+    munmap(room, sizeof *room);
     errno = saved_errno;
     return is_lost;
 }
 
 /* ---- running it ------------------------------------------------------------------------------ */
 
+/* What the kernel takes by itself but not with ours in it runs as it is, and is lost. */
 static int spawn(const struct call *call, char *const environment[])
 {
     struct raw_lost *lost;
     int error = run_with_ours(call, environment);
+    bool no_room = error == E2BIG;
+    if (no_room)
+        error = call->run(call, environment);
     if (error == 0)
-        tell_lost(call, *call->child, &lost);
+        tell_lost(call, *call->child, no_room, &lost);
     return error;
 }
 
@@ -249,18 +292,23 @@ static int spawn(const struct call *call, char *const environment[])
 static int replace(const struct call *call, char *const environment[])
 {
     struct raw_lost *lost;
-    bool is_lost = tell_lost(call, getpid(), &lost);
+    bool is_lost = tell_lost(call, getpid(), false, &lost);
     int result = run_with_ours(call, environment);
+    if (errno == E2BIG) {
+        is_lost = is_lost || tell_lost(call, getpid(), true, &lost);
+        result = call->run(call, environment);
+    }
     if (is_lost)
         raw_lost_withdraw(log_header, lost);
     return result;
 }
 
+/* Nothing is added for a recording of the first process alone, or where there is none. */
 static int run(const struct call *call, char *const environment[])
 {
     if (next.execve == NULL)
-        log_exec_begin();
-    if (raw[0] == '\0')
+        find_out();
+    if (raw[0] == '\0' || !(log_header->options & RAW_FOLLOW))
         return call->run(call, environment);
     return call->child != NULL ? spawn(call, environment) : replace(call, environment);
 }

@@ -18,6 +18,7 @@ struct log_guard log_guard;
 /* No thread's `control` is like this one's: nobody takes the short way. */
 static struct raw_header nothing = {.level = RAW_FREES};
 struct raw_header *log_header = &nothing;
+char log_raw_path[PATH_MAX];
 bool log_is_tsc, log_is_plain;
 bool log_is_alone = true;
 
@@ -116,7 +117,10 @@ static bool begin_image(void)
         return false;
     const char *path = getenv(RAW_ENV);
     state = INERT;
-    if (path == NULL || !open_recording(path) || !begin_process(false))
+    if (path == NULL || strlen(path) >= sizeof log_raw_path)
+        return false;
+    strcpy(log_raw_path, path);
+    if (!open_recording(path) || !begin_process(false))
         return false;
     state = STARTED;
     return true;
@@ -242,6 +246,7 @@ static bool take_segment(struct log_thread *t)
     segment->parent = t->parent - 1;
     segment->self = (uint64_t)pthread_self();
     segment->created = t->created;
+    segment->started = t->started;
     segment->consumed = segment->seen = segment->met = 0;
     segment->null_frees = segment->failed_calls = 0;
     atomic_store_explicit(&segment->state, RAW_SEGMENT_USED, memory_order_release);

@@ -14,6 +14,8 @@
 
 #include "workloads/trace/raw.h"
 
+#include <limits.h>
+
 #define HIDDEN      __attribute__((visibility("hidden")))
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -31,6 +33,7 @@ struct log_thread {
 
     struct raw_segment *segment;
     uint64_t created; /* when it was about to be started; 0: not known */
+    uint64_t started; /* when it ran; 0: not known */
     uint32_t thread, sequence;
     uint32_t parent; /* thread that started this one, plus 1; 0: not known */
     uint32_t cpu;    /* the last one that was written down, plus 1 */
@@ -39,7 +42,8 @@ struct log_thread {
 
 struct log_guard {
     _Alignas(RAW_PAGE_BYTES) _Atomic uint64_t recording; /* LOG_RECORDING, or 0 */
-    char rest[RAW_PAGE_BYTES - sizeof(uint64_t)];
+    _Atomic uint64_t saving_modules;                     /* a thread is inside log_save_modules() */
+    char rest[RAW_PAGE_BYTES - 2 * sizeof(uint64_t)];
 };
 
 /* A cursor that fits no segment, nor does what log_advance() makes of it. */
@@ -51,6 +55,7 @@ struct log_guard {
 extern HIDDEN __thread struct log_thread log_thread __attribute__((tls_model("initial-exec")));
 extern HIDDEN struct log_guard log_guard;
 extern HIDDEN struct raw_header *log_header; /* an empty one before there is a recording */
+extern HIDDEN char log_raw_path[PATH_MAX];   /* kept: the environment is the program's to change */
 extern HIDDEN bool log_is_tsc;
 extern HIDDEN bool log_is_plain; /* every object, without CPUs and stacks */
 extern HIDDEN bool log_is_alone; /* the process has never had another thread */
@@ -220,8 +225,8 @@ HIDDEN void log_count_null_free(void);
 HIDDEN uint32_t log_thread_number(void);
 
 /*
- * Before the first exec(): finds out what the programs that come next are to be given, from the
- * environment that this one was started with.
+ * At the process's start, before the first exec(): finds out what the programs that come next are to
+ * be given, from the environment that this one was started with. Not in a child of vfork().
  */
 HIDDEN void log_exec_begin(void);
 

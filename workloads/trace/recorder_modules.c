@@ -2,26 +2,31 @@
  * Which files the program's code comes from, and where they lie in memory: what turns the return
  * addresses of a recording with stacks into functions. The kernel's own list is copied to a file
  * beside the raw one; it goes beside the trace when that is finished.
+ *
+ * This runs inside a call of the program's, at any moment: between the steps of its setenv() too, which
+ * moves `environ`, and on whatever stack it has, which may be the least that a thread may have. So no
+ * environment is read here, and what is large is static.
  */
 #include "workloads/trace/recorder_log.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* Of the one thread that has `saving_modules`. */
+static char wanted[PATH_MAX], fresh[PATH_MAX], bytes[RAW_PAGE_BYTES];
+
 /* "RAW.12.maps", without the C library's help, which might allocate. False: the name is too long. */
 static bool make_path(char path[PATH_MAX], uint32_t process)
 {
-    const char *raw = getenv(RAW_ENV);
     char digits[16];
-    size_t length = raw != NULL ? strlen(raw) : PATH_MAX, count = 0;
+    size_t length = strlen(log_raw_path), count = 0;
     if (length + sizeof digits + sizeof RAW_MAPS_SUFFIX + sizeof RAW_MAPS_NEW >= PATH_MAX)
         return false;
-    memcpy(path, raw, length);
+    memcpy(path, log_raw_path, length);
     do
         digits[count++] = (char)('0' + process % 10);
     while ((process /= 10) > 0);
@@ -38,7 +43,6 @@ static bool make_path(char path[PATH_MAX], uint32_t process)
  */
 static bool copy(int from, int to)
 {
-    char bytes[RAW_PAGE_BYTES];
     struct rlimit limit;
     rlim_t total = 0;
     ssize_t got = -1;
@@ -58,7 +62,6 @@ static bool copy(int from, int to)
  */
 static void save(const char *path)
 {
-    char fresh[PATH_MAX];
     strcpy(fresh, path);
     strcat(fresh, RAW_MAPS_NEW);
     int from =
@@ -75,18 +78,16 @@ static void save(const char *path)
 }
 
 /*
- * One thread at a time; another one that comes meanwhile leaves it at that. A child of fork() is not
- * kept out by a thread that it does not have. What fails here, as in a chroot(), costs the names and
- * nothing else.
+ * One thread at a time; another one that comes meanwhile leaves it at that, and so does a child of
+ * vfork(), whose memory this is too. A child of fork() is not kept out by a thread that it does not
+ * have: its page with the flag is zero. What fails here, as in a chroot(), costs the names and nothing
+ * else.
  */
 void log_save_modules(uint32_t process)
 {
-    static _Atomic pid_t busy;
-    char path[PATH_MAX];
-    pid_t self = getpid(), other = busy;
-    if (other == self || !atomic_compare_exchange_strong(&busy, &other, self))
+    if (atomic_exchange(&log_guard.saving_modules, 1) != 0)
         return;
-    if (make_path(path, process))
-        save(path);
-    busy = 0;
+    if (make_path(wanted, process))
+        save(wanted);
+    log_guard.saving_modules = 0;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -201,7 +202,8 @@ static int fill_header(struct recording *r, char *const arguments[])
         .magic = RAW_MAGIC,
         .version = RAW_VERSION,
         .is_tsc = !options->plain_clock && tsc_is_invariant(),
-        .options = (options->cpus ? RAW_CPUS : 0) | (options->only_first ? 0 : RAW_FOLLOW),
+        .options = (options->cpus ? RAW_CPUS : 0) | (options->only_first ? 0 : RAW_FOLLOW) |
+                   (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0 ? RAW_CONFINED : 0),
         .sample = options->sample > 1 ? options->sample : 1,
         .stack_depth = options->stack_depth,
         .size_max = options->size_max,

@@ -13,6 +13,11 @@ struct piece {
     uint32_t at; /* records that have been read */
 };
 
+/* In a stream's pieces. */
+struct place {
+    uint32_t first, at;
+};
+
 struct stream_column {
     unsigned char *bytes;
     size_t used, capacity;
@@ -23,10 +28,14 @@ struct stream {
     uint32_t thread;
     uint32_t parent; /* RAW_NOBODY: not known */
     uint64_t self, first_time;
-    uint64_t joined_at;   /* UINT64_MAX: not yet. Else its last segment will not be filled */
+    uint64_t created;     /* before the thread was started; 0: not known */
+    uint64_t started;     /* when it ran; 0: not known */
+    uint64_t joined_at;   /* as far as is known; UINT64_MAX: not yet */
+    bool ended;           /* for sure: its last segment will not be filled */
     uint64_t met_at;      /* by a reader: see drain_blocks.c. UINT64_MAX: not yet; 0: long ago */
     struct piece *pieces; /* by sequence; those before `first` have been read */
     uint32_t first, count, capacity;
+    struct place sealed; /* up to where the block that was sealed last reaches */
     uint32_t next_sequence;
     uint64_t epoch, wide, cpu;
     bool new_cpu, announced; /* the trace has the stream's parent */

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -70,19 +72,25 @@ static int find(const char *name, char path[PATH_MAX], struct failure *failure)
 
 /* ---- looking into it ------------------------------------------------------------------------- */
 
-/* The dynamic linker ignores LD_PRELOAD in programs that gain rights, unless we have them all. */
-static int check_rights(const char *path, struct failure *failure)
+/*
+ * The dynamic linker ignores LD_PRELOAD in programs that gain rights, unless we have them all. A file
+ * system can be mounted so that none gains any; a process can have given up that its programs become
+ * another user or group, but their capabilities still count as gained.
+ */
+static int check_rights(int fd, const struct stat *file, struct failure *failure)
 {
-    struct stat file;
-    if (stat(path, &file) != 0)
-        return fail(failure, -errno, strerrordesc_np(errno));
-    bool set_user = ((file.st_mode & S_ISUID) ? file.st_uid : geteuid()) != getuid();
-    bool set_group = ((file.st_mode & S_ISGID) ? file.st_gid : getegid()) != getgid();
+    struct statvfs system;
+    bool is_nosuid = fstatvfs(fd, &system) == 0 && (system.f_flag & ST_NOSUID);
+    bool may_set = !is_nosuid && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;
+    bool is_setuid = may_set && (file->st_mode & S_ISUID);
+    bool is_setgid = may_set && (file->st_mode & S_ISGID);
+    bool set_user = (is_setuid ? file->st_uid : geteuid()) != getuid();
+    bool set_group = (is_setgid ? file->st_gid : getegid()) != getgid();
     if (set_user || set_group)
         return fail(failure, -EPERM,
                     "it is setuid or setgid, and such programs ignore LD_PRELOAD; "
                     "run it as the user that it becomes");
-    if (geteuid() != 0 && getxattr(path, "security.capability", NULL, 0) > 0)
+    if (!is_nosuid && geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
         return fail(failure, -EPERM,
                     "it has file capabilities, and such programs ignore LD_PRELOAD");
     return 0;
@@ -136,16 +144,17 @@ static int script_interpreter(char *line, char path[HEAD_BYTES], struct failure 
 }
 
 /* 0: preloadable; 1: a script, `next` is its interpreter; -errno. */
-static int look_at(const char *path, char next[HEAD_BYTES], struct failure *failure)
+static int look_into(int fd, char next[HEAD_BYTES], struct failure *failure)
 {
     union {
         Elf64_Ehdr elf;
         char text[HEAD_BYTES];
     } head = {.text = ""};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail(failure, -errno,
-                    errno == ENOENT ? "its interpreter does not exist" : strerrordesc_np(errno));
+    struct stat file;
+    if (fstat(fd, &file) != 0)
+        return fail(failure, -errno, strerrordesc_np(errno));
+    if (!S_ISREG(file.st_mode))
+        return fail(failure, -EACCES, "it is not an executable file");
     ssize_t got = read(fd, head.text, sizeof head.text - 1);
     int result;
     if (got >= (ssize_t)sizeof head.elf && memcmp(head.elf.e_ident, ELFMAG, SELFMAG) == 0)
@@ -155,8 +164,19 @@ static int look_at(const char *path, char next[HEAD_BYTES], struct failure *fail
     else
         result = fail(failure, -EINVAL,
                       "it is neither an ELF program nor a script that names its interpreter");
+    return result == 0 ? check_rights(fd, &file, failure) : result;
+}
+
+/* As look_into(). To open a pipe must not wait for its other end, nor a terminal become this process's. */
+static int look_at(const char *path, char next[HEAD_BYTES], struct failure *failure)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return fail(failure, -errno,
+                    errno == ENOENT ? "its interpreter does not exist" : strerrordesc_np(errno));
+    int result = look_into(fd, next, failure);
     close(fd);
-    return result == 0 ? check_rights(path, failure) : result;
+    return result;
 }
 
 /* Scripts may be interpreted by scripts. Little goes on the stack, which may be a signal handler's. */

@@ -1,7 +1,7 @@
 /* Blocks that are packed while the next ones are read, when a process is over. */
 #include "raw_image.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <unistd.h>
 
 enum {
@@ -49,31 +49,77 @@ static void all_blocks(void **state)
     raw_image_release(image);
 }
 
+/* The n-th call of these from now on is refused; 0: none. */
+static int refused_realloc, refused_write, write_error;
+
+void *__real_realloc(void *block, size_t size);
+void *__wrap_realloc(void *block, size_t size);
+ssize_t __real_pwrite(int fd, const void *bytes, size_t count, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t offset);
+
+void *__wrap_realloc(void *block, size_t size)
+{
+    if (refused_realloc > 0 && --refused_realloc == 0)
+        return NULL;
+    return __real_realloc(block, size);
+}
+
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t offset)
+{
+    if (refused_write > 0 && --refused_write == 0) {
+        errno = write_error;
+        return -1;
+    }
+    return __real_pwrite(fd, bytes, count, offset);
+}
+
 /*
- * A drain that died after it had written blocks of which the raw file does not know yet: another one
- * writes them again, and nothing is left behind them.
+ * Memory was short anywhere on the way, so there may be whole blocks behind those of which the raw file
+ * knows, or of which it knows none: the next drain brings every event once, and leaves nothing behind.
  */
-static void died_ahead(void **state)
+static void memory_is_short_once(void **state)
 {
     (void)state;
-    struct raw_image *image = make_image();
-    struct drain *first = raw_image_drain(image);
-    assert_true(drain_round(first) > 0);
-    drain_release(first);
-    int fd = open(image->path, O_WRONLY | O_APPEND);
-    assert_true(fd >= 0);
-    for (int i = 0; i < 1000; i++)
-        assert_int_equal(write(fd, "of a block that does not count", 30), 30);
-    close(fd);
-    finish_and_check(image, raw_image_drain(image));
-    raw_image_release(image);
+    uint64_t bytes, events;
+    int failed = 0;
+    bool refused = true;
+    for (int n = 1; refused; n++) {
+        struct raw_image *image = make_image();
+        struct drain *drain = raw_image_drain(image);
+        refused_realloc = n;
+        int error = drain_finish(drain, 0, 0, &bytes, &events);
+        refused = refused_realloc == 0;
+        refused_realloc = 0;
+        drain_release(drain);
+        assert_int_equal(error, refused ? -ENOMEM : 0);
+        failed += refused;
+        if (refused)
+            finish_and_check(image, raw_image_drain(image));
+        raw_image_release(image);
+    }
+    assert_true(failed > 10);
+}
+
+/* A disk that is full at one call: what the recording held made room, and every event is there. */
+static void disk_is_full_once(void **state)
+{
+    (void)state;
+    for (int n = 4; n <= 12; n++) { /* the first ones make the file */
+        struct raw_image *image = make_image();
+        refused_write = n;
+        write_error = ENOSPC;
+        finish_and_check(image, raw_image_drain(image));
+        assert_int_equal(refused_write, 0);
+        raw_image_release(image);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_blocks),
-        cmocka_unit_test(died_ahead),
+        cmocka_unit_test(memory_is_short_once),
+        cmocka_unit_test(disk_is_full_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

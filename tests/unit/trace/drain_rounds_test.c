@@ -103,12 +103,14 @@ static void threads_drained_twice(void **state)
     const struct raw_process *process = raw_process(raw_image_header(image), 0);
     raw_image_begin_of(image, 1, 71, 0, 0);
     raw_image_begin_of(image, 2, 72, 0, 1);
+    image->segments[2]->started = 12000;
     raw_image_add(image, 2, 16000, RAW_MALLOC, 0x10, 1);
     raw_image_begin_of(image, 3, 73, 0, 0);
     raw_image_add(image, 3, 16000, RAW_MALLOC, 0x20, 1);
     raw_image_begin(image, 0, 70, 0);
     raw_image_add(image, 0, 0, RAW_MALLOC, 0x30, 1);
-    raw_image_add(image, 0, 32000, RAW_JOIN, 72, 0);
+    raw_image_put(image, 0, RAW_WIDE_SIZE, 0, 20000);
+    raw_image_add(image, 0, 32000, RAW_JOIN, 72, RAW_WIDE);
     for (uint64_t i = 0; i < SEGMENTS * EACH; i++) {
         if (image->cursors[0] == raw_records(image->segments[0]) + SMALL_RECORDS) {
             image->segments[0]->state = RAW_SEGMENT_FULL;

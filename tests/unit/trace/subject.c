@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -15,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -714,6 +717,156 @@ static int millions(void)
     return 0;
 }
 
+/* ---- small stacks and changing environments -------------------------------------------------- */
+
+/* Its environment's array is moved by realloc() again and again, in which the recorder is at work. */
+static int sets_variables(void)
+{
+    char name[] = "VARIABLE_0_00";
+    for (int round = 0; round < 3000; round++) {
+        for (int i = 0; i < round % 7; i++)
+            free(grab(10));
+        clearenv();
+        for (int i = 0; i < 40; i++) {
+            name[9] = (char)('0' + round % 10);
+            name[11] = (char)('0' + i / 10);
+            name[12] = (char)('0' + i % 10);
+            setenv(name, "x", 1);
+        }
+    }
+    return 0;
+}
+
+static int run_on_least_stack(void *(*function)(void *))
+{
+    pthread_attr_t least;
+    pthread_t thread;
+    void *result;
+    pthread_attr_init(&least);
+    return pthread_attr_setstacksize(&least, PTHREAD_STACK_MIN) != 0 ||
+           pthread_create(&thread, &least, function, NULL) != 0 ||
+           pthread_join(thread, &result) != 0 || result != NULL;
+}
+
+static int least_stack(void)
+{
+    return run_on_least_stack(rounds);
+}
+
+static char pairs_mode[] = "pairs", *pairs_words[] = {self, pairs_mode, NULL}, **large_environment;
+
+static void *forks_and_execs(void *unused)
+{
+    (void)unused;
+    pid_t child = fork();
+    if (child == 0) {
+        execve(self, pairs_words, large_environment);
+        _exit(1);
+    }
+    return failed(child) ? pairs_words : NULL;
+}
+
+/* A child's thread has no more room for a large environment than its parent's has. */
+static int forks_on_least_stack(void)
+{
+    large_environment = many(5000, "A=1");
+    return run_on_least_stack(forks_and_execs);
+}
+
+static void becomes_pairs(int signal)
+{
+    (void)signal;
+    execve(self, pairs_words, large_environment);
+    _exit(1);
+}
+
+/* Below its alternate stack of 8 KiB lies nothing. */
+static int execs_in_a_handler(void)
+{
+    enum { BELOW = 1 << 16, BYTES = 8192 };
+    struct sigaction action = {.sa_handler = becomes_pairs, .sa_flags = SA_ONSTACK};
+    char *area =
+        mmap(NULL, BELOW + BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    stack_t stack = {.ss_sp = area + BELOW, .ss_size = BYTES};
+    large_environment = many(900, "A=1");
+    if (mprotect(area + BELOW, BYTES, PROT_READ | PROT_WRITE) != 0 ||
+        sigaltstack(&stack, NULL) != 0 || sigaction(SIGUSR1, &action, NULL) != 0)
+        return 1;
+    return raise(SIGUSR1);
+}
+
+/* Whether the kernel begins a program with so many of the variables, of 100 bytes or so each. */
+static int takes(char **variables, size_t count, int by_kernel)
+{
+    char *const plain[] = {"true", NULL};
+    char *after = variables[count];
+    variables[count] = NULL;
+    pid_t child = fork();
+    if (child == 0) {
+        if (by_kernel)
+            syscall(SYS_execve, "/bin/true", plain, variables);
+        else
+            execve("/bin/true", plain, variables);
+        _exit(1);
+    }
+    variables[count] = after;
+    return !failed(child);
+}
+
+/* An environment that the kernel takes, but not with the recorder's variables in it. */
+static int execs_at_the_edge(void)
+{
+    char variable[] = "A=.........................................................................";
+    size_t low = 1, high = 200000;
+    char **variables = many(high, variable);
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (takes(variables, middle, 1))
+            low = middle;
+        else
+            high = middle;
+    }
+    return !takes(variables, low, 0);
+}
+
+/* A pipe that nobody writes to is no program. */
+static int execs_pipe(void)
+{
+    char *const words_of_pipe[] = {"./pipe", NULL};
+    execve("./pipe", words_of_pipe, own);
+    return errno == EACCES ? pairs() : 1;
+}
+
+/* A program that has no name any more. */
+static int execs_unnamed(void)
+{
+    char bytes[4096], *const unnamed_words[] = {"unnamed", NULL};
+    int from = open("./static", O_RDONLY), to = memfd_create("unnamed", 0);
+    for (ssize_t got; (got = read(from, bytes, sizeof bytes)) > 0;)
+        if (write(to, bytes, (size_t)got) != got)
+            return 1;
+    fexecve(to, unnamed_words, own);
+    return 2;
+}
+
+static int gives_up_rights(void)
+{
+    if (setgid(65534) != 0 || setuid(65534) != 0)
+        return 1;
+    execl("/bin/true", "true", NULL);
+    return 2;
+}
+
+/* A program that is setuid by its file, and gains nothing by it here. */
+static int gains_no_rights(void)
+{
+    char *const plain[] = {"./rights", NULL};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return 1;
+    execve("./rights", plain, own);
+    return 2;
+}
+
 static const struct {
     const char *name;
     int (*run)(void);
@@ -736,6 +889,15 @@ static const struct {
     {"fails_to_exec", fails_to_exec},
     {"spawns_static", spawns_static},
     {"fills_table", fills_table},
+    {"sets_variables", sets_variables},
+    {"least_stack", least_stack},
+    {"forks_on_least_stack", forks_on_least_stack},
+    {"execs_in_a_handler", execs_in_a_handler},
+    {"execs_pipe", execs_pipe},
+    {"execs_at_the_edge", execs_at_the_edge},
+    {"execs_unnamed", execs_unnamed},
+    {"gives_up_rights", gives_up_rights},
+    {"gains_no_rights", gains_no_rights},
     {"exits_among_threads", exits_among_threads},
     {"main_thread_leaves", main_thread_leaves},
     {"killed", killed},

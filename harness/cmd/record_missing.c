@@ -1,0 +1,31 @@
+#include "cmd/record_missing.h"
+
+#include "util/say.h"
+
+static const char *why_lost(uint32_t why)
+{
+    switch (why) {
+    case RAW_LOST_REACH:
+        return ": with its rights or its root it reaches the recorder's library or the recording "
+               "no more";
+    case RAW_LOST_ROOM: return ": its environment leaves no room for the recorder's variables";
+    default: return "";
+    }
+}
+
+void record_tell_missing(const struct raw_header *raw)
+{
+    uint32_t told = 0;
+    for (uint32_t i = 0; i < RAW_LOST_MAX; i++) {
+        if (raw->lost[i].pid == 0)
+            continue;
+        say_note("process %u became '%.*s', which cannot be recorded%s", raw->lost[i].pid,
+                 RAW_LOST_PATH_BYTES - 1, raw->lost[i].path, why_lost(raw->lost[i].why));
+        told++;
+    }
+    if (raw->lost_count > told)
+        say_note("and %u more became programs that cannot be recorded", raw->lost_count - told);
+    if (raw->refused > 0)
+        say_note("%u processes are not recorded: one recording holds %u", raw->refused,
+                 RAW_PROCESSES_MAX);
+}

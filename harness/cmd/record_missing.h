@@ -1,0 +1,10 @@
+/* What a recording does not hold, told to the user by `record` and by `trace recover`. */
+#ifndef HEAPMARK_CMD_RECORD_MISSING_H
+#define HEAPMARK_CMD_RECORD_MISSING_H
+
+#include "workloads/trace/raw.h"
+
+/* Names the processes that a user may miss among the traces, and why. Thread-safe, as say_note() is. */
+void record_tell_missing(const struct raw_header *raw);
+
+#endif
