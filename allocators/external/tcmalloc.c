@@ -1,9 +1,9 @@
-#include "include/allocator.h"
+#include "tcmalloc.h"
 
 static const char *const truths[] = {"true", "false", "yes", "no", NULL};
 
 /* Knobs become TCMALLOC_NAME in the environment, such as TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES. */
-static const struct allocator_knob knobs[] = {
+const struct allocator_knob tcmalloc_knobs[] = {
     {"memfs_malloc_path", KNOB_TEXT, 0, 0, NULL,
      "where the files for memory from a file system lie"},
     {"*", KNOB_DECIMAL, 0, 0, truths,
@@ -21,5 +21,5 @@ const struct allocator allocator_tcmalloc = {
         "silently; the library with the profiler reads HEAPPROFILE and CPUPROFILE",
     .libraries = (const char *const[]){"libtcmalloc.so.4", NULL},
     .knob_template = "TCMALLOC_{NAME}={value}",
-    .knobs = knobs,
+    .knobs = tcmalloc_knobs,
 };
