@@ -397,29 +397,64 @@ static void *free_later(void *unused)
     return unused;
 }
 
-/* Memory that another thread frees soon is waited for by those who said so. */
+/* Memory that another thread frees some time is waited for by who cannot fail. */
 static void test_waiting(void **state)
 {
-    gfp_t patient[] = {GFP_KERNEL | __GFP_RETRY_MAYFAIL, GFP_KERNEL | __GFP_NOFAIL};
+    pthread_t t;
+    struct page *p;
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
-        pthread_t t;
-        struct page *p;
+    hoard_all(&held, GFP_KERNEL | __GFP_NORETRY, 0);
+    in_reclaim = true; /* NOFAIL takes what others must leave first: nothing is left. */
+    hoard_all(&held, GFP_KERNEL | __GFP_NORETRY, 0);
+    in_reclaim = false;
+    assert_null(alloc_pages(GFP_KERNEL | __GFP_NORETRY, 0));
+    assert_int_equal(pthread_create(&t, NULL, free_later, NULL), 0);
+    p = alloc_pages(GFP_KERNEL | __GFP_NOFAIL, 0);
+    assert_non_null(p);
+    pthread_join(t, NULL);
+    __free_pages(p, 0);
+    hoard_free(&held, 0, SIZE_MAX);
+    assert_whole();
+}
 
-        hoard_all(&held, GFP_KERNEL | __GFP_NORETRY, 0);
-        /* NOFAIL takes what others must leave first: nothing is left. */
-        in_reclaim = patient[i] & __GFP_NOFAIL;
-        hoard_all(&held, in_reclaim ? GFP_KERNEL | __GFP_NORETRY : GFP_ATOMIC, 0);
-        in_reclaim = false;
-        assert_null(alloc_pages(GFP_KERNEL | __GFP_NORETRY, 0));
-        assert_int_equal(pthread_create(&t, NULL, free_later, NULL), 0);
-        p = alloc_pages(patient[i], 0);
-        assert_non_null(p);
-        pthread_join(t, NULL);
-        __free_pages(p, 0);
-        hoard_free(&held, 0, SIZE_MAX);
-    }
+enum { LATE_ROUND = 12 }; /* more than those have who said nothing */
+
+static unsigned long late_count(struct shrinker *s, struct shrink_control *sc)
+{
+    (void)s;
+    (void)sc;
+    return 1;
+}
+
+static unsigned long late_scan(struct shrinker *s, struct shrink_control *sc)
+{
+    (void)s;
+    (void)sc;
+    if (++scanned == LATE_ROUND)
+        hoard_free(&held, 0, 1000);
+    return 0;
+}
+
+/* In rounds, as others count them that free meanwhile: how long they take is the machine's affair. */
+static void test_late_memory(void **state)
+{
+    struct shrinker late = {.count_objects = late_count, .scan_objects = late_scan};
+    struct page *p;
+
+    (void)state;
+    hoard_all(&held, GFP_KERNEL | __GFP_NORETRY, 0);
+    hoard_all(&held, GFP_ATOMIC, 0);
+    assert_int_equal(register_shrinker(&late), 0);
+    scanned = 0;
+    assert_null(alloc_pages(GFP_KERNEL, 0));
+    assert_true(scanned < LATE_ROUND);
+    scanned = 0;
+    p = alloc_pages(GFP_KERNEL | __GFP_RETRY_MAYFAIL, 0);
+    assert_non_null(p);
+    unregister_shrinker(&late);
+    __free_pages(p, 0);
+    hoard_free(&held, 0, SIZE_MAX);
     assert_whole();
 }
 
@@ -438,6 +473,7 @@ static const struct CMUnitTest full_tests[] = {
     cmocka_unit_test(test_effort),
     cmocka_unit_test(test_seeks),
     cmocka_unit_test(test_waiting),
+    cmocka_unit_test(test_late_memory),
 };
 
 DEFINE_GROUP(fresh, fresh_tests)

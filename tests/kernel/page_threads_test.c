@@ -181,7 +181,8 @@ static void test_shrinkers_come_and_go(void **state)
     stop = false;
     for (uintptr_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&t[i], NULL, hungry, (void *)(i + 1)), 0);
-    for (int i = 0; i < 40; i++) {
+    /* On a busy machine it may take long until anybody runs out of memory. */
+    for (int i = 0; i < 40 || !__atomic_load_n(&scans, __ATOMIC_RELAXED); i++) {
         size_t before;
 
         assert_int_equal(register_shrinker(&s), 0);
@@ -193,7 +194,6 @@ static void test_shrinkers_come_and_go(void **state)
     }
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     join_workers(t);
-    assert_true(scans > 0);
     empty_boxes();
     assert_all_free();
 }

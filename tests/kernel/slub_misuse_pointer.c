@@ -1,0 +1,177 @@
+/* Pointers that cannot be freed: freed before, into the middle of an object, another's. */
+#include "slub_misuse.h"
+
+#include "kmem.h"
+#include "malloc/slub_malloc.h"
+
+/* ---- freed before ---------------------------------------------------------------------------- */
+
+static void kfree_twice(void)
+{
+    hidden = kmalloc(100, GFP_KERNEL);
+    kfree(hidden);
+    kfree(hidden);
+}
+
+static void kfree_twice_large(void)
+{
+    hidden = kmalloc(100000, GFP_KERNEL);
+    kfree(hidden);
+    kfree(hidden);
+}
+
+static void kfree_never_allocated(void)
+{
+    hidden = kmalloc(3 << 20, GFP_KERNEL);
+    kfree(hidden);
+    kfree(hidden + (1 << 20));
+}
+
+static void cache_free_twice(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 64, 0, SLAB_NO_MERGE, NULL);
+
+    hidden = kmem_cache_alloc(a, GFP_KERNEL);
+    kmem_cache_free(a, hidden);
+    kmem_cache_free(a, hidden);
+}
+
+static void bulk_free_twice(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 72, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+    void *p[2];
+
+    p[0] = p[1] = kmem_cache_alloc(a, GFP_KERNEL);
+    kmem_cache_free_bulk(a, 2, p);
+}
+
+static void free_twice(void)
+{
+    hidden = slub_malloc(100);
+    slub_free(hidden);
+    slub_free(hidden);
+}
+
+static void free_mapped_twice(void)
+{
+    hidden = slub_malloc((size_t)40 << 20);
+    slub_free(hidden);
+    slub_free(hidden);
+}
+
+/* ---- into the middle of an object ------------------------------------------------------------ */
+
+static void kfree_interior(void)
+{
+    hidden = kmalloc(100, GFP_KERNEL);
+    kfree(hidden + 8);
+}
+
+static void kfree_interior_large(void)
+{
+    hidden = kmalloc(100000, GFP_KERNEL);
+    kfree(hidden + 4096);
+}
+
+static void cache_free_interior(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 72, 0, SLAB_NO_MERGE, NULL);
+
+    hidden = kmem_cache_alloc(a, GFP_KERNEL);
+    kmem_cache_free(a, hidden + 16);
+}
+
+/* By the fast path of free: its sheaf has room and holds something else. */
+static void free_interior_of(size_t bytes, size_t at)
+{
+    char *first = slub_malloc(bytes);
+
+    hidden = slub_malloc(bytes);
+    slub_free(first);
+    slub_free(hidden + at);
+}
+
+static void free_interior_48(void)
+{
+    free_interior_of(48, 16);
+}
+
+static void free_interior_64(void)
+{
+    free_interior_of(64, 16);
+}
+
+static void free_interior_112(void)
+{
+    free_interior_of(112, 96);
+}
+
+static void free_interior_1792(void)
+{
+    free_interior_of(1792, 1024);
+}
+
+static void free_unaligned(void)
+{
+    free_interior_of(64, 1);
+}
+
+/* ---- of another cache, or of nobody ---------------------------------------------------------- */
+
+static void kfree_stack(void)
+{
+    char here[64];
+
+    hidden = kmalloc(1, GFP_KERNEL);
+    hidden = here;
+    kfree(hidden);
+}
+
+static void wrong_cache(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 64, 0, SLAB_NO_MERGE, NULL);
+    struct kmem_cache *b = kmem_cache_create("b", 64, 0, SLAB_NO_MERGE, NULL);
+
+    kmem_cache_free(b, kmem_cache_alloc(a, GFP_KERNEL));
+}
+
+static void free_stack(void)
+{
+    char here[64];
+
+    hidden = slub_malloc(1);
+    hidden = here;
+    slub_free(hidden);
+}
+
+static void realloc_stack(void)
+{
+    char here[64];
+
+    hidden = slub_malloc(1);
+    hidden = here;
+    hidden = slub_realloc(hidden, 100);
+}
+
+const struct misuse misuse_pointers[] = {
+    {FAULT(kfree_twice), "freed before"},
+    {FAULT(kfree_twice_large), "kfree: freed before, or never allocated"},
+    {FAULT(kfree_never_allocated), "kfree: freed before, or never allocated"},
+    {FAULT(cache_free_twice), "freed before"},
+    {FAULT(bulk_free_twice), "freed before"},
+    {FAULT(free_twice), "freed before"},
+    {FAULT(free_mapped_twice), "free: not from malloc, or freed before"},
+    {FAULT(kfree_interior), "pointer into the middle of an object"},
+    {FAULT(kfree_interior_large), "pointer into the middle of an object"},
+    {FAULT(cache_free_interior), "pointer into the middle of an object"},
+    {FAULT(free_interior_48), "pointer into the middle of an object"},
+    {FAULT(free_interior_64), "pointer into the middle of an object"},
+    {FAULT(free_interior_112), "pointer into the middle of an object"},
+    {FAULT(free_interior_1792), "pointer into the middle of an object"},
+    {FAULT(free_unaligned), "pointer into the middle of an object"},
+    {FAULT(kfree_stack), "kfree: not from kmalloc"},
+    {FAULT(wrong_cache), "kmem_cache_free: object of another cache"},
+    {FAULT(free_stack), "free: not from malloc, or freed before"},
+    {FAULT(realloc_stack), "realloc: not from malloc, or freed before"},
+    {0},
+};
