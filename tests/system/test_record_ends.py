@@ -9,7 +9,7 @@ import time
 import pytest
 
 from recordings import (HEAPMARK, ROUNDS, SUBJECT, child_of, count, info, nothing_left_behind, others, record,
-                        recorded, refused, wait_for_events)
+                        recorded, refused, wait_for_events, wait_for_work, wait_until_stopped)
 
 
 @pytest.mark.parametrize("mode, said", [("killed", "signal 9"), ("crashes", "signal 11"),
@@ -28,7 +28,7 @@ def test_killed_in_the_middle(tmp_path):
                                     cwd=tmp_path, stderr=subprocess.PIPE, text=True)
         child = child_of(recorder)
         wait_for_events(recorder, tmp_path / "k.hmt.0.part")
-        time.sleep(milliseconds / 1000)
+        wait_for_work(child, milliseconds / 1000)
         os.kill(child, signal.SIGKILL)
         said = recorder.communicate(timeout=60)[1]
         assert recorder.returncode == 1, said
@@ -42,16 +42,30 @@ def test_interrupted_from_the_keyboard(tmp_path):
     recorder = subprocess.Popen([HEAPMARK, "record", "-o", "k.hmt", SUBJECT, "endless"],
                                 cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE, text=True)
     wait_for_events(recorder, tmp_path / "k.hmt.0.part")
+    wait_for_work(child_of(recorder), 0.03)
     os.killpg(recorder.pid, signal.SIGINT)
     said = recorder.communicate(timeout=60)[1]
     assert recorder.returncode == 1 and "signal 2" in said
     assert count(info(tmp_path / "k.hmt"), "malloc") > 1000
 
 
+def record_with_orphans(tmp_path, mode):
+    """The recorder, when the program has ended and what it leaves behind has not."""
+    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", SUBJECT, mode], cwd=tmp_path,
+                                stderr=subprocess.PIPE, text=True)
+    said = ""
+    while "go on and are recorded" not in said:
+        said = recorder.stderr.readline()
+        assert said
+    return recorder
+
+
 def test_daemon(tmp_path):
     """It leaves its session and its parents, and is recorded to its end."""
-    done = record(tmp_path, SUBJECT, "becomes_daemon")
-    assert "go on and are recorded" in done.stderr
+    recorder = record_with_orphans(tmp_path, "becomes_daemon")
+    (tmp_path / "go").touch()
+    recorder.communicate(timeout=60)
+    assert recorder.returncode == 0
     (daemon,) = others(tmp_path)
     figures = info(tmp_path / daemon)
     assert count(figures, "malloc") == count(figures, "free") == ROUNDS + 1
@@ -59,14 +73,10 @@ def test_daemon(tmp_path):
 
 def test_interrupted_while_a_daemon_goes_on(tmp_path):
     """The recording ends, and its traces are whole; the daemon is left alone."""
-    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", SUBJECT, "leaves_one_behind"], cwd=tmp_path,
-                                stderr=subprocess.PIPE, text=True)
-    said = ""
-    while "go on and are recorded" not in said:
-        said = recorder.stderr.readline()
-        assert said
+    recorder = record_with_orphans(tmp_path, "leaves_one_behind")
     wait_for_events(recorder, tmp_path / "t.hmt.1.part")
     daemon = child_of(recorder)
+    wait_for_work(daemon, 0.03)
     recorder.send_signal(signal.SIGINT)
     said = recorder.communicate(timeout=60)[1]
     assert recorder.returncode == 0 and "recording ended first" in said
@@ -77,7 +87,11 @@ def test_interrupted_while_a_daemon_goes_on(tmp_path):
 
 def test_daemon_that_calls_late(tmp_path):
     """Its first call comes when all other processes have ended."""
-    record(tmp_path, SUBJECT, "becomes_late_daemon")
+    recorder = record_with_orphans(tmp_path, "becomes_late_daemon")
+    time.sleep(0.3)  # one that looks only at who has called ends now
+    (tmp_path / "go").touch()
+    recorder.communicate(timeout=60)
+    assert recorder.returncode == 0
     (daemon,) = others(tmp_path)
     figures = info(tmp_path / daemon)
     assert count(figures, "malloc") == count(figures, "free") == ROUNDS
@@ -118,7 +132,7 @@ def test_full_disk(tmp_path):
     if mounted.returncode != 0:
         pytest.skip("mounting needs root")
     try:
-        done = record(tmp_path, SUBJECT, "millions", output="small/t.hmt")
+        done = record(tmp_path, SUBJECT, "millions_undrained", output="small/t.hmt")
         assert "stops before the program's end" in done.stderr
         figures = info(small / "t.hmt")
         assert 100000 < count(figures, "malloc") < 200 * ROUNDS
@@ -142,6 +156,18 @@ def test_file_size_limit(tmp_path):
     assert not int(ignored.stdout.split()[1], 16) & 1 << (signal.SIGXFSZ - 1)  # the program has it as it was
 
 
+def test_few_descriptors(tmp_path):
+    """Whatever cannot be opened for want of descriptors, that is the reason that is told."""
+    told = []
+    for most in range(4, 12):
+        done = subprocess.run(["bash", "-c", f'ulimit -n {most}; exec "$@"', "bash", HEAPMARK, "record", "-o", "t.hmt",
+                               "/bin/echo"], cwd=tmp_path, text=True, capture_output=True, timeout=60)
+        assert done.returncode in (0, 2)
+        assert done.returncode == 0 or "Too many open files" in done.stderr, done.stderr
+        told.append(done.stderr)
+    assert any("nothing was recorded: '" in text for text in told)
+
+
 def test_trace_reaches_the_file_size_limit(tmp_path):
     """It takes the way of a full disk: the program goes on, and what was written is whole."""
     recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", SUBJECT, "endless"], cwd=tmp_path,
@@ -150,9 +176,12 @@ def test_trace_reaches_the_file_size_limit(tmp_path):
     wait_for_events(recorder, part)
     while part.stat().st_size < 10000:
         assert recorder.poll() is None
+    os.kill(recorder.pid, signal.SIGSTOP)
+    wait_until_stopped(recorder.pid)
     size = part.stat().st_size
     resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (size, size))
-    time.sleep(0.2)
+    os.kill(recorder.pid, signal.SIGCONT)
+    wait_for_work(child_of(recorder), 0.1)
     assert recorder.poll() is None
     os.killpg(recorder.pid, signal.SIGINT)
     said = recorder.communicate(timeout=60)[1]
@@ -161,16 +190,24 @@ def test_trace_reaches_the_file_size_limit(tmp_path):
     assert count(info(tmp_path / "t.hmt"), "malloc") > 1000
 
 
+def recover(tmp_path):
+    return subprocess.run([HEAPMARK, "trace", "recover", "t.hmt.raw"], cwd=tmp_path, text=True, capture_output=True)
+
+
 def test_recorder_killed(tmp_path):
-    """The program goes on, and all it did is brought together later."""
-    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", SUBJECT, "millions"], cwd=tmp_path,
+    """The program goes on, and all it did is brought together later; traces that were finished stay as they are."""
+    script = f"exec sh -c 'exec {SUBJECT} millions_in_two_parts'"
+    recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "sh", "-c", script], cwd=tmp_path,
                                 stderr=subprocess.DEVNULL)
     child = child_of(recorder)
-    wait_for_events(recorder, tmp_path / "t.hmt.0.part")
-    os.kill(child, signal.SIGSTOP)
+    finished = [tmp_path / "t.hmt", tmp_path / f"t.{child}.hmt"]
+    for name in (tmp_path / "t.hmt.2.part", *finished):
+        wait_for_events(recorder, name)
+    wait_until_stopped(child)
     recorder.kill()
     recorder.wait()
-    busy = subprocess.run([HEAPMARK, "trace", "recover", "t.hmt.raw"], cwd=tmp_path, text=True, capture_output=True)
+    before = [name.read_bytes() for name in finished]
+    busy = recover(tmp_path)
     assert busy.returncode == 2 and "still being recorded" in busy.stderr
     again = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "true"], cwd=tmp_path, text=True, capture_output=True)
     assert again.returncode == 2 and "was cut off" in again.stderr
@@ -178,20 +215,32 @@ def test_recorder_killed(tmp_path):
     deadline = time.monotonic() + 60
     while os.path.exists(f"/proc/{child}") and time.monotonic() < deadline:
         time.sleep(0.05)
-    done = subprocess.run([HEAPMARK, "trace", "recover", "t.hmt.raw"], cwd=tmp_path, text=True, capture_output=True)
+    done = recover(tmp_path)
     assert done.returncode == 0, done.stderr
-    figures = info(tmp_path / "t.hmt")
+    assert [name.read_bytes() for name in finished] == before
+    last = f"t.{child}.2.hmt"
+    figures = info(tmp_path / last)
     assert count(figures, "malloc") == count(figures, "free") == 200 * ROUNDS
     assert figures["not events"][2:] == [0, 0]
-    assert f"'t.hmt': {count(figures, 'events')} events" in done.stdout  # as if one drain had seen all
+    assert f"'{last}': {count(figures, 'events')} events" in done.stdout  # as if one drain had seen all
+
+
+def test_interrupted_at_the_start(tmp_path):
+    """As soon as there is a program, a signal ends the recording, not the recorder: nothing is left of it."""
+    for _ in range(20):
+        recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "sleep", "60"], cwd=tmp_path,
+                                    stderr=subprocess.PIPE, start_new_session=True, text=True)
+        child_of(recorder)
+        os.killpg(recorder.pid, signal.SIGINT)
+        recorder.communicate(timeout=60)
+        assert recorder.returncode >= 0
+        assert not [name for name in os.listdir(tmp_path) if name.endswith((".raw", ".part"))]
 
 
 def test_two_recorders_at_once(tmp_path):
     first = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "sleep", "60"], cwd=tmp_path,
                              stderr=subprocess.PIPE, start_new_session=True, text=True)
-    while not (tmp_path / "t.hmt.raw").exists():
-        assert first.poll() is None
-    time.sleep(0.2)
+    child_of(first)
     second = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "true"], cwd=tmp_path, text=True, capture_output=True)
     os.killpg(first.pid, signal.SIGINT)
     first.communicate(timeout=60)

@@ -97,7 +97,7 @@ def test_max_size(tmp_path):
 
 def test_start_and_stop_by_time(tmp_path):
     """Of a program that calls without end, one part."""
-    for _ in range(5):  # a recorder that gets no processor stops late: then once more
+    for _ in range(5):  # one that gets no processor is recorded too long, or makes few calls: then once more
         recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--start-after=100ms", "--stop-after=300ms",
                                      "--", SUBJECT, "endless"], cwd=tmp_path, stderr=subprocess.PIPE,
                                     start_new_session=True, text=True)
@@ -108,10 +108,9 @@ def test_start_and_stop_by_time(tmp_path):
         os.killpg(recorder.pid, signal.SIGINT)
         recorder.communicate(timeout=60)
         figures = info(tmp_path / "t.hmt")
-        assert count(figures, "malloc") > 1000
         assert 0 <= count(figures, "malloc") - count(figures, "free") <= 1
         assert "started or stopped" in figures["text"]
-        if figures["duration"][0] < rest - 0.1:
+        if count(figures, "malloc") > 1000 and figures["duration"][0] < rest - 0.1:
             return
     pytest.fail("the recording did not stop before the program's end")
 
@@ -135,11 +134,15 @@ def test_toggle_by_signal(tmp_path):
 
 def test_stacks_and_cpus(tmp_path):
     """They are recorded beside the same calls. That they come back is a unit test's."""
+    asked = ["--stacks=8", "--cpu"]
     _, plain = recorded_with(tmp_path, [], "threads")
-    size = (tmp_path / "t.hmt").stat().st_size
-    _, figures = recorded_with(tmp_path, ["--stacks=8", "--cpu"], "threads")
+    _, figures = recorded_with(tmp_path, asked, "threads")
     assert abs(count(figures, "malloc") - count(plain, "malloc")) <= 16
-    assert (tmp_path / "t.hmt").stat().st_size > size
+    sizes = []
+    for options in ([], asked):  # of one thread: how several mix makes more of a difference than what is asked for
+        recorded_with(tmp_path, options, "pairs")
+        sizes.append((tmp_path / "t.hmt").stat().st_size)
+    assert sizes[0] < sizes[1]
 
 
 @pytest.mark.parametrize("mode", ["exits_among_threads", "main_thread_leaves"])
@@ -152,9 +155,9 @@ def test_the_list_of_modules_outlives_the_end(tmp_path, mode):
         assert sorted(os.listdir(tmp_path)) == ["t.hmt", "t.hmt.maps"]
 
 
-@pytest.mark.parametrize("mode", ["sets_variables", "least_stack"])
+@pytest.mark.parametrize("mode", ["sets_variables", "least_stack", "calls_in_a_handler"])
 def test_the_list_of_modules_is_written_anywhere(tmp_path, mode):
-    """Inside setenv(), which moves the environment, and on the least stack that a thread may have."""
+    """Inside setenv(), which moves the environment, and on the least stacks that threads and handlers may have."""
     recorded_with(tmp_path, ["--stacks=2"], mode)
     assert "libhm_record.so" in (tmp_path / "t.hmt.maps").read_text()
 
@@ -189,6 +192,26 @@ def test_bad_options(tmp_path, options, said):
 def test_another_recorder_is_preloaded(tmp_path):
     environment = dict(os.environ, LD_PRELOAD="/nonexistent/libheaptrack_preload.so")
     assert "another recorder" in refused(tmp_path, "record", "true", environment=environment)
+
+
+NO_RAW_FILES = {"missing": None, "short": b"short", "other": b"no raw file" * 1000000,
+                "older": b"hm-raw\n\0" + b"\x07\0\0\0" + bytes(1 << 24)}
+
+
+@pytest.mark.parametrize("kind", NO_RAW_FILES)
+def test_a_raw_file_that_is_none_of_this_version(tmp_path, kind):
+    """The recorder in the program leaves it alone, and the program runs as ever."""
+    content = NO_RAW_FILES[kind]
+    raw = tmp_path / "x.raw"
+    library = subprocess.run([HEAPMARK, "record", "sh", "-c", "echo $LD_PRELOAD"], cwd=tmp_path, text=True,
+                             capture_output=True).stdout.strip()
+    if content is not None:
+        raw.write_bytes(content)
+    environment = dict(os.environ, LD_PRELOAD=library, HEAPMARK_RECORD=str(raw))
+    done = subprocess.run([SUBJECT, "pairs"], text=True, capture_output=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (raw.read_bytes() if raw.exists() else None) == content
+    raw.unlink(missing_ok=True)
 
 
 def test_no_such_program(tmp_path):

@@ -1,5 +1,7 @@
+#include "workloads/trace/commit.h"
 #include "workloads/trace/drain_blocks.h"
 #include "workloads/trace/event.h"
+#include "workloads/trace/round_limit.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,10 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    ENTRIES_ENOUGH = TRACE_BLOCK_EVENTS_MAX / 2, /* for a block; a round adds at most as many */
-    ENTRIES_MIN = 16,                            /* of a stream in a round */
-};
+enum { ENTRIES_ENOUGH = TRACE_BLOCK_EVENTS_MAX / 2 }; /* for a block; a round mostly adds fewer */
 
 #define SLACK_NS     2000u     /* far more than a processor can read its clock early */
 #define TICKS_HZ_MIN 40000000u /* the trace's clock is at least this fine: 25 ns */
@@ -27,10 +26,11 @@ uint64_t raw_ticks_hz(const struct raw_header *header)
 
 static void choose_time_shift(struct raw_header *header)
 {
-    if (header->time_shift != 0)
-        return;
+    uint32_t shift = 0;
     for (uint64_t hz = raw_ticks_hz(header); hz / 2 >= TICKS_HZ_MIN; hz /= 2)
-        header->time_shift++;
+        shift++;
+    if (header->time_shift == 0)
+        header->time_shift = shift;
 }
 
 static uint64_t slack_ticks(const struct drain *d)
@@ -53,16 +53,14 @@ static struct source *get_source(struct drain *d, uint32_t index)
     }
     if (d->sources[index] == NULL) {
         struct raw_process *process = raw_process(d->header, index);
+        const struct raw_tally *tally = commit_tally(process);
         struct source *source = d->sources[index] = calloc(1, sizeof *source);
         if (source != NULL)
             *source = (struct source){.process = process,
                                       .finished = process->finished != 0,
-                                      .end_tick = process->end_tick,
-                                      .written = {.entries = process->entries,
-                                                  .events = process->events,
-                                                  .end_tick = process->end_tick,
-                                                  .bytes = process->written},
-                                      .clock = {.time_first = process->end_tick}};
+                                      .end_tick = tally->end_tick,
+                                      .written = *tally,
+                                      .clock = {.time_first = tally->end_tick}};
     }
     return d->sources[index];
 }
@@ -96,10 +94,15 @@ static struct stream *get_stream(struct source *source, const struct raw_segment
     return stream;
 }
 
-/* Its thread was joined, and writes there no more: what is missing in it will not come. */
-static void fill(struct raw_segment *segment)
+/* What a drain before this one has brought into the trace of the thread, is long ago. */
+static void recall(struct stream *stream, uint32_t flags)
 {
-    atomic_store_explicit(&segment->state, RAW_SEGMENT_FULL, memory_order_release);
+    if (flags & RAW_MET) {
+        stream->met_at = 0;
+        stream->first_time = 1;
+    }
+    if (flags & RAW_JOINED)
+        stream->joined_at = 0;
 }
 
 static int add_segment(struct drain *d, struct raw_segment *segment)
@@ -117,50 +120,66 @@ static int add_segment(struct drain *d, struct raw_segment *segment)
     if (stream == NULL)
         return -ENOMEM;
     segment->seen = 1;
-    if (stream->ended)
-        fill(segment);
-    return stream_add(stream, segment);
+    struct raw_mark mark = commit_mark(source->process, segment);
+    recall(stream, mark.flags);
+    return mark.consumed == RAW_CONSUMED ? 0 : stream_add(stream, segment, mark.consumed);
+}
+
+static int list_segment(struct drain *d, struct raw_segment *segment)
+{
+    if (d->segment_count == d->segment_capacity) {
+        size_t capacity = d->segment_capacity > 0 ? 2 * d->segment_capacity : 64;
+        struct raw_segment **segments = realloc(d->segments, capacity * sizeof *segments);
+        if (segments == NULL)
+            return -ENOMEM;
+        d->segments = segments;
+        d->segment_capacity = capacity;
+    }
+    d->segments[d->segment_count++] = segment;
+    segment->listed = 1;
+    return 0;
+}
+
+static bool has_length(const struct raw_segment *segment)
+{
+    return segment->bytes == RAW_SEGMENT_BYTES_SMALL || segment->bytes == RAW_SEGMENT_BYTES_LARGE;
+}
+
+static bool is_in_use(const struct raw_segment *segment)
+{
+    uint32_t state = atomic_load_explicit(&segment->state, memory_order_acquire);
+    return state == RAW_SEGMENT_USED || state == RAW_SEGMENT_FULL;
 }
 
 /*
- * How far the segments reach. While programs run, those that have no pages yet must not be looked
- * at: on a full disk that would be a SIGBUS.
+ * Lists what was announced since the last time. The list is the programs' to write: one that is damaged
+ * leads no further.
  */
-static uint64_t used_bytes(struct drain *d, bool final)
+static int list_new(struct drain *d)
 {
-    const struct raw_header *header = d->header;
-    uint64_t ready = header->ready, next = header->next;
-    if (final)
-        d->limit = header->cut != 0 && header->cut < next ? header->cut : next;
-    else if (ready + RAW_FIRST_SEGMENT == next && header->cut == 0)
-        d->limit = next;
-    return d->limit < header->file_bytes ? d->limit : header->file_bytes;
-}
-
-static bool is_segment(const struct raw_segment *segment, uint32_t state)
-{
-    return (state == RAW_SEGMENT_FREE || state == RAW_SEGMENT_USED || state == RAW_SEGMENT_FULL ||
-            state == RAW_SEGMENT_GONE) &&
-           (segment->bytes == RAW_SEGMENT_BYTES_SMALL || segment->bytes == RAW_SEGMENT_BYTES_LARGE);
-}
-
-/* All segments, one after the other; `again` also those that a drain before this one had seen. */
-static int find_segments(struct drain *d, bool again, bool final)
-{
-    uint64_t bytes = used_bytes(d, final);
-    for (uint64_t offset = RAW_FIRST_SEGMENT; offset + RAW_PAGE_BYTES <= bytes;) {
-        struct raw_segment *segment = (struct raw_segment *)((char *)d->header + offset);
-        uint32_t state = atomic_load_explicit(&segment->state, memory_order_acquire);
-        bool known = is_segment(segment, state);
-        bool in_use = state == RAW_SEGMENT_USED || state == RAW_SEGMENT_FULL;
-        if (known && in_use && (again || segment->seen == 0)) {
-            int error = add_segment(d, segment);
-            if (error != 0)
-                return error;
-        }
-        offset += known ? segment->bytes : RAW_PAGE_BYTES;
+    const uint64_t last_page = d->header->file_bytes / RAW_PAGE_BYTES - 1;
+    uint64_t page = atomic_exchange_explicit(&d->header->fresh, 0, memory_order_acquire);
+    while (page >= RAW_FIRST_SEGMENT / RAW_PAGE_BYTES && page <= last_page) {
+        struct raw_segment *segment =
+            (struct raw_segment *)((char *)d->header + page * RAW_PAGE_BYTES);
+        if (segment->listed || !has_length(segment))
+            break;
+        int error = list_segment(d, segment);
+        if (error != 0)
+            return error;
+        page = segment->next;
     }
     return 0;
+}
+
+/* Takes up the segments that threads have begun to write to since the last time. */
+static int see_segments(struct drain *d)
+{
+    int error = list_new(d);
+    for (size_t i = 0; i < d->segment_count && error == 0; i++)
+        if (is_in_use(d->segments[i]) && d->segments[i]->seen == 0)
+            error = add_segment(d, d->segments[i]);
+    return error;
 }
 
 /* ---- rounds ---------------------------------------------------------------------------------- */
@@ -174,16 +193,17 @@ struct joining {
 
 /*
  * A thread that ran with the joined pthread_t before the join began is the one that was joined: the
- * value was not given to another one until then. Where that is not known, it may live: only its own
- * thread, or the end of the process, ends its segment.
+ * value was not given to another one until then. It writes no more, and all its segments are known: what
+ * is missing in them will not come. Where it is not sure, it may live: only its own thread, or the end of
+ * the process, ends its segment.
  */
 static void end_joined(struct stream *stream, uint64_t began, uint64_t slack)
 {
     if (stream->started == 0 || stream->started + slack >= began)
         return;
-    stream->ended = true;
     for (uint32_t p = stream->first; p < stream->count; p++)
-        fill(stream->pieces[p].segment);
+        atomic_store_explicit(&stream->pieces[p].segment->state, RAW_SEGMENT_FULL,
+                              memory_order_release);
 }
 
 /*
@@ -208,37 +228,20 @@ static uint32_t find_joined(void *context, uint64_t self, uint64_t time)
     return RAW_NOBODY;
 }
 
-/*
- * Where the round ends: at `end`, or earlier when there is more than a block should hold, but never
- * before the first record: times may go back in a thread, where a signal handler came between.
- * Streams that are seen for the first time are looked at on the way.
- */
-static uint64_t bound(struct source *source, uint64_t end, uint64_t *begin)
+/* The time of the first record, or UINT64_MAX. Streams that are seen for the first time are looked at on the way. */
+static uint64_t find_begin(struct source *source)
 {
-    uint32_t active = 0;
-    uint64_t time, limit = end;
-    *begin = UINT64_MAX;
+    uint64_t time, begin = UINT64_MAX;
     for (uint32_t i = 0; i < source->stream_count; i++) {
         struct stream *stream = &source->streams[i];
         if (stream->first == stream->count || !stream_peek(stream, &time))
             continue;
         if (stream->first_time == UINT64_MAX)
             stream->first_time = time;
-        if (time < *begin)
-            *begin = time;
-        active++;
+        if (time < begin)
+            begin = time;
     }
-    uint32_t each = active > 0 ? ENTRIES_ENOUGH / active : ENTRIES_ENOUGH;
-    for (uint32_t i = 0; i < source->stream_count && active > 0; i++) {
-        if (source->streams[i].first == source->streams[i].count)
-            continue;
-        time = stream_time_ahead(&source->streams[i], each > ENTRIES_MIN ? each : ENTRIES_MIN);
-        if (time < *begin)
-            time = *begin;
-        if (time != UINT64_MAX && time + 1 < limit)
-            limit = time + 1;
-    }
-    return limit;
+    return begin;
 }
 
 static void begin_source(struct drain *d, struct source *source, uint64_t begin)
@@ -267,18 +270,22 @@ static uint64_t tick(const struct source *source, uint64_t time)
 static int read_source(struct drain *d, struct source *source, uint64_t end, bool *more,
                        uint64_t *read)
 {
-    uint64_t begin, limit = bound(source, end, &begin);
-    *more = limit < end && begin != UINT64_MAX;
+    uint64_t begin = find_begin(source), limit;
+    *more = false;
     if (begin == UINT64_MAX)
         return 0;
+    int error = round_limit(source->streams, source->stream_count, begin, end, &limit);
+    if (error != 0)
+        return error;
+    *more = limit < end;
     begin_source(d, source, begin);
     for (uint32_t i = 0; i < source->stream_count; i++) {
         struct stream *stream = &source->streams[i];
         struct joining joining = {source, stream, slack_ticks(d)};
         uint32_t before = stream->entries;
-        int error = stream->count == 0
-                        ? 0
-                        : stream_read(stream, &source->clock, limit, find_joined, &joining);
+        error = stream->count == 0
+                    ? 0
+                    : stream_read(stream, &source->clock, limit, find_joined, &joining);
         if (error != 0)
             return error;
         source->entries += stream->entries - before;
@@ -289,9 +296,8 @@ static int read_source(struct drain *d, struct source *source, uint64_t end, boo
     if (limit != UINT64_MAX && tick(source, limit) > source->end_tick)
         source->end_tick = tick(source, limit);
     /* what is left of a process that is over is packed beside the reading: nobody waits for segments */
-    return source->entries >= ENTRIES_ENOUGH || (*more && source->entries > 0)
-               ? drain_blocks_write(d, source, source->over && *more)
-               : 0;
+    return source->entries >= ENTRIES_ENOUGH ? drain_blocks_write(d, source, source->over && *more)
+                                             : 0;
 }
 
 /* The same, and counts on for who sleeps on no clock meanwhile: to make a block takes milliseconds. */
@@ -309,7 +315,7 @@ int64_t drain_round(struct drain *d)
 {
     uint64_t end = raw_now(d->header->is_tsc != 0) - slack_ticks(d);
     uint64_t read = 0;
-    int error = find_segments(d, false, false);
+    int error = see_segments(d); /* after that time: see raw.h */
     for (uint32_t i = 0; i < d->source_count && error == 0; i++) {
         struct source *source = d->sources[i];
         bool more = source != NULL && !source->finished;
@@ -351,17 +357,32 @@ static uint64_t start_ns(const struct drain *d, const struct source *source)
     return (uint64_t)(ticks * 1e9 / (double)raw_ticks_hz(header));
 }
 
+/* Calls that are no events. */
+static void count_others(const struct source *source, uint64_t *null_frees, uint64_t *failed_calls)
+{
+    const struct raw_tally *tally = commit_tally(source->process);
+    *null_frees = source->process->null_frees + tally->null_frees;
+    *failed_calls = source->process->failed_calls + tally->failed_calls;
+    for (uint32_t i = 0; i < source->stream_count; i++)
+        for (uint32_t p = 0; p < source->streams[i].count; p++) {
+            *null_frees += source->streams[i].pieces[p].segment->null_frees;
+            *failed_calls += source->streams[i].pieces[p].segment->failed_calls;
+        }
+}
+
 static int finish_file(struct drain *d, struct source *source, int status)
 {
     const struct raw_process *process = source->process;
     uint32_t threads = process->threads;
+    uint64_t null_frees, failed_calls;
+    count_others(source, &null_frees, &failed_calls);
     struct trace_file_header header = {
         .flags = trace_flags(d, source, status),
         .threads = threads < TRACE_THREADS_MAX ? threads : TRACE_THREADS_MAX,
         .ticks_hz = raw_ticks_hz(d->header) >> d->header->time_shift,
         .recorded_at = d->header->started_at,
-        .failed_calls = process->failed_calls,
-        .null_frees = process->null_frees,
+        .failed_calls = failed_calls,
+        .null_frees = null_frees,
         .exit_status = status == -1 ? 0 : status,
         .command_bytes = d->header->command_bytes,
         .sample = d->header->sample,
@@ -392,7 +413,7 @@ static int read_rest(struct drain *d, struct source *source)
 {
     bool more = true;
     uint64_t read = 0;
-    int error = find_segments(d, false, true);
+    int error = see_segments(d);
     for (uint32_t i = 0; i < source->stream_count; i++)
         stream_end(&source->streams[i]);
     source->over = true;
@@ -407,38 +428,83 @@ static int read_rest(struct drain *d, struct source *source)
     return error;
 }
 
+/* Nobody writes into the process's segments any more: all that it has go back. */
+static void give_all(struct drain *d, uint32_t process)
+{
+    for (size_t i = 0; i < d->segment_count; i++)
+        if (is_in_use(d->segments[i]) && d->segments[i]->process == process)
+            raw_give(d->header, d->segments[i]);
+}
+
+static int finish(struct drain *d, struct source *source, int status)
+{
+    int error = read_rest(d, source);
+    bool has_trace = commit_tally(source->process)->entries > 0;
+    if (error == 0 && has_trace)
+        error = drain_blocks_open(d, source);
+    if (error == 0 && has_trace)
+        error = finish_file(d, source, status);
+    if (error != 0)
+        return error;
+    release_source(source);
+    source->finished = true;
+    source->process->finished = 1;
+    return 0;
+}
+
 int drain_finish(struct drain *d, uint32_t process, int status, uint64_t *bytes, uint64_t *events)
 {
     struct source *source = get_source(d, process);
     *bytes = *events = 0;
-    int error = source == NULL ? -ENOMEM : source->finished ? 0 : read_rest(d, source);
-    if (error != 0 || source->finished)
+    int error = source == NULL ? -ENOMEM : source->finished ? 0 : finish(d, source, status);
+    if (error != 0)
         return error;
-    drain_blocks_give_all(d, source);
-    if (source->process->entries > 0)
-        error = drain_blocks_open(d, source);
-    if (source->process->entries > 0 && error == 0) {
-        error = finish_file(d, source, status);
-        *bytes = block_file_bytes(&source->file);
-        *events = source->process->events;
-        d->written += *bytes;
+    give_all(d, process);
+    const struct raw_tally *tally = commit_tally(source->process);
+    if (tally->entries > 0) {
+        *bytes = tally->bytes + sizeof(struct trace_block_header);
+        *events = tally->events;
     }
-    release_source(source);
-    source->finished = true;
-    source->process->finished = 1;
-    return error;
+    d->written += *bytes;
+    return 0;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-/* Threads of which a drain before this one has brought something into the trace. */
+/*
+ * Lists all segments, one after the other, when nobody writes; one that a drain before this one has
+ * taken up is new to this one. Where there was no space for pages they must not be looked at: on a full
+ * disk that would be a SIGBUS.
+ */
+static int list_all(struct drain *d)
+{
+    struct raw_header *header = d->header;
+    uint64_t end = header->cut != 0 && header->cut < header->next ? header->cut : header->next;
+    header->fresh = 0;
+    for (uint64_t offset = RAW_FIRST_SEGMENT;
+         offset + RAW_PAGE_BYTES <= end && offset + RAW_PAGE_BYTES <= header->file_bytes;) {
+        struct raw_segment *segment = (struct raw_segment *)((char *)header + offset);
+        bool was_begun = segment->state != RAW_SEGMENT_NONE && has_length(segment);
+        int error = was_begun ? list_segment(d, segment) : 0;
+        if (error != 0)
+            return error;
+        if (was_begun) {
+            segment->seen = 0;
+            if (segment->process < RAW_PROCESSES_MAX)
+                commit_forget(raw_process(header, segment->process), segment);
+        }
+        offset += was_begun ? segment->bytes : RAW_PAGE_BYTES;
+    }
+    return 0;
+}
+
+/* A thread whose first segment has gone round stands in the trace. */
 static void recall_threads(struct source *source)
 {
     for (uint32_t i = 0; i < source->stream_count; i++) {
         struct stream *stream = &source->streams[i];
-        if (stream->count > 0 &&
-            (stream->pieces[0].segment->sequence > 0 || stream->pieces[0].segment->met))
-            stream->met_at = 0;
+        if (stream->count > 0 && stream->pieces[0].segment->sequence > 0)
+            recall(stream, RAW_MET);
     }
 }
 
@@ -449,7 +515,9 @@ int drain_open(struct drain **out, struct raw_header *header, struct drain_hooks
         return -ENOMEM;
     d->header = header;
     d->hooks = hooks;
-    int error = find_segments(d, true, true);
+    int error = list_all(d);
+    if (error == 0)
+        error = see_segments(d);
     for (uint32_t i = 0; i < d->source_count; i++)
         if (d->sources[i] != NULL)
             recall_threads(d->sources[i]);
@@ -458,6 +526,11 @@ int drain_open(struct drain **out, struct raw_header *header, struct drain_hooks
     else
         *out = d;
     return error;
+}
+
+int drain_failure(const struct drain *d)
+{
+    return d->failure;
 }
 
 void drain_release(struct drain *d)
@@ -469,5 +542,6 @@ void drain_release(struct drain *d)
         free(d->sources[i]);
     }
     free(d->sources);
+    free(d->segments);
     free(d);
 }

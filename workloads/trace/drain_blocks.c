@@ -1,4 +1,5 @@
 #include "workloads/trace/drain_blocks.h"
+#include "workloads/trace/commit.h"
 #include "workloads/trace/varint.h"
 
 #include <errno.h>
@@ -48,42 +49,61 @@ static int put_columns(struct source *source, struct trace_block_header *header)
     return error;
 }
 
-static void give_segment(const struct drain *d, struct source *source, struct raw_segment *segment)
-{
-    source->process->null_frees += segment->null_frees;
-    source->process->failed_calls += segment->failed_calls;
-    if (segment->state != RAW_SEGMENT_GONE)
-        raw_give(d->header, segment);
-}
-
 /* What the streams have read by now is what the block holds. */
 static void note_places(struct source *source)
 {
     for (uint32_t i = 0; i < source->stream_count; i++) {
         struct stream *s = &source->streams[i];
-        s->sealed = (struct place){s->first, s->first < s->count ? s->pieces[s->first].at : 0};
+        s->sealed = (struct place){s->first, s->first < s->count ? s->pieces[s->first].at : 0,
+                                   s->joined_at != UINT64_MAX};
     }
 }
 
-/* The block is written: what it came from is not needed any more. More may have been read since. */
+/* What the block holds of a thread. More may have been read since. */
+static void mark(struct source *source, const struct stream *s)
+{
+    uint32_t flags = (s->met_at != UINT64_MAX ? RAW_MET : 0) | (s->sealed.joined ? RAW_JOINED : 0);
+    for (uint32_t p = 0; p < s->sealed.first; p++) {
+        struct raw_segment *segment = s->pieces[p].segment;
+        source->written.null_frees += segment->null_frees;
+        source->written.failed_calls += segment->failed_calls;
+        commit_prepare(source->process, segment, RAW_CONSUMED, flags);
+    }
+    if (s->sealed.first == s->count)
+        return;
+    const struct piece *rest = &s->pieces[s->sealed.first];
+    uint32_t at = s->sealed.at > rest->consumed ? s->sealed.at : rest->consumed;
+    commit_prepare(source->process, rest->segment, at, flags);
+}
+
+/*
+ * In the raw file: what the block came from is not needed any more, and another drain would go on from
+ * here.
+ */
+static void commit(struct source *source)
+{
+    for (uint32_t i = 0; i < source->stream_count; i++)
+        mark(source, &source->streams[i]);
+    commit_make(source->process, &source->written);
+}
+
+/*
+ * A process that is over keeps its segments, until its trace is whole: they tell another drain of threads
+ * that are still to be joined.
+ */
 static void give_back(const struct drain *d, struct source *source)
 {
     for (uint32_t i = 0; i < source->stream_count; i++) {
         struct stream *s = &source->streams[i];
         uint32_t given = s->sealed.first;
-        for (uint32_t p = 0; p < given; p++)
-            give_segment(d, source, s->pieces[p].segment);
+        for (uint32_t p = 0; p < given && !source->over; p++)
+            if (s->pieces[p].segment->state != RAW_SEGMENT_GONE)
+                raw_give(d->header, s->pieces[p].segment);
         for (uint32_t p = given; p < s->count; p++)
             s->pieces[p - given] = s->pieces[p];
         s->first -= given;
         s->count -= given;
         s->sealed.first = 0;
-        if (s->count == 0)
-            continue;
-        struct raw_segment *rest = s->pieces[0].segment;
-        if (s->sealed.at > rest->consumed)
-            rest->consumed = s->sealed.at;
-        rest->met = s->met_at != UINT64_MAX;
     }
 }
 
@@ -93,7 +113,8 @@ int drain_blocks_open(struct drain *d, struct source *source)
     if (source->open)
         return 0;
     uint32_t index = (uint32_t)(process - raw_process(d->header, 0));
-    bool again = process->written != 0;
+    uint64_t bytes = commit_tally(process)->bytes;
+    bool again = bytes != 0;
     int fd = d->hooks.file(d->hooks.context, index, again);
     if (fd < 0)
         return fd;
@@ -101,7 +122,7 @@ int drain_blocks_open(struct drain *d, struct source *source)
                                        .threads = 1,
                                        .ticks_hz = 1,
                                        .command_bytes = d->header->command_bytes};
-    int error = again ? block_file_reopen(&source->file, fd, process->written)
+    int error = again ? block_file_reopen(&source->file, fd, bytes)
                       : block_file_open(&source->file, fd, &header, d->header->command);
     source->open = error == 0;
     if (error != 0)
@@ -116,7 +137,7 @@ static uint64_t offset_max(const struct drain *d, const struct source *source)
     uint64_t others = d->written + sizeof(struct trace_block_header);
     for (uint32_t i = 0; i < d->source_count; i++)
         if (d->sources[i] != NULL && d->sources[i] != source && !d->sources[i]->finished)
-            others += d->sources[i]->process->written;
+            others += commit_tally(d->sources[i]->process)->bytes;
     return others < d->header->size_max ? d->header->size_max - others : 1;
 }
 
@@ -160,6 +181,8 @@ static void make_room(struct drain *d, const struct source *source)
 static void fail(struct drain *d, struct source *source, int error)
 {
     source->failed = true;
+    if (d->failure == 0)
+        d->failure = error;
     atomic_fetch_or(&source->process->flags, error == -EFBIG ? RAW_SIZE_LIMIT : RAW_NO_SPACE);
     d->header->level = RAW_OFF;
 }
@@ -191,7 +214,7 @@ static bool tells_start(struct source *source, struct stream *child)
  */
 static void count_block(struct source *source)
 {
-    struct tally *tally = &source->sealed;
+    struct raw_tally *tally = &source->sealed;
     *tally = source->written;
     for (uint32_t i = source->stream_count; i-- > 0;) {
         struct stream *stream = &source->streams[i];
@@ -254,16 +277,6 @@ static int await_sealed(struct drain *d, struct source *source)
     return 0;
 }
 
-/* In the raw file: another drain would go on from here. */
-static void commit(struct source *source)
-{
-    struct raw_process *process = source->process;
-    process->entries = source->written.entries;
-    process->events = source->written.events;
-    process->end_tick = source->written.end_tick;
-    process->written = source->written.bytes;
-}
-
 int drain_blocks_settle(struct drain *d, struct source *source)
 {
     if (!source->is_sealed && !source->failed)
@@ -301,14 +314,4 @@ int drain_blocks_write(struct drain *d, struct source *source, bool ahead)
     if (error == 0)
         begin_block(source);
     return error;
-}
-
-void drain_blocks_give_all(const struct drain *d, struct source *source)
-{
-    for (uint32_t i = 0; i < source->stream_count; i++) {
-        struct stream *s = &source->streams[i];
-        for (uint32_t p = 0; p < s->count; p++)
-            give_segment(d, source, s->pieces[p].segment);
-        s->count = s->first = 0;
-    }
 }

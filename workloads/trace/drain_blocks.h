@@ -10,11 +10,6 @@
 #include "workloads/trace/drain.h"
 #include "workloads/trace/stream.h"
 
-/* What a trace holds: the same fields as in struct raw_process. */
-struct tally {
-    uint64_t entries, events, end_tick, bytes;
-};
-
 /* A process on its way into its trace. */
 struct source {
     struct raw_process *process;
@@ -32,7 +27,7 @@ struct source {
     struct trace_block_header header;
     uint64_t offset_max;
     int error;
-    struct tally written, sealed; /* without it, and with it */
+    struct raw_tally written, sealed; /* without it, and with it */
 };
 
 struct drain {
@@ -40,8 +35,10 @@ struct drain {
     struct drain_hooks hooks;
     struct source **sources; /* by process */
     uint32_t source_count;
+    struct raw_segment **segments; /* all that were carved off, in use and free */
+    size_t segment_count, segment_capacity;
     uint64_t written; /* bytes of finished traces */
-    uint64_t limit;   /* where the segments end that can be looked at */
+    int failure;      /* what the first write that failed said, -errno */
     struct assistant assistant;
 };
 
@@ -57,11 +54,9 @@ int drain_blocks_write(struct drain *drain, struct source *source, bool ahead);
 
 /*
  * The block that was sealed, if there is one, is in the file, the raw file says so, and the segments
- * that it came from are given back. 0 or -ENOMEM: then this drain is of no more use.
+ * that it came from are given back, but for those of a process that is over. 0 or -ENOMEM: then this
+ * drain is of no more use.
  */
 int drain_blocks_settle(struct drain *drain, struct source *source);
-
-/* Nobody writes into the source's segments any more: all go back. */
-void drain_blocks_give_all(const struct drain *drain, struct source *source);
 
 #endif

@@ -10,6 +10,10 @@
  *          segments, small and large, carved off the end with one atomic add:
  *            struct raw_segment, then records of 16 bytes, written by one thread alone
  *
+ * A segment that was carved off and has got its pages is announced to the drain, on a list, before its
+ * thread writes there. So who looks into the list after the time of a record knows the segments of all
+ * that it follows from, however long another thread is at carving off one of its own.
+ *
  * A segment goes round: a thread takes it (from a list of free ones, or else from the end of the
  * file), fills it and marks it as full; the drain reads it and, once its records stand in the
  * trace, puts it on the list again. So the memory that is written stays the same and stays in the
@@ -43,7 +47,7 @@
 #define RAW_ENV         "HEAPMARK_RECORD" /* the raw file's absolute path, in the programs' environment */
 
 enum {
-    RAW_VERSION = 7,
+    RAW_VERSION = 8,
     RAW_PAGE_BYTES = 4096,
     RAW_SEGMENT_BYTES_SMALL = RAW_PAGE_BYTES,      /* a thread's first: many never need more */
     RAW_SEGMENT_BYTES_LARGE = 16 * RAW_PAGE_BYTES, /* small enough to stay in the caches */
@@ -89,6 +93,20 @@ enum raw_segment_state {
     RAW_SEGMENT_GONE = 0x656e6f67, /* all but its first page went back to a full disk */
 };
 
+enum raw_mark_flag {
+    RAW_MET = 1,    /* a reader has met the thread in what stands in the trace */
+    RAW_JOINED = 2, /* the trace tells that the thread was joined */
+};
+
+#define RAW_CONSUMED UINT32_MAX /* all records, and what the segment counts */
+
+/* How far a segment has been brought into the trace. */
+struct raw_mark {
+    uint32_t commit;   /* with which it begins to hold */
+    uint32_t consumed; /* records from the front; RAW_CONSUMED: the segment is needed no more */
+    uint32_t flags;    /* enum raw_mark_flag, of its thread */
+};
+
 struct raw_segment {
     _Atomic uint32_t state; /* written last when it is taken: the rest holds from then on */
     uint32_t bytes;         /* this header included; never changes */
@@ -97,16 +115,16 @@ struct raw_segment {
     uint32_t thread;        /* in the order in which the process's threads first called */
     uint32_t sequence;      /* of this thread's segments, from 0 */
     uint32_t parent;        /* the thread that started this one; RAW_NOBODY: not known */
-    uint32_t consumed;      /* the drain's: records from the front that stand in the trace */
+    uint32_t seen;          /* the drain's: it knows of this lap, */
     uint64_t self;          /* pthread_self() */
     uint64_t null_frees;    /* free(NULL) while this segment was in use */
     uint64_t failed_calls;  /* allocations that returned NULL */
     uint64_t created;       /* just before the thread was started; 0: not known */
     uint64_t started;       /* when it ran, and so had its pthread_t; 0: not known */
-    uint32_t next_free;     /* on the list of free ones: page number of the next */
-    uint32_t seen;          /* the drain's: it knows of this lap */
-    uint32_t met; /* the drain's: a reader has met the thread in what stands in the trace */
-    uint32_t padding[11];
+    uint32_t next;          /* on the list of free ones, or of new ones: page number of the next */
+    uint32_t listed;        /* and of the segment */
+    struct raw_mark marks[2]; /* the drain's: see commit.h */
+    uint32_t padding[6];
 };
 
 enum raw_flag {
@@ -119,23 +137,28 @@ enum raw_flag {
     RAW_LEFT = 64,       /* recording ended before the process did */
 };
 
+/* What stands in a trace. */
+struct raw_tally {
+    uint64_t bytes;                    /* of the file that count */
+    uint64_t entries, events;          /* events as a reader counts them: see drain_finish() */
+    uint64_t end_tick;                 /* time up to which they reach */
+    uint64_t null_frees, failed_calls; /* of segments that are needed no more */
+};
+
 /* One image that a process runs: exec() begins another one. */
 struct raw_process {
     _Atomic uint32_t pid; /* 0: not begun */
     uint32_t parent_pid;
     _Atomic uint32_t flags;                    /* enum raw_flag */
     _Atomic uint32_t threads;                  /* that have a segment */
-    _Atomic uint64_t null_frees, failed_calls; /* of segments that went round, and of none */
+    _Atomic uint64_t null_frees, failed_calls; /* of threads that had no segment */
 
     /* The drain's, kept here so that another one can go on if it dies. */
-    uint64_t base_ticks; /* time 0 of the trace */
-    uint64_t written;    /* bytes of the trace that count */
-    uint64_t entries;    /* what stands in them, */
-    uint64_t events;     /* and what a reader makes of it: see drain_finish() */
-    uint64_t end_tick;   /* time up to which they reach */
-    uint32_t began;      /* base_ticks is set, and the trace's file exists */
-    uint32_t finished;   /* the trace is whole */
-    uint64_t padding[6];
+    uint64_t base_ticks;         /* time 0 of the trace */
+    uint32_t began;              /* base_ticks is set */
+    uint32_t finished;           /* the trace is whole */
+    _Atomic uint32_t commits;    /* see commit.h */
+    struct raw_tally tallies[2]; /* the one that holds and the next one, in turn */
 };
 
 /* Why a program cannot be recorded. */
@@ -190,7 +213,7 @@ struct raw_header {
         _Atomic uint64_t control; /* both: read with every call, as is */
     };
     _Alignas(64) _Atomic uint64_t next; /* where the next segment is carved off */
-    _Atomic uint64_t ready; /* bytes of segments that were carved off and have their pages */
+    _Atomic uint64_t fresh; /* page number of the segment that was announced last; 0: none is new */
     _Atomic uint64_t cut;   /* from here on there was no space for segments; 0: there always was */
     _Atomic uint32_t processes; /* that have an entry */
     _Alignas(64) _Atomic uint64_t free_small,
@@ -201,7 +224,7 @@ struct raw_header {
     (RAW_PAGE_BYTES + (uint64_t)RAW_PROCESSES_MAX * sizeof(struct raw_process))
 
 _Static_assert(sizeof(struct raw_segment) == 128, "a round number, so that records stay aligned");
-_Static_assert(sizeof(struct raw_process) == 128, "");
+_Static_assert(RAW_FIRST_SEGMENT % RAW_PAGE_BYTES == 0, "segments begin with a page");
 _Static_assert(sizeof(struct raw_header) <= RAW_PAGE_BYTES, "");
 
 static inline struct raw_process *raw_process(struct raw_header *header, uint32_t index)
@@ -271,6 +294,26 @@ static inline _Atomic uint64_t *raw_free_list(struct raw_header *header, uint32_
     return bytes == RAW_SEGMENT_BYTES_SMALL ? &header->free_small : &header->free_large;
 }
 
+static inline uint32_t raw_page_of(const struct raw_header *header,
+                                   const struct raw_segment *segment)
+{
+    return (uint32_t)((size_t)((const char *)segment - (const char *)header) / RAW_PAGE_BYTES);
+}
+
+/*
+ * Tells the drain of a segment that was carved off and has its pages. The list is a stack: any thread
+ * pushes one, the drain takes all.
+ */
+static inline void raw_announce(struct raw_header *header, struct raw_segment *segment)
+{
+    uint64_t top = atomic_load_explicit(&header->fresh, memory_order_relaxed);
+    do
+        segment->next = (uint32_t)top;
+    while (!atomic_compare_exchange_weak_explicit(&header->fresh, &top,
+                                                  raw_page_of(header, segment),
+                                                  memory_order_release, memory_order_relaxed));
+}
+
 /*
  * The free lists are stacks (Treiber's): any thread of any process pops, the drain alone pushes.
  * The count of changes in the upper half makes a pop fail whose first segment came back meanwhile.
@@ -278,11 +321,11 @@ static inline _Atomic uint64_t *raw_free_list(struct raw_header *header, uint32_
 static inline void raw_give(struct raw_header *header, struct raw_segment *segment)
 {
     _Atomic uint64_t *list = raw_free_list(header, segment->bytes);
-    uint64_t page = (uint64_t)((char *)segment - (char *)header) / RAW_PAGE_BYTES;
+    uint64_t page = raw_page_of(header, segment);
     uint64_t top = atomic_load_explicit(list, memory_order_relaxed);
     atomic_store_explicit(&segment->state, RAW_SEGMENT_FREE, memory_order_relaxed);
     do
-        segment->next_free = (uint32_t)top;
+        segment->next = (uint32_t)top;
     while (!atomic_compare_exchange_weak_explicit(list, &top, ((top >> 32) + 1) << 32 | page,
                                                   memory_order_release, memory_order_relaxed));
 }
@@ -300,7 +343,7 @@ static inline struct raw_segment *raw_take(struct raw_header *header, uint32_t b
             return NULL;
         segment = (struct raw_segment *)((char *)header + offset);
     } while (!atomic_compare_exchange_weak_explicit(list, &top,
-                                                    ((top >> 32) + 1) << 32 | segment->next_free,
+                                                    ((top >> 32) + 1) << 32 | segment->next,
                                                     memory_order_acquire, memory_order_acquire));
     return segment;
 }

@@ -313,14 +313,9 @@ static int run(const struct call *call, char *const environment[])
     return call->child != NULL ? spawn(call, environment) : replace(call, environment);
 }
 
-static int run_execve(const struct call *call, char *const environment[])
+static int run_exec(const struct call *call, char *const environment[])
 {
-    return next.execve(call->path, call->arguments, environment);
-}
-
-static int run_execvpe(const struct call *call, char *const environment[])
-{
-    return next.execvpe(call->path, call->arguments, environment);
+    return (call->searches ? next.execvpe : next.execve)(call->path, call->arguments, environment);
 }
 
 static int run_fexecve(const struct call *call, char *const environment[])
@@ -334,23 +329,18 @@ static int run_execveat(const struct call *call, char *const environment[])
                         call->flags);
 }
 
-static int run_posix_spawn(const struct call *call, char *const environment[])
+static int run_spawn(const struct call *call, char *const environment[])
 {
-    return next.posix_spawn(call->child, call->path, call->actions, call->attributes,
-                            call->arguments, environment);
-}
-
-static int run_posix_spawnp(const struct call *call, char *const environment[])
-{
-    return next.posix_spawnp(call->child, call->path, call->actions, call->attributes,
-                             call->arguments, environment);
+    return (call->searches ? next.posix_spawnp : next.posix_spawn)(call->child, call->path,
+                                                                   call->actions, call->attributes,
+                                                                   call->arguments, environment);
 }
 
 /* ---- the calls ------------------------------------------------------------------------------- */
 
 EXPORT int execve(const char *path, char *const arguments[], char *const environment[])
 {
-    struct call call = {run_execve, path, arguments, .descriptor = AT_FDCWD};
+    struct call call = {run_exec, path, arguments, .descriptor = AT_FDCWD};
     return run(&call, environment);
 }
 
@@ -361,7 +351,7 @@ EXPORT int execv(const char *path, char *const arguments[])
 
 EXPORT int execvpe(const char *name, char *const arguments[], char *const environment[])
 {
-    struct call call = {run_execvpe, name, arguments, .searches = true, .descriptor = AT_FDCWD};
+    struct call call = {run_exec, name, arguments, .searches = true, .descriptor = AT_FDCWD};
     return run(&call, environment);
 }
 
@@ -383,35 +373,31 @@ EXPORT int execveat(int descriptor, const char *path, char *const arguments[],
     return run(&call, environment);
 }
 
+/* The caller need not want to know the child. */
+static int run_child(struct call call, pid_t *child, char *const environment[])
+{
+    pid_t unasked;
+    call.descriptor = AT_FDCWD;
+    call.child = child != NULL ? child : &unasked;
+    return run(&call, environment);
+}
+
 EXPORT int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
                        const posix_spawnattr_t *attributes, char *const arguments[],
                        char *const environment[])
 {
-    pid_t unasked;
-    struct call call = {run_posix_spawn,
-                        path,
-                        arguments,
-                        .descriptor = AT_FDCWD,
-                        .child = child != NULL ? child : &unasked,
-                        .actions = actions,
-                        .attributes = attributes};
-    return run(&call, environment);
+    return run_child((struct call){run_spawn, path, arguments, .actions = actions,
+                                   .attributes = attributes},
+                     child, environment);
 }
 
 EXPORT int posix_spawnp(pid_t *child, const char *name, const posix_spawn_file_actions_t *actions,
                         const posix_spawnattr_t *attributes, char *const arguments[],
                         char *const environment[])
 {
-    pid_t unasked;
-    struct call call = {run_posix_spawnp,
-                        name,
-                        arguments,
-                        .searches = true,
-                        .descriptor = AT_FDCWD,
-                        .child = child != NULL ? child : &unasked,
-                        .actions = actions,
-                        .attributes = attributes};
-    return run(&call, environment);
+    return run_child((struct call){run_spawn, name, arguments, .searches = true, .actions = actions,
+                                   .attributes = attributes},
+                     child, environment);
 }
 
 /* The arguments of execl() and its like, from the second on, with the NULL at their end. */

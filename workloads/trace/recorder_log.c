@@ -189,7 +189,7 @@ static struct raw_segment *carve(uint32_t bytes)
         return NULL;
     }
     segment->bytes = bytes;
-    atomic_fetch_add(&log_header->ready, bytes);
+    raw_announce(log_header, segment);
     return segment;
 }
 
@@ -247,7 +247,8 @@ static bool take_segment(struct log_thread *t)
     segment->self = (uint64_t)pthread_self();
     segment->created = t->created;
     segment->started = t->started;
-    segment->consumed = segment->seen = segment->met = 0;
+    segment->seen = 0;
+    segment->marks[0] = segment->marks[1] = (struct raw_mark){.consumed = 0};
     segment->null_frees = segment->failed_calls = 0;
     atomic_store_explicit(&segment->state, RAW_SEGMENT_USED, memory_order_release);
     use_segment(t, segment);

@@ -86,6 +86,22 @@ struct saved_signals {
     struct sigaction actions[SIGNALS];
 };
 
+static sigset_t inherited_mask;
+
+/* From before the program starts until they are handled: or else one would end the recorder, not the recording. */
+static void hold_signals(const struct recording *r)
+{
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGQUIT);
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGHUP);
+    if (r->options.toggle_signal != 0)
+        sigaddset(&held, r->options.toggle_signal);
+    sigprocmask(SIG_BLOCK, &held, &inherited_mask);
+}
+
 static void handle_signals(const struct recording *r, struct saved_signals *saved)
 {
     void (*const handlers[SIGNALS])(int) = {interrupt, interrupt, pass_on, pass_on, toggle};
@@ -293,6 +309,7 @@ static _Noreturn void run_program(const struct recording *r, const char *path,
 {
     sigaction(SIGCHLD, &inherited_child_ends, NULL);
     sigaction(SIGXFSZ, &r->inherited_size_limit, NULL);
+    sigprocmask(SIG_SETMASK, &inherited_mask, NULL);
     if (preload(library, r->raw_path))
         execv(path, arguments);
     int error = errno;
@@ -402,9 +419,12 @@ int recording_run(struct recording *r, const char *path, char *const arguments[]
     if (!r->options.only_first)
         orphans_adopt(&r->orphans);
     take_child_ends();
+    hold_signals(r);
     int error = start_program(r, path, arguments, library);
-    if (error == 0) {
+    if (error == 0)
         handle_signals(r, &saved);
+    sigprocmask(SIG_SETMASK, &inherited_mask, NULL);
+    if (error == 0) {
         error = follow(r, note);
         while (child > 0 && waitpid((pid_t)child, &r->exit_status, 0) < 0 && errno == EINTR)
             continue;
@@ -430,6 +450,10 @@ static int check_recorded(struct recording *r)
                               "nothing was recorded: '%s' did not load the recorder, or its limits "
                               "(ulimit -v) leave no room for it",
                               r->raw->command);
+    int failure = drain_failure(r->drain);
+    if (first->flags & RAW_NO_SPACE && failure != 0 && failure != -ENOSPC && failure != -EDQUOT)
+        return recording_fail(r, failure, "nothing was recorded: '%s' cannot be written: %s",
+                              r->output, strerrordesc_np(-failure));
     if (first->flags & RAW_NO_SPACE)
         return recording_fail(r, -ENOSPC,
                               "nothing was recorded: no space left beside '%s'; choose another "

@@ -86,13 +86,17 @@ static void trace_path(const struct recording *r, uint32_t process, char path[PA
                  r->output, pid, earlier + 1, suffix);
 }
 
-/* The list of modules goes with the trace; an older one must not stay beside a new trace. */
-static void place_modules(const struct recording *r, uint32_t process, const char *trace)
+/*
+ * The list of modules goes with the trace; an older one must not stay beside a new trace. But where the
+ * trace has its place already, so may the list.
+ */
+static void place_modules(const struct recording *r, uint32_t process, const char *trace,
+                          bool is_placed)
 {
     char from[PATH_MAX + 32], to[PATH_MAX + 32];
     maps_path(r, process, from);
     snprintf(to, sizeof to, "%s%s", trace, RAW_MAPS_SUFFIX);
-    if (rename(from, to) != 0)
+    if (rename(from, to) != 0 && !is_placed)
         unlink(to);
 }
 
@@ -122,6 +126,7 @@ int recording_files_finish(struct recording *r, uint32_t process, int status)
     char part[PATH_MAX + 32];
     uint64_t bytes, events;
     struct recording_trace *trace = new_trace(r);
+    bool was_finished = raw_process(r->raw, process)->finished; /* by who was killed then */
     int error = trace == NULL ? -ENOMEM : drain_finish(r->drain, process, status, &bytes, &events);
     part_path(r, process, part);
     if (error != 0)
@@ -135,12 +140,13 @@ int recording_files_finish(struct recording *r, uint32_t process, int status)
                                       .events = events,
                                       .bytes = bytes};
     trace_path(r, process, trace->path);
-    trace->flags = read_flags(part);
     trace->at_limit = (raw_process(r->raw, process)->flags & RAW_SIZE_LIMIT) != 0;
-    if (rename(part, trace->path) != 0)
+    bool is_placed = rename(part, trace->path) != 0;
+    if (is_placed && !(was_finished && errno == ENOENT))
         return recording_fail(r, -errno, "cannot write '%s': %s", trace->path,
                               strerrordesc_np(errno));
-    place_modules(r, process, trace->path);
+    place_modules(r, process, trace->path, is_placed);
+    trace->flags = read_flags(trace->path);
     r->trace_count++;
     return 0;
 }

@@ -9,7 +9,7 @@
 
 /* ---- segments -------------------------------------------------------------------------------- */
 
-int stream_add(struct stream *s, struct raw_segment *segment)
+int stream_add(struct stream *s, struct raw_segment *segment, uint32_t consumed)
 {
     if (s->count == s->capacity) {
         uint32_t capacity = s->capacity ? 2 * s->capacity : 4;
@@ -22,7 +22,7 @@ int stream_add(struct stream *s, struct raw_segment *segment)
     uint32_t at = s->count++;
     for (; at > 0 && s->pieces[at - 1].segment->sequence > segment->sequence; at--)
         s->pieces[at] = s->pieces[at - 1];
-    s->pieces[at] = (struct piece){.segment = segment};
+    s->pieces[at] = (struct piece){.segment = segment, .consumed = consumed};
     return 0;
 }
 
@@ -125,30 +125,45 @@ bool stream_peek(const struct stream *s, uint64_t *time)
     return peeked == PEEKED_TIME;
 }
 
-uint64_t stream_time_ahead(const struct stream *s, uint32_t records)
+struct stream_ahead stream_ahead(const struct stream *s)
 {
-    for (uint32_t p = s->first; follows(s, p); p++) {
-        struct raw_segment *segment = s->pieces[p].segment;
-        uint32_t count = raw_record_count(segment), at = s->pieces[p].at;
-        if (at + records >= count) {
-            records -= count - at;
+    return (struct stream_ahead){.piece = s->first,
+                                 .at = s->first < s->count ? s->pieces[s->first].at : 0,
+                                 .epoch = s->epoch};
+}
+
+static void begin_piece(struct stream_ahead *ahead)
+{
+    *ahead = (struct stream_ahead){.piece = ahead->piece + 1};
+}
+
+bool stream_move_ahead(const struct stream *s, struct stream_ahead *ahead, uint32_t records)
+{
+    for (; follows(s, ahead->piece); begin_piece(ahead)) {
+        struct raw_segment *segment = s->pieces[ahead->piece].segment;
+        uint32_t count = raw_record_count(segment), wanted = ahead->at + records;
+        if (wanted >= count) {
+            records = wanted - count;
             continue;
         }
-        uint64_t epoch = p == s->first ? s->epoch : 0;
-        for (uint32_t i = at; i < count; i++) {
+        for (uint32_t i = ahead->at; i < count; i++) {
             struct raw_record *record = &raw_records(segment)[i];
             uint64_t head = record->head, payload = record->payload;
             if (!is_there(head, segment) && will_never_come(record, segment))
                 continue;
             if (!is_there(head, segment))
-                return UINT64_MAX;
+                return false;
             if ((head & 255) == RAW_EPOCH)
-                epoch = payload;
-            if (i >= at + records && has_time(head & 255))
-                return epoch << 32 | (uint32_t)payload;
+                ahead->epoch = payload;
+            if (i < wanted || !has_time(head & 255))
+                continue;
+            ahead->at = i;
+            ahead->time = ahead->epoch << 32 | (uint32_t)payload;
+            return true;
         }
+        records = 0;
     }
-    return UINT64_MAX;
+    return false;
 }
 
 static int reserve(struct stream_column *column, size_t more)
@@ -370,15 +385,24 @@ static int put_event(const struct reading *r, unsigned raw, uint64_t address, ui
     return 0;
 }
 
-/* After a drain that died: what stands in the trace already still tells the epoch and the like. */
+/*
+ * After a drain that died: what stands in the trace already still tells the epoch and the like, and
+ * what comes last describes the next event.
+ */
 static void skip_consumed(struct stream *s, struct piece *piece)
 {
     struct raw_segment *segment = piece->segment;
     uint32_t count = raw_record_count(segment);
-    for (; piece->at < segment->consumed && piece->at < count; piece->at++) {
+    for (; piece->at < piece->consumed && piece->at < count; piece->at++) {
         uint64_t head = raw_records(segment)[piece->at].head;
-        if (is_there(head, segment) && (head & 255) != RAW_STACK)
+        if (!is_there(head, segment))
+            continue;
+        if (!has_time(head & 255)) {
             note(s, head & 255, head >> 16, raw_records(segment)[piece->at].payload);
+            continue;
+        }
+        s->stack_depth = 0;
+        s->new_cpu = false;
     }
 }
 
@@ -479,7 +503,7 @@ int stream_read(struct stream *s, const struct stream_clock *clock, uint64_t end
     struct reading reading = {s, clock, end, find_joined, context};
     struct piece *piece;
     while ((piece = current(s)) != NULL) {
-        if (piece->at == 0 && piece->segment->consumed > 0)
+        if (piece->at < piece->consumed)
             skip_consumed(s, piece);
         if (reserve_all(s, raw_record_count(piece->segment) - piece->at) != 0)
             return -ENOMEM;

@@ -10,12 +10,14 @@
 
 struct piece {
     struct raw_segment *segment;
-    uint32_t at; /* records that have been read */
+    uint32_t at;       /* records that have been read */
+    uint32_t consumed; /* that a drain before this one has brought into the trace */
 };
 
-/* In a stream's pieces. */
+/* How far a stream was read: in its pieces, and whether a join of its thread was. */
 struct place {
     uint32_t first, at;
+    bool joined;
 };
 
 struct stream_column {
@@ -31,7 +33,6 @@ struct stream {
     uint64_t created;     /* before the thread was started; 0: not known */
     uint64_t started;     /* when it ran; 0: not known */
     uint64_t joined_at;   /* as far as is known; UINT64_MAX: not yet */
-    bool ended;           /* for sure: its last segment will not be filled */
     uint64_t met_at;      /* by a reader: see drain_blocks.c. UINT64_MAX: not yet; 0: long ago */
     struct piece *pieces; /* by sequence; those before `first` have been read */
     uint32_t first, count, capacity;
@@ -58,14 +59,23 @@ struct stream_clock {
 /* The thread of a process for which pthread_join() had waited at a time; RAW_NOBODY: not known. */
 typedef uint32_t stream_find_joined(void *context, uint64_t self, uint64_t time);
 
-/* Adds a segment of the thread. 0 or -ENOMEM. */
-int stream_add(struct stream *stream, struct raw_segment *segment);
+/* Adds a segment of the thread, of which so many records stand in the trace. 0 or -ENOMEM. */
+int stream_add(struct stream *stream, struct raw_segment *segment, uint32_t consumed);
 
 /* True when there is a record to read, whose time is then *time. */
 bool stream_peek(const struct stream *stream, uint64_t *time);
 
-/* The time of the record some `records` further on, or UINT64_MAX when there are fewer. */
-uint64_t stream_time_ahead(const struct stream *stream, uint32_t records);
+/* Where a look ahead stands: at a record that was not read yet, and of what time it is. */
+struct stream_ahead {
+    uint32_t piece, at;
+    uint64_t epoch, time;
+};
+
+/* At the record that is read next; its time is not known yet. */
+struct stream_ahead stream_ahead(const struct stream *stream);
+
+/* Moves on by so many records, or a few more to one that has a time; false: there are not as many. */
+bool stream_move_ahead(const struct stream *stream, struct stream_ahead *ahead, uint32_t records);
 
 /* The process is over: what is missing will not come, and is passed over from here on. */
 void stream_end(struct stream *stream);

@@ -12,12 +12,8 @@ enum {
 static struct raw_image *make_image(void)
 {
     struct raw_image *image = raw_image_new();
-    for (uint32_t i = 0; i < SEGMENTS; i++) {
-        raw_image_begin(image, 0, 1, i);
-        for (uint64_t k = 0; k < EACH; k++)
-            raw_image_add(image, 0, (i * EACH + k) * 160, RAW_MALLOC, (i * EACH + k + 1) * 16, 1);
-        image->segments[0]->state = RAW_SEGMENT_FULL;
-    }
+    raw_image_begin(image, 0, 1, 0);
+    raw_image_allocate(image, 0, 0, 160, SEGMENTS * EACH);
     return image;
 }
 
@@ -114,12 +110,50 @@ static void disk_is_full_once(void **state)
     }
 }
 
+/*
+ * A disk that breaks at one call: the recording ends there, and what stands before is a trace. Where it is
+ * the trace's header, there is none.
+ */
+static void disk_breaks_once(void **state)
+{
+    (void)state;
+    uint64_t bytes, events;
+    int cut_off = 0, failed = 0;
+    bool refused = true;
+    for (int n = 1; refused; n++) {
+        struct raw_image *image = make_image();
+        struct raw_header *header = raw_image_header(image);
+        struct drain *drain = raw_image_drain(image);
+        header->level = RAW_ALL;
+        refused_write = n;
+        write_error = EIO;
+        int error = drain_finish(drain, 0, 0, &bytes, &events);
+        refused = refused_write == 0;
+        refused_write = 0;
+        drain_release(drain);
+        assert_true(error == 0 || (refused && error == -EIO));
+        failed += error != 0;
+        cut_off += refused && error == 0;
+        if (error == 0) {
+            assert_int_equal(header->level, refused ? RAW_OFF : RAW_ALL);
+            assert_int_equal(raw_process(header, 0)->flags, refused ? RAW_NO_SPACE : 0);
+            assert_true(refused ? events < SEGMENTS * EACH : events == SEGMENTS * EACH);
+        }
+        if (error == 0 && bytes > 0)
+            check_whole(image, bytes);
+        raw_image_release(image);
+    }
+    assert_true(cut_off > 10);
+    assert_int_equal(failed, 2); /* the header and its checksum, at the end */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_blocks),
         cmocka_unit_test(memory_is_short_once),
         cmocka_unit_test(disk_is_full_once),
+        cmocka_unit_test(disk_breaks_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

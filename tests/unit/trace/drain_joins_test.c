@@ -20,15 +20,7 @@ static void join(struct raw_image *image, uint64_t self, uint64_t called, uint64
 /* Thread 0 goes on with so many allocations, one every STEP from `begin`. */
 static void go_on(struct raw_image *image, uint64_t begin, uint64_t count)
 {
-    static uint64_t address = 0x100000;
-    for (uint64_t i = 0; i < count; i++) {
-        struct raw_segment *segment = image->segments[0];
-        if (image->cursors[0] == raw_records(segment) + SMALL_RECORDS) {
-            segment->state = RAW_SEGMENT_FULL;
-            raw_image_begin(image, 0, 1, segment->sequence + 1);
-        }
-        raw_image_add(image, 0, begin + i * STEP, RAW_MALLOC, address += 16, 1);
-    }
+    raw_image_allocate(image, 0, begin, STEP, count);
 }
 
 /* The trace holds so many events, none of which is lost or unknown, and so many of one thread. */
@@ -124,42 +116,10 @@ static void started_while_the_join_waits(void **state)
     image->segments[1]->started = 700000;
     raw_image_add(image, 1, written + (BLOCK + 1) * STEP, RAW_FREE, 0x1000, 0);
     go_on(image, written + (BLOCK + 2) * STEP, BLOCK);
-    raw_image_ready(image);
     assert_int_equal(drain_round(drain), 1 + BLOCK);
     assert_int_equal(image->segments[1]->state, RAW_SEGMENT_USED);
     raw_image_add(image, 1, written + 2 * (BLOCK + 2) * STEP, RAW_FREE, 0x1010, 0);
     assert_int_equal(raw_image_finish(drain), 1 + EACH + 1 + BLOCK + 1 + BLOCK + 1);
-    raw_image_release(image);
-}
-
-/*
- * The drain sees the joined thread's last segment only after it has seen the join, because another
- * thread was carving off a segment meanwhile. What stands there is read before it is given back.
- */
-static void last_segment_is_seen_late(void **state)
-{
-    (void)state;
-    enum { LATE = EACH };
-    struct raw_image *image = raw_image_of(2);
-    image->segments[1]->started = 1;
-    raw_image_add(image, 0, 0, RAW_MALLOC, 0x10, 1);
-    for (uint64_t i = 0; i < EACH; i++)
-        raw_image_add(image, 1, 160 * i, RAW_MALLOC, 0x1000 + 16 * i, 1);
-    join(image, 2, 150000, 160000);
-    go_on(image, 160160, BLOCK);
-    struct drain *drain = raw_image_drain(image);
-    struct raw_segment *before = image->segments[1];
-    assert_int_equal(drain_round(drain), 1 + EACH + 1 + BLOCK);
-    assert_int_equal(before->state, RAW_SEGMENT_FREE);
-    raw_image_begin(image, 1, 2, 1);
-    image->segments[1]->started = 1;
-    for (uint64_t i = 0; i < LATE; i++)
-        raw_image_add(image, 1, 160 * (EACH + i), RAW_FREE, 0x1000 + 16 * i, 0);
-    go_on(image, 160160 + BLOCK * STEP, BLOCK);
-    raw_image_ready(image);
-    assert_int_equal(drain_round(drain), LATE + BLOCK);
-    assert_int_equal(image->segments[1]->state, RAW_SEGMENT_FREE);
-    assert_int_equal(raw_image_finish(drain), 1 + EACH + 1 + BLOCK + LATE + BLOCK);
     raw_image_release(image);
 }
 
@@ -220,7 +180,6 @@ int main(void)
         cmocka_unit_test(pthread_t_comes_again_before_the_join_is_written),
         cmocka_unit_test(start_is_not_known),
         cmocka_unit_test(started_while_the_join_waits),
-        cmocka_unit_test(last_segment_is_seen_late),
         cmocka_unit_test(last_record_is_later_than_the_join),
         cmocka_unit_test(unfinished_record_in_the_last_segment),
     };

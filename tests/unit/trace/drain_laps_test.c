@@ -62,7 +62,6 @@ static void reserved_for_nothing(void **state)
     raw_image_begin(image, 0, 1, 1);
     raw_image_add(image, 0, 4800, RAW_FREE, 0x1000, 0);
     struct drain *drain = raw_image_drain(image);
-    raw_image_ready(image);
     assert_int_equal(drain_round(drain), 3);
     raw_image_finish(drain);
     const struct expected expected[] = {{TRACE_MALLOC, 0, 0, 10, 0},

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { IMAGE_PAGES = 2048, LAP = 7 };
+enum { LAP = 7 };
 
 struct raw_header *raw_image_header(struct raw_image *image)
 {
@@ -14,12 +14,13 @@ struct raw_header *raw_image_header(struct raw_image *image)
 struct raw_image *raw_image_new(void)
 {
     struct raw_image *image = calloc(1, sizeof *image);
-    image->bytes = mmap(NULL, IMAGE_PAGES * RAW_PAGE_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    image->segment_bytes = RAW_SEGMENT_BYTES_SMALL;
+    image->bytes =
+        mmap(NULL, RAW_IMAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(image->bytes, MAP_FAILED);
     *raw_image_header(image) = (struct raw_header){.magic = RAW_MAGIC,
                                                    .version = RAW_VERSION,
-                                                   .file_bytes = IMAGE_PAGES * RAW_PAGE_BYTES,
+                                                   .file_bytes = RAW_IMAGE_BYTES,
                                                    .sample = 1,
                                                    .processes = 1,
                                                    .next = RAW_FIRST_SEGMENT};
@@ -34,11 +35,11 @@ void raw_image_begin_of(struct raw_image *image, uint32_t thread, uint64_t self,
 {
     struct raw_header *header = raw_image_header(image);
     struct raw_segment *segment = (struct raw_segment *)(image->bytes + header->next);
-    header->next += RAW_SEGMENT_BYTES_SMALL;
+    header->next += image->segment_bytes;
     if (raw_process(header, 0)->threads <= thread)
         raw_process(header, 0)->threads = thread + 1;
     *segment = (struct raw_segment){.state = RAW_SEGMENT_USED,
-                                    .bytes = RAW_SEGMENT_BYTES_SMALL,
+                                    .bytes = image->segment_bytes,
                                     .lap = LAP,
                                     .thread = thread,
                                     .self = self,
@@ -46,6 +47,7 @@ void raw_image_begin_of(struct raw_image *image, uint32_t thread, uint64_t self,
                                     .sequence = sequence};
     image->segments[thread] = segment;
     image->cursors[thread] = raw_records(segment);
+    raw_announce(header, segment);
     raw_image_put(image, thread, RAW_EPOCH, 0, 0);
 }
 
@@ -76,10 +78,31 @@ void raw_image_add(struct raw_image *image, uint32_t thread, uint64_t time, enum
     raw_image_put(image, thread, op, address, size << 32 | (uint32_t)time);
 }
 
+void raw_image_go_on(struct raw_image *image, uint32_t thread)
+{
+    struct raw_segment *segment = image->segments[thread];
+    if (image->cursors[thread] < raw_records(segment) + raw_record_count(segment))
+        return;
+    segment->state = RAW_SEGMENT_FULL;
+    raw_image_begin_of(image, thread, segment->self, segment->sequence + 1, segment->parent);
+}
+
+void raw_image_allocate(struct raw_image *image, uint32_t thread, uint64_t time, uint64_t step,
+                        uint64_t count)
+{
+    for (uint64_t end = time + count * step; time < end; time += step) {
+        raw_image_go_on(image, thread);
+        image->allocated++;
+        raw_image_add(image, thread, time, RAW_MALLOC, ALLOCATED + 16 * image->allocated,
+                      image->allocated);
+    }
+}
+
 /* ---- what becomes of it ---------------------------------------------------------------------- */
 
-struct trace_file_header raw_image_check(const char *path, const struct expected *expected,
-                                         size_t count)
+/* Compares the events at the beginning. */
+static struct trace_reader *read_first(const char *path, const struct expected *expected,
+                                       size_t count)
 {
     char error[512];
     struct trace_reader *reader;
@@ -97,6 +120,19 @@ struct trace_file_header raw_image_check(const char *path, const struct expected
             fail_msg("event %zu is op %d, thread %u, slot %u, size %lu, time %lu", i, event.op,
                      event.thread, other, event.size, event.time * TICK);
     }
+    return reader;
+}
+
+void raw_image_check_first(const char *path, const struct expected *expected, size_t count)
+{
+    trace_reader_close(read_first(path, expected, count));
+}
+
+struct trace_file_header raw_image_check(const char *path, const struct expected *expected,
+                                         size_t count)
+{
+    struct trace_event event;
+    struct trace_reader *reader = read_first(path, expected, count);
     if (trace_reader_next(reader, &event) != TRACE_END)
         fail_msg("it does not end: %s", trace_reader_error(reader));
     struct trace_file_header header = *trace_reader_header(reader);
@@ -119,11 +155,6 @@ struct drain *raw_image_drain(struct raw_image *image)
                                 (struct drain_hooks){make_file, image}),
                      0);
     return drain;
-}
-
-void raw_image_ready(struct raw_image *image)
-{
-    raw_image_header(image)->ready = raw_image_header(image)->next - RAW_FIRST_SEGMENT;
 }
 
 uint64_t raw_image_finish(struct drain *drain)
@@ -151,7 +182,8 @@ struct trace_file_header raw_image_convert(struct raw_image *image, const struct
 
 void raw_image_release(struct raw_image *image)
 {
-    fixture_remove(image->path);
-    munmap(image->bytes, IMAGE_PAGES * RAW_PAGE_BYTES);
+    if (image->path != NULL)
+        fixture_remove(image->path);
+    munmap(image->bytes, RAW_IMAGE_BYTES);
     free(image);
 }

@@ -7,6 +7,8 @@
 #include "workloads/trace/drain.h"
 
 enum {
+    RAW_IMAGE_BYTES = 2048 * RAW_PAGE_BYTES,
+    ALLOCATED = 1 << 20, /* an address */
     SLACK = 2000,
     SMALL_RECORDS =
         (RAW_SEGMENT_BYTES_SMALL - sizeof(struct raw_segment)) / sizeof(struct raw_record),
@@ -19,7 +21,9 @@ struct raw_image {
     unsigned char *bytes;
     struct raw_segment *segments[8]; /* by thread, the one that it writes to */
     struct raw_record *cursors[8];
-    char *path; /* of the trace */
+    uint32_t segment_bytes; /* of those that are begun from here on: small at first */
+    uint64_t allocated;     /* by raw_image_allocate() */
+    char *path;             /* of the trace */
 };
 
 struct raw_image *raw_image_new(void);
@@ -42,10 +46,17 @@ void raw_image_put(struct raw_image *image, uint32_t thread, enum raw_op op, uin
 void raw_image_add(struct raw_image *image, uint32_t thread, uint64_t time, enum raw_op op,
                    uint64_t address, uint64_t size);
 
-struct drain *raw_image_drain(struct raw_image *image);
+/* When the thread's segment is full, its next one. */
+void raw_image_go_on(struct raw_image *image, uint32_t thread);
 
-/* All segments that were begun are there for the next round of a drain that is open. */
-void raw_image_ready(struct raw_image *image);
+/*
+ * So many allocations of the thread, one every `step` from `time` on, in as many segments as they need: the
+ * image's n-th one is of n bytes, at ALLOCATED + 16 * n.
+ */
+void raw_image_allocate(struct raw_image *image, uint32_t thread, uint64_t time, uint64_t step,
+                        uint64_t count);
+
+struct drain *raw_image_drain(struct raw_image *image);
 
 /* The drain's end; the number of events that it tells. */
 uint64_t raw_image_finish(struct drain *drain);
@@ -59,6 +70,9 @@ struct expected {
 /* Reads the trace and compares; returns its header. */
 struct trace_file_header raw_image_check(const char *path, const struct expected *expected,
                                          size_t count);
+
+/* The same for the events at its beginning. */
+void raw_image_check_first(const char *path, const struct expected *expected, size_t count);
 
 /* What the drain tells is what was read, but for frees that were lost or are of unknown objects. */
 void raw_image_check_told(uint64_t told, const struct trace_file_header *read);

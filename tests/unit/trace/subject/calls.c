@@ -1,0 +1,96 @@
+/* Each function of the allocator, and many calls of one thread. */
+#include <malloc.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "scene.h"
+
+static void *volatile keep;
+
+static int nothing(void)
+{
+    return 0;
+}
+
+static int every_call(void)
+{
+    free(grab(100001));
+    free(calloc(100003, 1));
+    free(realloc(grab(100005), 200007));
+    free(reallocarray(NULL, 100009, 1));
+    free(memalign(64, 100011));
+    free(aligned_alloc(64, 100032));
+    free(valloc(100013));
+    free(pvalloc(100015));
+    void *block;
+    if (posix_memalign(&block, 128, 100017) != 0)
+        return 1;
+    free(block);
+    free(NULL);
+    keep = realloc(grab(100019), 0);
+    free(grab(0));
+    volatile size_t huge = SIZE_MAX / 2;
+    keep = malloc(huge);
+    return keep == NULL ? 0 : 1;
+}
+
+/* One that stays where it is, and one that cannot. */
+static int reallocs(void)
+{
+    char *block = malloc(90001);
+    if (realloc(block, 80003) != block)
+        return 1;
+    block = malloc(101);
+    keep = malloc(103); /* behind it */
+    return realloc(block, 70001) == block;
+}
+
+static int millions(void)
+{
+    for (int i = 0; i < 200; i++)
+        pairs();
+    return 0;
+}
+
+/* The recorder, its parent, takes nothing away meanwhile: that is more than a small disk holds. */
+static int millions_undrained(void)
+{
+    return kill(getppid(), SIGSTOP) != 0 || millions() != 0 || kill(getppid(), SIGCONT) != 0;
+}
+
+/* Half of its calls are still to come when it is told to go on. */
+static int millions_in_two_parts(void)
+{
+    for (int i = 0; i < 200; i++) {
+        if (i == 100)
+            raise(SIGSTOP);
+        pairs();
+    }
+    return 0;
+}
+
+/* Five bursts of calls, with a tenth of a second between them. */
+static int pauses(void)
+{
+    for (int burst = 0; burst < 5; burst++) {
+        for (int i = 0; i < 203; i++)
+            free(grab((size_t)i));
+        usleep(100000);
+    }
+    return 0;
+}
+
+const struct scene call_scenes[] = {
+    {"nothing", nothing},
+    {"every_call", every_call},
+    {"reallocs", reallocs},
+    {"pairs", pairs},
+    {"endless", endless},
+    {"millions", millions},
+    {"millions_undrained", millions_undrained},
+    {"millions_in_two_parts", millions_in_two_parts},
+    {"pauses", pauses},
+    {NULL, NULL},
+};
