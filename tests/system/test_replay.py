@@ -59,12 +59,14 @@ def test_modes(tmp_path, handover):
 
 
 def test_pace_and_speed(tmp_path):
-    """Recorded over 40 ms."""
+    """Recorded over 40 ms. Nothing comes early; that it need not come late, the best of five shows."""
     lines = [f"{i * 1000000} {i % 2} malloc {i + 1} 64" for i in range(41)]
     trace = text_trace(tmp_path / "slow.hmt", [*lines, "end 41"])
-    took, _ = replay(tmp_path, trace, "--allocators=system", "--baseline=none",
+    took, _ = replay(tmp_path, trace, "--allocators=system", "--baseline=none", "--reps=5",
                      params=["mode=paced", "speed=50,100,400"])
-    by_speed = {row["params"].split("speed=")[1].split()[0]: int(row["wall_ns"]) for row in took}
+    assert len(took) == 3 * 5
+    by_speed = {speed: min(int(row["wall_ns"]) for row in took if f"speed={speed} " in f"{row['params']} ")
+                for speed in ("50", "100", "400")}
     assert by_speed["50"] >= 80e6 and by_speed["100"] >= 40e6 and 10e6 <= by_speed["400"] < by_speed["50"]
     assert all(int(row["replay_wait_ppm"]) > 500000 for row in took)
 

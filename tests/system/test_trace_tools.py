@@ -200,6 +200,8 @@ def test_damage_is_counted_and_reported(tmp_path):
     said = trace("import", "-o", tmp_path / "d.hmt", "-", text=text).stdout
     assert "2 lines could not be used; the first is line 2: its address is no hexadecimal" in said
     assert summary(tmp_path / "d.hmt")["skipped_lines"] == "2"
+    assert trace("info", "--format=csv", tmp_path / "d.hmt").stdout.startswith("property,value")  # the default
+    assert trace("info", "--format=text", tmp_path / "d.hmt").stdout == trace("info", tmp_path / "d.hmt").stdout
     assert "2 lines of the source could not be used" in trace("info", tmp_path / "d.hmt").stdout
 
 
@@ -219,6 +221,8 @@ def test_refused_and_nothing_left(tmp_path):
     assert "say which part" in refused("cut", "-o", "x.hmt", "y.hmt")
     assert "--to is not after --from" in refused("cut", "--from=2s", "--to=1s", "-o", "x", "y")
     assert "a time was expected" in refused("cut", "--from=soon", "-o", "x", "y")
+    assert "a number from 0 was expected" in refused("cut", "--thread=-1", "-o", "x", "y")
+    assert "one file at a time: 'z' is too many" in refused("verify", "y", "z")
     absent = refused("cut", "--from=1s", "-o", "x.hmt", "y")
     assert "cannot open 'y'" in absent and "'heapmark list traces'" in absent
     piped = refused("cut", "--from=1s", "-o", "x.hmt", "/dev/stdin", text="HMT")

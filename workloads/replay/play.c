@@ -233,10 +233,12 @@ HM_INLINE const uint64_t *play(struct worker *w, struct player *p, const uint64_
  */
 HM_INLINE void play_pass(struct worker *w, struct player *p, struct kind k)
 {
+    bool samples_due = k.timed && p->program->is_paced && !w->sampler.is_timeline;
     p->mark = 0;
-    p->pass_ns = worker_now_ns();
+    p->pass_ns = p->due_ns = worker_now_ns(); /* no word tells when the events of time 0 are due */
     const uint64_t *next = open_chunk(w, p, p->part->first_chunk);
     for (int part = 0; part < 2; part++) {
+        p->samples_due = samples_due && part == 0; /* what was left has no time to be freed at */
         next = play(w, p, next, k);
         if (part == 0)
             p->active_ns += worker_now_ns() - p->pass_ns;
@@ -249,7 +251,6 @@ HM_INLINE void play_passes(struct worker *w, struct kind k)
 {
     struct player *p = w->state;
     p->wait_ns = p->idle_ns = p->read_ns = p->active_ns = p->late_ns = 0;
-    p->samples_due = k.timed && p->program->is_paced && !w->sampler.is_timeline;
     for (uint64_t pass = 0; pass < w->work; pass++)
         play_pass(w, p, k);
     w->ops += w->work * p->part->calls;

@@ -340,7 +340,6 @@ static int put_event(struct cut *c, const struct trace_event *source, uint64_t n
 {
     struct trace_event event = *source;
     note_cpu(c, source);
-    event.on_new_cpu = false;
     if (!narrow(c, &event))
         return hold(c, source, 0);
     set_cpu(&c->tracks[source->thread], &event);

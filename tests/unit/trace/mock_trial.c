@@ -21,6 +21,8 @@ struct trial {
     struct worker *workers;
     pthread_barrier_t gate;
     atomic_flag watching;
+    bool holds;   /* in this part, still */
+    bool stalled; /* in this part, already */
 };
 
 /* ---- what setup asks ------------------------------------------------------------------------- */
@@ -103,8 +105,12 @@ void worker_relax(unsigned *spins)
         sched_yield();
 }
 
+/* By all threads. */
+static atomic_uint_fast64_t clock_readings;
+
 uint64_t worker_now_ns(void)
 {
+    atomic_fetch_add(&clock_readings, 1);
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
@@ -138,6 +144,22 @@ static void watch(struct worker *w, enum op op, size_t size)
     atomic_flag_clear(&trial->watching);
 }
 
+/*
+ * A player that waits reads the clock again and again, whether it spins or sleeps; one that does not
+ * reads it a few times in a pass. A test that hangs here has found that nobody waits.
+ */
+static void hold(struct worker *w)
+{
+    enum { READINGS_MAX = 16 };
+    struct trial *trial = w->trial;
+    if (w->index != trial->run->held_worker || !trial->holds)
+        return;
+    uint64_t before = atomic_load(&clock_readings);
+    while (atomic_load(&clock_readings) - before <= READINGS_MAX)
+        sched_yield();
+    trial->holds = false;
+}
+
 /* Where the real ones read the clock, these dawdle: threads meet in ever other orders. */
 static void dawdle(struct worker *w, enum op op, size_t size)
 {
@@ -146,6 +168,7 @@ static void dawdle(struct worker *w, enum op op, size_t size)
     w->sampler.rng = w->sampler.rng * 1664525u + 1013904223u;
     if (w->trial->run->seed != 0 && w->sampler.rng % 16 == 0)
         sched_yield();
+    hold(w);
     watch(w, op, size);
 }
 
@@ -170,6 +193,8 @@ void *sampled_realloc(struct worker *w, void *block, size_t size)
 void sampled_free(struct worker *w, void *block)
 {
     dawdle(w, OP_FREE, 0);
+    if (w->trial->run->freed != NULL)
+        memcpy(w->trial->run->freed, block, 16);
     free(block);
 }
 
@@ -187,9 +212,13 @@ void sampled_since(struct worker *w, enum op op, uint64_t begin_ns)
     dawdle(w, op, 0);
     while (atomic_flag_test_and_set(&w->trial->watching))
         sched_yield();
-    if (run->samples++ == 0)
-        nanosleep(&(struct timespec){.tv_nsec = (long)run->stall_ns}, NULL);
+    run->samples++;
+    run->late_samples += late_ns >= run->late_ns;
     run->late_ns_max = late_ns > run->late_ns_max ? late_ns : run->late_ns_max;
+    if (op == OP_FREE && !w->trial->stalled) {
+        w->trial->stalled = true;
+        nanosleep(&(struct timespec){.tv_nsec = (long)run->stall_ns}, NULL);
+    }
     atomic_flag_clear(&w->trial->watching);
 }
 
@@ -215,6 +244,8 @@ static void run_part(struct trial *trial, struct mock_result *result)
     uint32_t count = trial->run->input->players;
     pthread_t *threads = calloc(count, sizeof *threads);
     trial->run->call_count = 0;
+    trial->holds = trial->run->holds;
+    trial->stalled = false;
     *result = (struct mock_result){0};
     for (uint32_t i = 1; i < count; i++)
         pthread_create(&threads[i], NULL, work, &trial->workers[i]);
@@ -227,6 +258,9 @@ static void run_part(struct trial *trial, struct mock_result *result)
     for (uint32_t i = 0; i < count; i++) {
         result->ops += trial->workers[i].ops;
         result->live_bytes_peak += (uint64_t)trial->workers[i].live_bytes_peak;
+        const struct player *p = trial->workers[i].state;
+        result->wait_ns += p->wait_ns;
+        result->idle_ns += p->idle_ns;
     }
 }
 

@@ -14,7 +14,8 @@ struct mock_result {
     uint64_t ops;
     uint64_t live_bytes_peak;
     uint64_t wall_ns;
-    uint32_t figures_known; /* bits of enum figure */
+    uint64_t wait_ns, idle_ns; /* of all players */
+    uint32_t figures_known;    /* bits of enum figure */
     uint64_t figures[FIGURE_COUNT];
 };
 
@@ -37,12 +38,21 @@ struct mock_run {
     bool timed;
     uint64_t seed; /* above 0: the threads dawdle at random */
     bool shares_cpus;
-    uint64_t stall_ns; /* paced and timed: how long the first sampled call takes */
+    uint64_t stall_ns; /* paced and timed: each part's first sampled free takes that long */
 
     /* Timed runs: room for calls, in the order in which they were made; NULL: not wanted. */
     struct mock_call *calls;
     size_t calls_max, call_count;
-    uint64_t samples, late_ns_max; /* of sampled_since() */
+    uint64_t samples;      /* of sampled_since(), in both parts, */
+    uint64_t late_ns_max;  /* the latest end after it was due, */
+    uint64_t late_samples; /* and how many were `late_ns` or more after it */
+    uint64_t late_ns;
+
+    /* Timed: this worker's first call lasts until another one waits for something. */
+    bool holds;
+    uint32_t held_worker;
+
+    unsigned char *freed; /* timed: 16 bytes, the front of the block freed last; NULL: unwanted */
 };
 
 /*

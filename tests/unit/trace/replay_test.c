@@ -195,6 +195,66 @@ static void threads_at_one_time_have_players_of_their_own(void **state)
     fixture_remove(path);
 }
 
+/* ---- waits ----------------------------------------------------------------------------------- */
+
+/* A thread's first call lasts until another one waits; then all is let go. */
+static struct mock_result waits_of(const struct trace_event *events, size_t count, uint32_t held)
+{
+    char *path = fixture_trace(events, count, 2);
+    struct trace_input input = replay_load(path, &replay_in_memory);
+    struct mock_run run = {.input = &input,
+                           .passes = 1,
+                           .params = {.speed = 100},
+                           .timed = true,
+                           .holds = true,
+                           .held_worker = held};
+    struct mock_result result;
+    assert_int_equal(input.players, 2);
+    assert_int_equal(mock_replay(&run, &result), 0);
+    trace_input_release(&input);
+    fixture_remove(path);
+    return result;
+}
+
+/* A thread that is started late was not there in the recording either. */
+static void waiting_to_be_started_is_idle(void **state)
+{
+    (void)state;
+    const struct trace_event events[] = {
+        {.op = TRACE_MALLOC, .size = 40},
+        {.op = TRACE_SPAWN, .other = 1},
+        {.op = TRACE_MALLOC, .thread = 1, .size = 40},
+        {.op = TRACE_FREE, .slot = 0},
+    };
+    struct mock_result result = waits_of(events, 4, 0);
+    assert_int_equal(result.wait_ns, 0);
+    assert_true(result.idle_ns > 0);
+    assert_true(result.figures_known >> FIGURE_WAIT_PPM & 1);
+    assert_int_equal(result.figures[FIGURE_WAIT_PPM], 0);
+}
+
+static void other_waits_count(void **state)
+{
+    (void)state;
+    const struct trace_event foreign[] = {
+        {.op = TRACE_MALLOC, .size = 40},
+        {.op = TRACE_FREE, .thread = 1},
+        {.op = TRACE_MALLOC, .size = 40},
+    };
+    struct mock_result result = waits_of(foreign, 3, 0);
+    assert_true(result.wait_ns > 0);
+    assert_int_equal(result.idle_ns, 0);
+    const struct trace_event joined[] = {
+        {.op = TRACE_MALLOC, .size = 40},
+        {.op = TRACE_MALLOC, .thread = 1, .size = 40},
+        {.op = TRACE_JOIN, .other = 1},
+        {.op = TRACE_FREE, .slot = 0},
+    };
+    result = waits_of(joined, 4, 1);
+    assert_true(result.wait_ns > 0);
+    assert_int_equal(result.idle_ns, 0);
+}
+
 /* ---- serial ---------------------------------------------------------------------------------- */
 
 static size_t watched_calls(const char *path, struct mock_call *calls, size_t calls_max)
@@ -266,6 +326,8 @@ int main(void)
         cmocka_unit_test(leftovers_are_freed),
         cmocka_unit_test(threads_one_after_another_share_a_player),
         cmocka_unit_test(threads_at_one_time_have_players_of_their_own),
+        cmocka_unit_test(waiting_to_be_started_is_idle),
+        cmocka_unit_test(other_waits_count),
         cmocka_unit_test(serial_is_always_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,11 +58,41 @@ static void touching_is_what_it_says(void **state)
     fixture_remove(path);
 }
 
+/* Stamps are wiped, so that a second owner finds none; `all` writes what lies between as well. */
+static void contents_when_freed(void **state)
+{
+    (void)state;
+    static const struct trace_event events[] = {{.op = TRACE_MALLOC, .size = 24},
+                                                {.op = TRACE_FREE}};
+    const unsigned char wiped[8] = {0},
+                        filled[8] = {0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a};
+    char *path = fixture_trace(events, 2, 1);
+    struct trace_input input = replay_load(path, &replay_in_memory);
+    for (enum touch touch = TOUCH_PAGES; touch < TOUCH_NONE; touch++) {
+        unsigned char front[16] = {1};
+        struct mock_call none;
+        struct mock_run run = {.input = &input,
+                               .passes = 1,
+                               .params = {.speed = 100, .touch = touch},
+                               .timed = true,
+                               .calls = &none,
+                               .freed = front};
+        struct mock_result result;
+        assert_int_equal(mock_replay(&run, &result), 0);
+        assert_memory_equal(front, wiped, sizeof wiped);
+        if (touch == TOUCH_ALL)
+            assert_memory_equal(front + sizeof wiped, filled, sizeof filled);
+    }
+    trace_input_release(&input);
+    fixture_remove(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_way_of_touching),
         cmocka_unit_test(touching_is_what_it_says),
+        cmocka_unit_test(contents_when_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

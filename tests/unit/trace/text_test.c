@@ -142,8 +142,16 @@ static void test_text_mistakes(void **state)
 
 static void test_csv(void **state)
 {
+    static const uint64_t stack[] = {0x40, 0x50};
     static const struct trace_event events[] = {
-        {.op = TRACE_MALLOC, .size = 10, .time = 1},
+        {.op = TRACE_MALLOC,
+         .size = 10,
+         .on_new_cpu = true,
+         .cpu = 3,
+         .node = 1,
+         .stack = stack,
+         .stack_depth = 2,
+         .time = 1},
         {.op = TRACE_SPAWN, .other = 1, .time = 2},
         {.op = TRACE_REALLOC, .thread = 1, .size = 20, .moved = true, .time = 3},
         {.op = TRACE_FREE, .thread = 1, .time = 4},
@@ -152,8 +160,8 @@ static void test_csv(void **state)
     (void)state;
     char *path = fixture_trace(events, sizeof events / sizeof *events, 2);
     char *text = export(path, EXPORT_CSV, &bytes);
-    assert_string_equal(strchr(text, '\n') + 1, "1,0,malloc,1,10,,,,,,,,,\r\n"
-                                                "2,0,spawn,,,,,,,,1,,,\r\n"
+    assert_string_equal(strchr(text, '\n') + 1, "1,0,malloc,1,10,,,,,,,3,1,0x40 0x50\r\n"
+                                                "2,0,spawn,,,,,,,,1,3,1,\r\n"
                                                 "3,1,realloc,2,20,,1,10,0,1,,,,\r\n"
                                                 "4,1,free,,,,2,20,1,,,,,\r\n");
     free(text);
