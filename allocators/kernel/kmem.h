@@ -49,7 +49,8 @@ void check_object_size(const void *memory, size_t n, bool to_user) KMEM_API;
 
 /*
  * Gives the cache up. With objects still live it refuses, names them on standard error, and the
- * cache goes on; nobody else may use the cache at the time. NULL is ignored.
+ * cache goes on; so it does where the system refuses membarrier() (README). Nobody else may use the
+ * cache at the time. NULL is ignored.
  */
 void kmem_cache_destroy(struct kmem_cache *s) KMEM_API;
 
@@ -65,7 +66,7 @@ int kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **
 /* `s` NULL: objects of any cache. */
 void kmem_cache_free_bulk(struct kmem_cache *s, size_t count, void **p) KMEM_API;
 
-/* Gives back what is free: CPU lists, sheaves, empty slabs. 0: no slab is left; else 1. */
+/* Gives back what is free: CPU lists, sheaves, empty slabs. 0: nothing is left; else 1. */
 int kmem_cache_shrink(struct kmem_cache *s) KMEM_API;
 
 unsigned kmem_cache_size(struct kmem_cache *s) KMEM_API;

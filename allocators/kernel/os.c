@@ -35,6 +35,11 @@ static void *os_reserve(size_t bytes)
     return os_map_with(bytes, PROT_NONE);
 }
 
+static void *os_reserve_zeros(size_t bytes)
+{
+    return os_map_with(bytes, PROT_READ);
+}
+
 static void *os_map(size_t bytes)
 {
     return os_map_with(bytes, PROT_READ | PROT_WRITE);
@@ -168,6 +173,15 @@ static bool os_bind(void *start, size_t bytes, unsigned node)
     return done;
 }
 
+static bool os_membarrier(int command)
+{
+    int saved = errno;
+    bool done = syscall(SYS_membarrier, command, 0, 0) == 0;
+
+    errno = saved;
+    return done;
+}
+
 static ssize_t os_read_text(const char *path, char *text, size_t bytes)
 {
     int saved = errno;
@@ -206,6 +220,7 @@ uint64_t os_now_ms(void)
 
 struct kmem_os kmem_os = {
     .reserve = os_reserve,
+    .reserve_zeros = os_reserve_zeros,
     .commit = os_commit,
     .map = os_map,
     .unmap = os_unmap,
@@ -216,5 +231,6 @@ struct kmem_os kmem_os = {
     .map_memfd = os_map_memfd,
     .hide = os_hide,
     .bind = os_bind,
+    .membarrier = os_membarrier,
     .read_text = os_read_text,
 };

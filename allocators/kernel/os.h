@@ -15,7 +15,12 @@
 struct kmem_os {
     /* Reserves address space that is neither readable nor charged. */
     void *(*reserve)(size_t bytes);
-    /* Makes reserved memory readable; it reads as zero if it was never written or was purged. */
+    /* The same, but what is not made writable reads as zero. */
+    void *(*reserve_zeros)(size_t bytes);
+    /*
+     * Makes reserved memory readable and writable; it reads as zero if it was never written or was
+     * purged.
+     */
     bool (*commit)(void *start, size_t bytes);
     /* Maps zeroed memory, charged as it is touched. */
     void *(*map)(size_t bytes);
@@ -37,6 +42,8 @@ struct kmem_os {
     bool (*hide)(void *at, size_t bytes);
     /* Prefers a real node's memory for the range. */
     bool (*bind)(void *start, size_t bytes, unsigned node);
+    /* One of the system's commands for memory barriers on all CPUs that run the process. */
+    bool (*membarrier)(int command);
     /* Reads a small file of /sys or /proc as a string; -1 when there is none. */
     ssize_t (*read_text)(const char *path, char *text, size_t bytes);
 };

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "kmem.h"
 #include "page/pool.h"
+#include "slub/slub.h"
 
 enum { MANY = 1 << 20 };
 
@@ -96,6 +97,40 @@ static void test_types(void **state)
     kfree(normal);
     kfree(dma);
     kfree(reclaim);
+}
+
+/* That holds for a type's slabs whatever call has them made. */
+static void test_slabs_of_types(void **state)
+{
+    enum { OBJECTS = 40 }; /* of 8 KiB: several slabs */
+    void *first = kmalloc(8192, GFP_KERNEL | __GFP_RECLAIMABLE), *p[OBJECTS];
+    struct kmem_cache *s = slab_of(first)->slab_cache;
+
+    (void)state;
+    for (int i = 0; i < OBJECTS; i++)
+        p[i] = kmem_cache_alloc(s, GFP_KERNEL);
+    for (int i = 0; i < OBJECTS; i++) {
+        assert_int_equal(pageblock_mobility(virt_to_frame(p[i])), RECLAIMABLE);
+        kmem_cache_free(s, p[i]);
+    }
+    kfree(first);
+}
+
+static void construct(void *object)
+{
+    memset(object, 1, 100);
+}
+
+/* The link of a constructed object lies behind what its owner may use. */
+static void test_ksize_of_constructed(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("constructed", 100, 64, SLAB_NO_MERGE, construct);
+    void *p = kmem_cache_alloc(s, GFP_KERNEL);
+
+    (void)state;
+    assert_in_range(ksize(p), 100, s->offset);
+    kmem_cache_free(s, p);
+    kmem_cache_destroy(s);
 }
 
 /* From the node asked for, or not at all; pages by their address. */
@@ -206,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),           cmocka_unit_test(test_zero),
         cmocka_unit_test(test_krealloc),        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_slabs_of_types),  cmocka_unit_test(test_ksize_of_constructed),
         cmocka_unit_test(test_nodes_and_pages), cmocka_unit_test(test_random),
         cmocka_unit_test(test_exhaustion),
     };

@@ -115,7 +115,43 @@ static void test_rob(void **state)
     mine = kmem_cache_alloc_node(s, GFP_KERNEL, 0);
     assert_int_equal(page_to_node(virt_to_page(mine)), 1);
     kmem_cache_free(s, mine);
+    mine = kmem_cache_alloc_node(s, GFP_KERNEL | __GFP_THISNODE, 0);
+    assert_int_equal(page_to_node(virt_to_page(mine)), 0);
+    kmem_cache_free(s, mine);
     for (int i = 2; i < 400; i += 2)
+        kmem_cache_free(s, p[i]);
+    kmem_cache_destroy(s);
+}
+
+/* Nor does a CPU's slab come from there if this node was asked for. */
+static void test_cpu_slab_from_other_node(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("slab of node", 500, 0, SLAB_NO_MERGE, NULL);
+    int here, there;
+    void *p[400], *mine;
+
+    (void)state;
+    if (node_count() < 2 || s->path != PATH_CPU) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    stay_on_this_cpu();
+    here = percpu_node();
+    there = !here;
+    for (int i = 0; i < 400; i++)
+        p[i] = kmem_cache_alloc_node(s, GFP_KERNEL | __GFP_THISNODE, there);
+    for (int i = 0; i < 400; i += 2)
+        kmem_cache_free(s, p[i]);
+    kmem_cache_shrink(s); /* all of them to that node's list */
+    assert_true(s->node[there]->nr_partial > s->min_partial);
+    mine = kmem_cache_alloc(s, GFP_KERNEL | __GFP_THISNODE);
+    assert_int_equal(page_to_node(virt_to_page(mine)), here);
+    kmem_cache_free(s, mine);
+    kmem_cache_shrink(s);
+    mine = kmem_cache_alloc(s, GFP_KERNEL);
+    assert_int_equal(page_to_node(virt_to_page(mine)), there);
+    kmem_cache_free(s, mine);
+    for (int i = 1; i < 400; i += 2)
         kmem_cache_free(s, p[i]);
     kmem_cache_destroy(s);
 }
@@ -165,9 +201,13 @@ static void test_cpu_partial_from_node(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_knobs),      cmocka_unit_test(test_alloc_node),
-        cmocka_unit_test(test_page_flags), cmocka_unit_test(test_min_partial),
-        cmocka_unit_test(test_rob),        cmocka_unit_test(test_cpu_partial_from_node),
+        cmocka_unit_test(test_knobs),
+        cmocka_unit_test(test_alloc_node),
+        cmocka_unit_test(test_page_flags),
+        cmocka_unit_test(test_min_partial),
+        cmocka_unit_test(test_rob),
+        cmocka_unit_test(test_cpu_slab_from_other_node),
+        cmocka_unit_test(test_cpu_partial_from_node),
     };
 
     slub_start(); /* which reads the knobs */

@@ -259,10 +259,11 @@ static void test_huge(void **state)
 {
     struct vmalloc_stats before, after;
     size_t calls;
-    char *p;
+    char *p, *first;
 
     (void)state;
     vm_unmap_aliases();
+    first = vmalloc(PAGE_SIZE); /* where an aligned area would begin by itself */
     kmem_vmalloc_stats(&before);
     calls = system_calls();
     p = vmalloc(6 * MIB + 3 * PAGE_SIZE);
@@ -275,8 +276,34 @@ static void test_huge(void **state)
     memset(p, 1, 6 * MIB + 3 * PAGE_SIZE);
     assert_whole();
     vfree(p);
+    vfree(first);
     vm_unmap_aliases();
     assert_whole();
+}
+
+/* Others get the frames of lazy areas when memory is short. */
+static void test_lazy_is_reclaimed(void **state)
+{
+    struct page *first = NULL, *p;
+    struct vmalloc_stats s;
+
+    (void)state;
+    vm_unmap_aliases();
+    vfree(vmalloc(10 * MIB));
+    kmem_vmalloc_stats(&s);
+    assert_int_equal(s.lazy_bytes, 10 * MIB);
+    while ((p = alloc_pages(GFP_HIGHUSER, 9)) != NULL) {
+        *(struct page **)page_address(p) = first;
+        first = p;
+    }
+    kmem_vmalloc_stats(&s);
+    assert_int_equal(s.lazy_bytes, 0);
+    assert_whole();
+    for (; first; first = p) {
+        p = *(struct page **)page_address(first);
+        __free_pages(first, 9);
+    }
+    assert_int_equal(highmem_used(), 0);
 }
 
 /* No 2 MiB in a row anywhere: single pages do. */
@@ -448,6 +475,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_lazy),
     cmocka_unit_test(test_purge_threshold),
     cmocka_unit_test(test_huge),
+    cmocka_unit_test(test_lazy_is_reclaimed),
     cmocka_unit_test(test_huge_falls_back),
     cmocka_unit_test(test_beyond_the_pool),
     cmocka_unit_test(test_vmap),

@@ -1,7 +1,8 @@
 /*
  * Growing: the frontier of a zone moves up, low addresses first, in small steps so that the page
  * structures and free lists of untouched memory stay untouched, too. Memory is made readable in
- * larger steps. This is the only way into the operating system with a zone lock held.
+ * larger steps, and what describes it made writable with it. This is the only way into the operating
+ * system with a zone lock held.
  */
 #include "buddy.h"
 
@@ -27,6 +28,23 @@ static bool open_memfd(struct zone *z)
     return false;
 }
 
+/* Whole pages: their first and last may describe frames of other zones, too. */
+static bool commit_table(void *from, void *to)
+{
+    uintptr_t start = (uintptr_t)from & -PAGE_SIZE;
+
+    return kmem_os.commit((void *)start, ((uintptr_t)to - start + PAGE_SIZE - 1) & -PAGE_SIZE);
+}
+
+/* The frames [from, to), and before them what describes them. */
+static bool commit_frames(size_t from, size_t to)
+{
+    return commit_table(page_globals.mem_map + from, page_globals.mem_map + to) &&
+           commit_table(page_globals.state + from, page_globals.state + to) &&
+           commit_table(pool.cells + from, pool.cells + to) &&
+           kmem_os.commit(frame_address(from), (to - from) << PAGE_SHIFT);
+}
+
 /* Makes all below `frame` readable. */
 static bool commit_to(struct zone *z, size_t frame)
 {
@@ -43,7 +61,7 @@ static bool commit_to(struct zone *z, size_t frame)
         to = (frame + MAX_ORDER_NR_PAGES - 1) & ~(MAX_ORDER_NR_PAGES - 1);
     if (to > z->end)
         to = z->end;
-    if (!kmem_os.commit(frame_address(z->committed), (to - z->committed) << PAGE_SHIFT))
+    if (!commit_frames(z->committed, to))
         return false;
     z->committed = to;
     return true;

@@ -74,11 +74,20 @@ struct page_globals {
 
 extern struct page_globals page_globals;
 
+#define POOL_BYTES_MIN ((size_t)4 << 20)
+
 /*
  * Reserves the pool. Idempotent; before main and without malloc; a refused reservation is tried again
- * at half the size, down to 16 MiB. 0, or -ENOMEM, or -EINVAL for a bad configuration. One thread.
+ * at half the size, down to POOL_BYTES_MIN. 0, or -ENOMEM, or -EINVAL for a bad configuration. One
+ * thread.
  */
 int kmem_pages_start(const struct page_config *config) __attribute__((warn_unused_result));
+
+/*
+ * Two bytes for each frame, for the layer above: writable for frames that are allocated; all others read
+ * as zero or as they were left. After the start.
+ */
+uint16_t *kmem_pages_cells(void);
 
 /*
  * For the entrances of programs, whose first call may be any: starts everything with the configuration of

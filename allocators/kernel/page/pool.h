@@ -66,6 +66,7 @@ struct pool {
     struct node *nodes;
     unsigned cpus;
     uint8_t *node_of_cpu;
+    uint16_t *cells;             /* see kmem_pages_cells() */
     uint8_t *pageblock;          /* written when the frontier enters it */
     uint16_t *pageblock_present; /* frames of each that are free and present */
     size_t failures, reclaims;

@@ -5,12 +5,11 @@
 #include "pool.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 
 #include "os.h"
 #include "topology.h"
-
-#define POOL_BYTES_MIN ((size_t)16 << 20)
 
 struct page_globals page_globals;
 struct pool pool;
@@ -68,31 +67,50 @@ static bool map_tables(unsigned nodes, unsigned cpus, size_t frames)
     return true;
 }
 
-static void unmap_all(void *base, size_t bytes, void *mem_map, size_t frames, void *state)
+struct range {
+    void *start;
+    size_t bytes;
+};
+
+static bool all_there(const struct range *r, unsigned n)
 {
-    if (base)
-        kmem_os.unmap(base, bytes);
-    if (mem_map)
-        kmem_os.unmap(mem_map, frames * sizeof(struct page));
-    if (state)
-        kmem_os.unmap(state, frames);
+    while (n > 0 && r[n - 1].start)
+        n--;
+    return n == 0;
 }
 
-/* Address space for all frames and their descriptions; all of it or nothing. */
+static void unmap_all(const struct range *r, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (r[i].start)
+            kmem_os.unmap(r[i].start, r[i].bytes);
+}
+
+/*
+ * Address space for all frames and their descriptions; all of it or nothing. The descriptions become
+ * writable together with their frames (see grow.c), lest the whole pool's be charged to a process that
+ * locks its memory. A frame's state and cell are read for any address inside the pool, and so must
+ * be readable everywhere; `struct page` only belongs to frames that have a state.
+ */
 static bool reserve(const struct layout *l, const struct topology *t)
 {
-    size_t frames = (size_t)t->nodes << l->node_shift, bytes = frames << PAGE_SHIFT;
-    /* More than needed, to have it aligned. */
-    char *base = kmem_os.reserve(bytes + MAX_ORDER_BYTES);
-    void *mem_map = kmem_os.map(frames * sizeof(struct page)), *state = kmem_os.map(frames);
+    size_t frames = ((size_t)(t->nodes - 1) << l->node_shift) + l->low + l->high;
+    size_t bytes = (frames << PAGE_SHIFT) + MAX_ORDER_BYTES; /* more, to have it aligned */
+    const struct range r[] = {
+        {kmem_os.reserve(bytes), bytes},
+        {kmem_os.reserve(frames * sizeof(struct page)), frames * sizeof(struct page)},
+        {kmem_os.reserve_zeros(frames), frames},
+        {kmem_os.reserve_zeros(frames * sizeof *pool.cells), frames * sizeof *pool.cells},
+    };
 
-    if (!base || !mem_map || !state || !map_tables(t->nodes, t->cpus, frames)) {
-        unmap_all(base, bytes + MAX_ORDER_BYTES, mem_map, frames, state);
+    if (!all_there(r, 4) || !map_tables(t->nodes, t->cpus, frames)) {
+        unmap_all(r, 4);
         return false;
     }
-    page_globals.base = round_up((uintptr_t)base, MAX_ORDER_BYTES);
-    page_globals.mem_map = mem_map;
-    page_globals.state = state;
+    page_globals.base = round_up((uintptr_t)r[0].start, MAX_ORDER_BYTES);
+    page_globals.mem_map = r[1].start;
+    page_globals.state = r[2].start;
+    pool.cells = r[3].start;
     page_globals.node_shift = l->node_shift;
     page_globals.nodes = t->nodes;
     page_globals.frames = frames;
@@ -155,11 +173,19 @@ static void make_node(const struct topology *t, const struct layout *l, unsigned
                      (l->low + l->high) << PAGE_SHIFT, t->real_node[node]);
 }
 
+/*
+ * As much as the machine has; where address space is limited, a quarter of it, and so much again of HIGHMEM:
+ * the rest is for mappings, stacks and libraries.
+ */
 static size_t memory_of_machine(void)
 {
     struct sysinfo s;
+    struct rlimit limit;
+    size_t bytes = sysinfo(&s) == 0 ? s.totalram * s.mem_unit : (size_t)1 << 30;
 
-    return sysinfo(&s) == 0 ? s.totalram * s.mem_unit : (size_t)1 << 30;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / 4 < bytes)
+        bytes = limit.rlim_cur / 4;
+    return bytes > POOL_BYTES_MIN ? bytes : POOL_BYTES_MIN;
 }
 
 int kmem_pages_start(const struct page_config *config)
@@ -178,10 +204,10 @@ int kmem_pages_start(const struct page_config *config)
         pool.config.highmem_bytes = pool.config.pool_bytes;
     topology_count(&t, config->nodes);
     for (l = plan(&pool.config, t.nodes); !reserve(&l, &t); l = plan(&pool.config, t.nodes)) {
+        if (pool.config.pool_bytes <= POOL_BYTES_MIN)
+            return -ENOMEM;
         pool.config.pool_bytes /= 2;
         pool.config.highmem_bytes /= 2;
-        if (pool.config.pool_bytes < POOL_BYTES_MIN)
-            return -ENOMEM;
     }
     topology_cpus(&t, pool.node_of_cpu);
     for (unsigned n = 0; n < t.nodes; n++)
@@ -191,6 +217,11 @@ int kmem_pages_start(const struct page_config *config)
     if (pool.config.reserve_bytes)
         (void)kmem_pages_reserve(pool.config.reserve_bytes);
     return 0;
+}
+
+uint16_t *kmem_pages_cells(void)
+{
+    return pool.cells;
 }
 
 struct zone *zone_next(struct zone *z)

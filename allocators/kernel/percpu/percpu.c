@@ -27,6 +27,7 @@ static struct lock blocks_lock;
 static struct cpu_block *blocks, *free_slots;
 static int slots; /* made so far */
 static struct cpu_block *block_of_cpu[PERCPU_CPUS];
+static bool unreachable; /* the last percpu_stop() had no barrier, and nobody enters a block */
 
 static int rseq_cpu(void)
 {
@@ -38,7 +39,7 @@ static int rseq_cpu(void)
 
 static bool barrier_registered(void)
 {
-    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0;
+    return kmem_os.membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ);
 }
 
 /*
@@ -136,20 +137,27 @@ static void publish(struct cpu_block *b)
     __atomic_store_n(&percpu_area.alloc[b->cpu], (char *)b + b->bias, __ATOMIC_RELEASE);
 }
 
+static bool has_block(int cpu)
+{
+    return __atomic_load_n(&percpu_area.alloc[cpu], __ATOMIC_RELAXED) != PERCPU_NONE;
+}
+
 static bool make_block_of(int cpu)
 {
     struct cpu_block *b;
+    bool made;
 
     if (cpu < 0 || __atomic_load_n(&block_of_cpu[cpu], __ATOMIC_RELAXED))
         return false; /* there is one: it is stopped just now */
     if (!lock_try(&blocks_lock))
         return false;
-    if (!block_of_cpu[cpu] && (b = new_block(cpu)) != NULL) {
+    if (!block_of_cpu[cpu] && !unreachable && (b = new_block(cpu)) != NULL) {
         __atomic_store_n(&block_of_cpu[cpu], b, __ATOMIC_RELAXED);
         publish(b);
     }
+    made = has_block(cpu);
     lock_drop(&blocks_lock);
-    return true;
+    return made;
 }
 
 bool percpu_ready(gfp_t gfp)
@@ -160,9 +168,7 @@ bool percpu_ready(gfp_t gfp)
 
     if (percpu_mode == PERCPU_RSEQ) {
         cpu = rseq_cpu();
-        return (cpu >= 0 &&
-                __atomic_load_n(&percpu_area.alloc[cpu], __ATOMIC_RELAXED) != PERCPU_NONE) ||
-               (may_make && make_block_of(cpu));
+        return (cpu >= 0 && has_block(cpu)) || (may_make && make_block_of(cpu));
     }
     b = slot_mine() || (may_make && slot_make()) ? slot_enter() : NULL;
     if (b)
@@ -188,27 +194,40 @@ int percpu_node(void)
     return node_count() == 1 ? 0 : numa_node_id();
 }
 
-void percpu_stop(void)
+bool percpu_reachable(void)
 {
-    lock_take(&blocks_lock);
-    if (percpu_mode == PERCPU_THREAD) {
-        slots_stop(blocks);
-        return;
-    }
+    return !__atomic_load_n(&unreachable, __ATOMIC_RELAXED);
+}
+
+/* False: the system refused the barrier. */
+static bool cpus_stop(void)
+{
     for (struct cpu_block *b = blocks; b; b = b->next) {
         __atomic_store_n(&percpu_area.alloc[b->cpu], PERCPU_NONE, __ATOMIC_RELAXED);
         __atomic_store_n(&percpu_area.free[b->cpu], PERCPU_NONE, __ATOMIC_RELAXED);
     }
     /* Sections that read the old entries have ended or start again when this returns. */
-    if (!single_threaded())
-        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+    return single_threaded() || kmem_os.membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ);
+}
+
+/*
+ * Without the barrier somebody may still be inside a block. Nobody touches the blocks then, nor enters one
+ * again, until a later stop gets its barrier.
+ */
+void percpu_stop(void)
+{
+    bool stopped;
+
+    lock_take(&blocks_lock);
+    stopped = percpu_mode == PERCPU_THREAD ? slots_stop(blocks) : cpus_stop();
+    __atomic_store_n(&unreachable, !stopped, __ATOMIC_RELAXED);
 }
 
 void percpu_resume(void)
 {
-    if (percpu_mode == PERCPU_THREAD)
+    if (percpu_mode == PERCPU_THREAD && !unreachable)
         slots_resume(blocks);
-    else
+    else if (!unreachable)
         for (struct cpu_block *b = blocks; b; b = b->next)
             publish(b);
     lock_drop(&blocks_lock);
@@ -216,14 +235,24 @@ void percpu_resume(void)
 
 struct cpu_block *percpu_blocks(void)
 {
-    return blocks;
+    return unreachable ? NULL : blocks;
+}
+
+/* What a thread was just changing, who knows how far: it stays behind like the thread itself. */
+static void leave_others_blocks(void)
+{
+    blocks = slot_mine();
+    if (blocks)
+        blocks->next = NULL;
 }
 
 void percpu_after_fork_child(void)
 {
     if (percpu_mode == PERCPU_RSEQ) {
-        barrier_registered();
+        (void)barrier_registered(); /* without it the next stop is refused its barrier */
     } else {
+        if (unreachable)
+            leave_others_blocks();
         /* The other threads' slots wait for new threads, with what is in them. */
         free_slots = NULL;
         for (struct cpu_block *b = blocks; b; b = b->next) {
@@ -241,10 +270,10 @@ struct cpu_block *percpu_new_slot(void)
     struct cpu_block *b;
 
     lock_take(&blocks_lock);
-    b = free_slots;
+    b = unreachable ? NULL : free_slots;
     if (b)
         free_slots = b->next_free;
-    else
+    else if (!unreachable)
         b = new_block(-1);
     lock_drop(&blocks_lock);
     return b;

@@ -241,11 +241,17 @@ bool percpu_list_put(size_t cell, void *owner, void *object, size_t offset, uint
  * From percpu_stop() to percpu_resume() no thread enters a block, and none is inside one: the caller
  * may read and change them all. Everybody else does without. May be called under no lock of the
  * layers above but slab_mutex.
+ *
+ * Where the system refuses the barrier that this takes (a filter of system calls, installed since the
+ * start), there are no blocks to be seen, and everybody does without them until a later stop is granted
+ * its barrier. What lies in them stays there.
  */
 void percpu_stop(void);
 void percpu_resume(void);
-/* All blocks, linked by next. Between stop and resume. */
+/* All blocks, linked by next. Between stop and resume. NULL also if they cannot be reached. */
 struct cpu_block *percpu_blocks(void);
+/* Whether the last stop reached the blocks; true before the first. Any thread. */
+bool percpu_reachable(void);
 
 /* The cell arrays of a block as its own node sees them. */
 static inline struct cpu_sheaf *block_sheaf(struct cpu_block *b, unsigned index)
@@ -269,7 +275,7 @@ bool slot_make(void);               /* the calling thread's, if it has none */
 struct cpu_block *slot_enter(void); /* NULL: none, or stopped */
 void slot_leave(struct cpu_block *b);
 void slots_start(void);
-void slots_stop(struct cpu_block *blocks);
+bool slots_stop(struct cpu_block *blocks); /* false: the system refused the barrier */
 void slots_resume(struct cpu_block *blocks);
 struct cpu_block *slot_mine(void); /* NULL: this thread has none */
 
@@ -279,7 +285,10 @@ struct cpu_block *slot_mine(void); /* NULL: this thread has none */
  */
 extern void (*percpu_drain_block)(struct cpu_block *b);
 
-/* A new or reused block for a slot; NULL if memory is short. Draining it when it is free again. */
+/*
+ * A new or reused block for a slot; NULL if memory is short or blocks cannot be reached. Draining it when
+ * it is free again.
+ */
 struct cpu_block *percpu_new_slot(void);
 void percpu_free_slot(struct cpu_block *b);
 

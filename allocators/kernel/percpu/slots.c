@@ -7,9 +7,9 @@
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "../os.h"
+#include "lock.h"
 #include "percpu.h"
 
 static __thread struct {
@@ -37,7 +37,7 @@ static void give_back(void *block)
 void slots_start(void)
 {
     have_key = pthread_key_create(&thread_end, give_back) == 0;
-    fence_needed = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
+    fence_needed = !kmem_os.membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }
 
 bool slot_make(void)
@@ -82,17 +82,18 @@ void slot_leave(struct cpu_block *b)
     __atomic_store_n(&b->busy, 0, __ATOMIC_RELEASE);
 }
 
-void slots_stop(struct cpu_block *blocks)
+bool slots_stop(struct cpu_block *blocks)
 {
     for (struct cpu_block *b = blocks; b; b = b->next)
         __atomic_store_n(&b->stopped, 1, __ATOMIC_SEQ_CST);
     if (fence_needed)
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    else
-        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    else if (!single_threaded() && !kmem_os.membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+        return false;
     for (struct cpu_block *b = blocks; b; b = b->next)
         while (__atomic_load_n(&b->busy, __ATOMIC_ACQUIRE))
             sched_yield();
+    return true;
 }
 
 void slots_resume(struct cpu_block *blocks)

@@ -178,6 +178,14 @@ static void refuse_destroy(struct kmem_cache *s)
     struct out o = out_to_fd(STDERR_FILENO);
     unsigned named = 0;
 
+    if (!percpu_reachable()) {
+        out_put(&o,
+                "%s: kmem_cache_destroy: cache '%s' is kept: the system refuses membarrier(), "
+                "without which what CPUs hold of it cannot be taken back\n",
+                fault_subject, s->name);
+        out_flush(&o);
+        return;
+    }
     out_put(&o,
             "%s: kmem_cache_destroy: cache '%s' still has objects, free them first:", fault_subject,
             s->name);

@@ -265,14 +265,14 @@ static bool check_cache(struct checked *c)
 
 /*
  * A slab between two lists is in the hands of another thread, which puts it somewhere soon; or, in a
- * forked child, never will.
+ * forked child, never will. Nor is a slab seen that lies with a CPU which cannot be reached.
  */
 static bool all_slabs_found(struct checked *c)
 {
     for (unsigned node = 0; node < node_count(); node++) {
         unsigned long all = __atomic_load_n(&c->s->node[node]->nr_slabs, __ATOMIC_RELAXED);
 
-        if (c->slabs[node] > all || (c->slabs[node] < all && !slub_forked))
+        if (c->slabs[node] > all || (c->slabs[node] < all && !slub_forked && percpu_reachable()))
             return false;
     }
     return true;

@@ -1,14 +1,19 @@
 /* Everything that is free goes back: from CPUs to slabs, and empty slabs to the page layer. */
 #include "slub.h"
 
-static void flush_blocks(struct kmem_cache *s)
+/* False: what lies in the blocks could not be reached. */
+static bool flush_blocks(struct kmem_cache *s)
 {
+    bool reached;
+
     percpu_stop();
+    reached = percpu_reachable();
     for (struct cpu_block *b = percpu_blocks(); b; b = b->next) {
         sheaf_flush_cell(s, block_sheaf(b, s->index), block_slow(b, s->index));
         cpu_flush_cell(s, block_slow(b, s->index));
     }
     percpu_resume();
+    return reached;
 }
 
 void slub_drain_block(struct cpu_block *b)
@@ -34,9 +39,9 @@ static bool shrink_nodes(struct kmem_cache *s)
 
 int kmem_cache_shrink(struct kmem_cache *s)
 {
-    if (s->path != PATH_DIRECT)
-        flush_blocks(s);
-    return shrink_nodes(s);
+    bool reached = s->path == PATH_DIRECT || flush_blocks(s);
+
+    return shrink_nodes(s) || !reached;
 }
 
 /* One stop for all caches. */

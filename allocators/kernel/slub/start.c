@@ -2,14 +2,27 @@
  * The start: with whatever call is a program's first, before main, from any thread, without malloc.
  */
 #include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-#include "../os.h"
 #include "fault.h"
+#include "out.h"
 #include "slub.h"
 
 bool slub_started;
 struct lock slub_starting;
+
+static _Noreturn void no_room(void)
+{
+    struct out o = out_to_fd(STDERR_FILENO);
+
+    out_put(&o,
+            "%s: cannot start: the system refuses address space for a pool of '%u' bytes, "
+            "the least there can be; raise its limit (ulimit -v)\n",
+            fault_subject, POOL_BYTES_MIN);
+    out_flush(&o);
+    abort();
+}
 
 static void start_pages(void)
 {
@@ -21,12 +34,9 @@ static void start_pages(void)
     };
 
     if (kmem_pages_start(&config) != 0)
-        fault("cannot start: the system refuses to reserve the page frames", NULL);
+        no_room();
     percpu_area.pool = page_globals.base;
-    percpu_area.frame_cells =
-        kmem_os.map((page_globals.bytes >> PAGE_SHIFT) * sizeof *percpu_area.frame_cells);
-    if (!percpu_area.frame_cells)
-        fault("cannot start: the system refuses memory for the table of frames", NULL);
+    percpu_area.frame_cells = kmem_pages_cells();
 }
 
 void slub_fast_paths(bool open)

@@ -1,0 +1,177 @@
+/*
+ * A start where memory is locked, charged or limited: what describes the frames of a large pool costs no more
+ * than the frames in use do.
+ */
+#include "support.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "kmem.h"
+#include "malloc/slub_malloc.h"
+
+#define LEAST      ((size_t)4 << 20) /* a pool, and so much again of HIGHMEM */
+#define A_FEW      (16 * MIB)        /* what all of this may take of locked or writable memory */
+#define LARGE_POOL "pool=64g"        /* of which the states alone are 32 MiB */
+
+enum { SKIPPED = 77, OBJECTS = 20000, BYTES = 100 };
+
+/* Bytes: 0, of address space; 1, resident. */
+static size_t of_statm(unsigned field)
+{
+    FILE *f = fopen("/proc/self/statm", "r");
+    size_t pages[2] = {0};
+
+    if (!f || fscanf(f, "%zu %zu", &pages[0], &pages[1]) != 2)
+        _exit(90);
+    fclose(f);
+    return pages[field] * 4096;
+}
+
+/* What a system that does not overcommit (vm.overcommit_memory=2) counts: private and writable. */
+static size_t writable_bytes(void)
+{
+    FILE *f = fopen("/proc/self/maps", "r");
+    char line[512], rights[5];
+    size_t from, to, sum = 0;
+
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "%zx-%zx %4s", &from, &to, rights) == 3 && !strcmp(rights, "rw-p"))
+            sum += to - from;
+    if (!f)
+        _exit(90);
+    fclose(f);
+    return sum;
+}
+
+static bool works(void)
+{
+    static char *p[OBJECTS];
+
+    for (int i = 0; i < OBJECTS; i++)
+        if (!(p[i] = slub_malloc(BYTES)))
+            return false;
+        else
+            memset(p[i], 1, BYTES);
+    for (int i = 0; i < OBJECTS; i++)
+        slub_free(p[i]);
+    return true;
+}
+
+static void lock_memory(void)
+{
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+        _exit(SKIPPED); /* RLIMIT_MEMLOCK */
+}
+
+static void locked_before(void)
+{
+    size_t before;
+
+    lock_memory();
+    before = of_statm(1);
+    if (!works())
+        _exit(SKIPPED); /* the same */
+    _exit(of_statm(1) > before + A_FEW);
+}
+
+static void locked_behind(void)
+{
+    size_t before = of_statm(1);
+
+    if (!works())
+        _exit(2);
+    lock_memory();
+    _exit(!works() || of_statm(1) > before + A_FEW);
+}
+
+static void test_locked(void **state)
+{
+    struct ending before = ending_of(locked_before), behind = ending_of(locked_behind);
+
+    (void)state;
+    if (before.status == SKIPPED << 8 || behind.status == SKIPPED << 8) {
+        print_message("skipped: RLIMIT_MEMLOCK forbids to lock the memory\n");
+        skip();
+    }
+    assert_int_equal(before.status, 0);
+    assert_int_equal(behind.status, 0);
+}
+
+static void charged(void)
+{
+    size_t before = writable_bytes();
+
+    _exit(!works() || writable_bytes() > before + A_FEW);
+}
+
+static void test_charged(void **state)
+{
+    (void)state;
+    assert_int_equal(ending_of(charged).status, 0);
+}
+
+/* From here on so much more address space than there is already. */
+static void limit_space(size_t bytes)
+{
+    const struct rlimit limit = {of_statm(0) + bytes, of_statm(0) + bytes};
+
+    setenv("HEAPMARK_SLUB", "", 1);
+    if (setrlimit(RLIMIT_AS, &limit) != 0)
+        _exit(91);
+}
+
+/* With room for the rest of a program's life. */
+static void little_space(void)
+{
+    void *stack;
+
+    limit_space(60 * MIB);
+    if (!works() || kmem_check() != 0)
+        _exit(2);
+    stack = mmap(NULL, 8 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    _exit(stack == MAP_FAILED);
+}
+
+static void least_space(void)
+{
+    limit_space(2 * LEAST + 10 * MIB);
+    _exit(!works());
+}
+
+static void too_little_space(void)
+{
+    limit_space(2 * LEAST);
+    works();
+}
+
+static void test_limited(void **state)
+{
+    struct ending e;
+
+    (void)state;
+    assert_int_equal(ending_of(little_space).status, 0);
+    assert_int_equal(ending_of(least_space).status, 0);
+    e = ending_of(too_little_space);
+    assert_int_equal(signal_of(&e), SIGABRT);
+    assert_string_equal(e.said,
+                        "slub: cannot start: the system refuses address space for a pool of "
+                        "'4194304' bytes, the least there can be; raise its limit (ulimit -v)\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_locked),
+        cmocka_unit_test(test_charged),
+        cmocka_unit_test(test_limited),
+    };
+
+    setenv("HEAPMARK_SLUB", LARGE_POOL, 1); /* each test starts it in a child */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
