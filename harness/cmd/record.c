@@ -213,6 +213,9 @@ static void tell_trace(const struct recording_trace *trace)
                  (trace->bytes + 1023) / 1024);
     if (trace->at_limit)
         say_note("'%s' ends early: --max-size was reached", path);
+    else if (trace->failure != 0)
+        say_note("'%s' stops before the program's end: it could not be written: %s", path,
+                 strerrordesc_np(-trace->failure));
     else if (trace->flags & TRACE_TRUNCATED)
         say_note("'%s' stops before the program's end: its disk was full, or recording ended first",
                  path);

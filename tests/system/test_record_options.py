@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from recordings import (HEAPMARK, PLAY, ROUNDS, SUBJECT, count, info, nothing_left_behind, others, refused,
+from recordings import (HEAPMARK, PLAY, ROUNDS, SUBJECT, child_of, count, info, nothing_left_behind, others, refused,
                         wait_for_events)
 
 
@@ -130,6 +130,20 @@ def test_toggle_by_signal(tmp_path):
     assert 0 <= count(figures, "malloc") - count(figures, "free") <= 1
     assert figures["not events"][3] == 0
     assert "started or stopped" in figures["text"]
+
+
+def test_toggled_at_the_start(tmp_path):
+    """A signal that comes as soon as there is a program stops the recording, however early."""
+    for _ in range(5):
+        recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--toggle-signal=USR1", "--", "sleep", "1"],
+                                    cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        child_of(recorder)
+        recorder.send_signal(signal.SIGUSR1)
+        said = recorder.communicate(timeout=60)[1]
+        if recorder.returncode != 0:
+            assert "never allocated while recording was on" in said
+        else:
+            assert "started or stopped" in info(tmp_path / "t.hmt")["text"]
 
 
 def test_stacks_and_cpus(tmp_path):

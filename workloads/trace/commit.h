@@ -39,6 +39,7 @@ static inline void commit_prepare(const struct raw_process *process, struct raw_
     uint32_t commit = process->commits + 1;
     struct raw_mark *mark = &segment->marks[commit % 2];
     mark->commit = commit; /* holds not yet: the rest may follow in any order */
+    atomic_signal_fence(memory_order_seq_cst);
     mark->consumed = consumed;
     mark->flags = flags;
 }
@@ -47,8 +48,12 @@ static inline void commit_prepare(const struct raw_process *process, struct raw_
 static inline void commit_forget(const struct raw_process *process, struct raw_segment *segment)
 {
     for (int i = 0; i < 2; i++)
-        if (segment->marks[i].commit > process->commits)
-            segment->marks[i] = (struct raw_mark){.consumed = 0};
+        if (segment->marks[i].commit > process->commits) {
+            segment->marks[i].consumed = 0;
+            segment->marks[i].flags = 0;
+            atomic_signal_fence(memory_order_seq_cst); /* with commit 0 the rest would hold */
+            segment->marks[i].commit = 0;
+        }
 }
 
 /* All that was prepared holds from here on, and this. */

@@ -528,9 +528,11 @@ int drain_open(struct drain **out, struct raw_header *header, struct drain_hooks
     return error;
 }
 
-int drain_failure(const struct drain *d)
+int drain_failure(const struct drain *d, uint32_t process)
 {
-    return d->failure;
+    const struct source *source = process < d->source_count ? d->sources[process] : NULL;
+    int failure = source != NULL ? source->failure : 0;
+    return failure == -ENOSPC || failure == -EDQUOT ? 0 : failure;
 }
 
 void drain_release(struct drain *d)

@@ -51,8 +51,8 @@ int64_t drain_round(struct drain *drain);
 int drain_finish(struct drain *drain, uint32_t process, int status, uint64_t *bytes,
                  uint64_t *events);
 
-/* Why the first of the traces that could not be written on was not, as -errno; 0: there is none. */
-int drain_failure(const struct drain *drain);
+/* Why the process's trace could not be written on, as -errno; 0: it could, or its disk was full. */
+int drain_failure(const struct drain *drain, uint32_t process);
 
 void drain_release(struct drain *drain);
 

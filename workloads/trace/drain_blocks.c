@@ -181,8 +181,8 @@ static void make_room(struct drain *d, const struct source *source)
 static void fail(struct drain *d, struct source *source, int error)
 {
     source->failed = true;
-    if (d->failure == 0)
-        d->failure = error;
+    if (source->failure == 0)
+        source->failure = error;
     atomic_fetch_or(&source->process->flags, error == -EFBIG ? RAW_SIZE_LIMIT : RAW_NO_SPACE);
     d->header->level = RAW_OFF;
 }

@@ -27,6 +27,7 @@ struct source {
     struct trace_block_header header;
     uint64_t offset_max;
     int error;
+    int failure; /* what the first write that failed said, -errno */
     struct raw_tally written, sealed; /* without it, and with it */
 };
 
@@ -38,7 +39,6 @@ struct drain {
     struct raw_segment **segments; /* all that were carved off, in use and free */
     size_t segment_count, segment_capacity;
     uint64_t written; /* bytes of finished traces */
-    int failure;      /* what the first write that failed said, -errno */
     struct assistant assistant;
 };
 

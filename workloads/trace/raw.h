@@ -130,7 +130,7 @@ struct raw_segment {
 enum raw_flag {
     RAW_FORKED = 1,      /* a child of fork() called the allocator, and is not recorded */
     RAW_REPLACED = 2,    /* the program replaced itself with exec() */
-    RAW_NO_SPACE = 4,    /* the disk was full: recording stopped early */
+    RAW_NO_SPACE = 4,    /* no space, or the trace could not be written: recording stopped early */
     RAW_TOO_LONG = 8,    /* the mapping was full: recording stopped early */
     RAW_OLD_KERNEL = 16, /* no MADV_POPULATE_WRITE: nothing could be recorded */
     RAW_SIZE_LIMIT = 32, /* the trace reached its size limit */

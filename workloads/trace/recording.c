@@ -381,7 +381,7 @@ static int drain_in_turn(struct recording *r, struct pace *pace, int *pause_ms)
 static int follow(struct recording *r, void (*note)(const char *text))
 {
     int pidfd = open_pidfd((uint32_t)child), pause_ms, error = 0;
-    sig_atomic_t toggles_seen = toggles;
+    sig_atomic_t toggles_seen = 0; /* one may have come before */
     uint32_t running = 0;
     bool told = false;
     struct pace pace;
@@ -413,7 +413,7 @@ int recording_run(struct recording *r, const char *path, char *const arguments[]
                   const char *library, void (*note)(const char *text))
 {
     struct saved_signals saved;
-    interrupted = 0;
+    interrupted = toggles = 0;
     set_level(r, r->options.start_after_ns != 0 ? RAW_OFF : RAW_ALL);
     r->raw->ever_partial = r->options.start_after_ns != 0;
     if (!r->options.only_first)
@@ -450,8 +450,8 @@ static int check_recorded(struct recording *r)
                               "nothing was recorded: '%s' did not load the recorder, or its limits "
                               "(ulimit -v) leave no room for it",
                               r->raw->command);
-    int failure = drain_failure(r->drain);
-    if (first->flags & RAW_NO_SPACE && failure != 0 && failure != -ENOSPC && failure != -EDQUOT)
+    int failure = drain_failure(r->drain, 0);
+    if (first->flags & RAW_NO_SPACE && failure != 0)
         return recording_fail(r, failure, "nothing was recorded: '%s' cannot be written: %s",
                               r->output, strerrordesc_np(-failure));
     if (first->flags & RAW_NO_SPACE)

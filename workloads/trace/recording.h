@@ -27,6 +27,7 @@ struct recording_trace {
     char path[PATH_MAX];
     uint32_t pid, flags; /* flags of the trace */
     bool at_limit;       /* of its size */
+    int failure;         /* why it ends early, -errno; 0: it does not, or its disk was full */
     uint64_t events, bytes;
 };
 

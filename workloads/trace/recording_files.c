@@ -140,6 +140,7 @@ int recording_files_finish(struct recording *r, uint32_t process, int status)
                                       .events = events,
                                       .bytes = bytes};
     trace_path(r, process, trace->path);
+    trace->failure = drain_failure(r->drain, process);
     trace->at_limit = (raw_process(r->raw, process)->flags & RAW_SIZE_LIMIT) != 0;
     bool is_placed = rename(part, trace->path) != 0;
     if (is_placed && !(was_finished && errno == ENOENT))

@@ -37,16 +37,25 @@ static bool has_records(const struct stream *stream)
     return stream->first < stream->count && stream_peek(stream, &time);
 }
 
-/* Those that have a whole stride; how many. */
-static uint32_t collect(const struct stream *streams, uint32_t count, uint32_t stride,
-                        struct head *heads)
+/*
+ * Those that have records. Looked at once: threads go on writing, and who has none now may have many in a moment.
+ */
+static uint32_t collect(const struct stream *streams, uint32_t count, struct head *heads)
+{
+    uint32_t active = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (has_records(&streams[i]))
+            heads[active++] = (struct head){&streams[i], stream_ahead(&streams[i])};
+    return active;
+}
+
+/* Each moves to the end of its first stride; those that have none go. How many are left. */
+static uint32_t move_all(struct head *heads, uint32_t active, uint32_t stride)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct head head = {&streams[i], stream_ahead(&streams[i])};
-        if (has_records(&streams[i]) && stream_move_ahead(&streams[i], &head.ahead, stride))
-            heads[n++] = head;
-    }
+    for (uint32_t i = 0; i < active; i++)
+        if (stream_move_ahead(heads[i].stream, &heads[i].ahead, stride))
+            heads[n++] = heads[i];
     for (uint32_t at = n / 2; at-- > 0;)
         sift_down(heads, n, at);
     return n;
@@ -67,21 +76,17 @@ static uint64_t merge(struct head *heads, uint32_t count, uint32_t stride, uint3
 int round_limit(const struct stream *streams, uint32_t count, uint64_t begin, uint64_t end,
                 uint64_t *limit)
 {
-    uint32_t active = 0;
-    *limit = end;
-    for (uint32_t i = 0; i < count; i++)
-        active += has_records(&streams[i]);
-    if (active == 0)
-        return 0;
-    struct head *heads = malloc(active * sizeof *heads);
+    struct head *heads = malloc((count > 0 ? count : 1) * sizeof *heads);
     if (heads == NULL)
         return -ENOMEM;
-    uint32_t stride = ROUND_RECORDS / active;
+    uint32_t active = collect(streams, count, heads);
+    uint32_t stride = active > 0 ? ROUND_RECORDS / active : ROUND_RECORDS;
     if (stride < STRIDE_MIN)
         stride = STRIDE_MIN;
-    uint64_t time =
-        merge(heads, collect(streams, count, stride, heads), stride, ROUND_RECORDS / stride);
+    uint32_t moved = move_all(heads, active, stride);
+    uint64_t time = merge(heads, moved, stride, ROUND_RECORDS / stride);
     free(heads);
+    *limit = end;
     if (time < begin)
         time = begin;
     if (time < end)
