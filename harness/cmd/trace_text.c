@@ -1,6 +1,7 @@
 /* heapmark trace info, for people. */
 #include "cmd/trace.h"
 #include "cmd/trace_chart.h"
+#include "util/shell.h"
 #include "workloads/trace/import.h"
 
 #include <inttypes.h>
@@ -28,50 +29,10 @@ static double percent(double part, double whole)
 
 /* ---- where it comes from --------------------------------------------------------------------- */
 
-/* What a terminal may act upon. C1 controls stand in UTF-8 as 0xc2 and a byte below 0xa0. */
-static bool is_control(const char *argument, const char *c)
-{
-    unsigned char byte = (unsigned char)*c;
-    bool follows_c2 = c > argument && (unsigned char)c[-1] == 0xc2;
-    return byte < ' ' || byte == 0x7f || (follows_c2 && byte >= 0x80 && byte < 0xa0);
-}
-
-static void print_escaped(const char *argument)
-{
-    for (const char *c = argument; *c != '\0'; c++)
-        if (*c == '\n')
-            printf("\\n");
-        else if (*c == '\\' || *c == '\'')
-            printf("\\%c", *c);
-        else if (is_control(argument, c))
-            printf("\\x%02x", (unsigned char)*c);
-        else
-            putchar(*c);
-}
-
-/* As a shell takes it. */
-static void print_argument(const char *argument)
-{
-    bool odd = false, quotes = *argument == '\0';
-    for (const char *c = argument; *c != '\0'; c++) {
-        odd |= is_control(argument, c) || *c == '\'';
-        quotes |= strchr(" \"\\$`!*?[](){}<>|&;#~", *c) != NULL;
-    }
-    printf("%s", odd ? " $'" : quotes ? " '" : " ");
-    if (odd)
-        print_escaped(argument);
-    else
-        printf("%s", argument);
-    printf("%s", odd || quotes ? "'" : "");
-}
-
 static void print_command(const struct trace_info *info)
 {
-    printf("command          ");
-    const char *end = info->command + info->header.command_bytes;
-    for (const char *at = info->command; at < end; at += strlen(at) + 1)
-        print_argument(at);
-    printf("%s\n", info->header.command_bytes > 0 ? "" : " unknown");
+    const char *command = shell_command(info->command, info->header.command_bytes);
+    printf("command           %s\n", *command != '\0' ? command : "unknown");
 }
 
 static void print_date(const struct trace_file_header *header)

@@ -269,6 +269,8 @@ static int open_trace(struct expansion *e, const char *name)
         return -EINVAL;
     }
     e->cell.input = &trace->input;
+    e->cell.trace = name;
+    e->cell.trace_path = trace->path;
     return 0;
 }
 

@@ -23,6 +23,7 @@ struct cell {
     enum trial_mempolicy mempolicy_mode;
     uint64_t mempolicy_nodes;
     const struct trace_input *input; /* NULL: no trace */
+    const char *trace, *trace_path;  /* as it was given, and where it lies; NULL as well */
     uint64_t trial_time_ns, timeout_ns, memory_limit_bytes;
     bool has_latency, has_timeline, has_exact_peak;
     uint64_t work;        /* iterations of each thread; 0 until calibrated */

@@ -1,6 +1,7 @@
 #include "results/env_json.h"
 
 #include "results/machine.h"
+#include "results/traces_json.h"
 #include "util/say.h"
 #include "version.h"
 
@@ -118,11 +119,12 @@ int env_json_write(struct rundir *dir, const struct plan *plan, const struct top
                    struct clock_scale clock, int argc, char **argv)
 {
     json_t *root =
-        json_pack("{s:i, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o}", "schema_version", 1,
+        json_pack("{s:i, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema_version", 1,
                   "heapmark", "version", HEAPMARK_VERSION, "git", HEAPMARK_GIT, "run",
                   describe_run(dir, plan, argc, argv), "machine", describe_machine(topo, clock),
                   "allocators", describe_contenders(plan), "columns", describe_columns(),
-                  "calibration", describe_calibration(plan), "warnings", describe_warnings());
+                  "calibration", describe_calibration(plan), "traces", traces_json(plan),
+                  "warnings", describe_warnings());
     char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     if (text == NULL) {

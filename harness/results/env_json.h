@@ -1,7 +1,7 @@
 /*
  * env.json: everything a reader of a run needs to judge and repeat it: machine, kernel, governor,
  * huge pages, C library, each allocator's file, version and SHA-256, the columns of trials.csv,
- * the calibrated work, the seed. Control plane, one thread.
+ * the calibrated work, the replayed traces, the seed. Control plane, one thread.
  */
 #ifndef HEAPMARK_RESULTS_ENV_JSON_H
 #define HEAPMARK_RESULTS_ENV_JSON_H

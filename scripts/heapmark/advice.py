@@ -4,7 +4,8 @@ The winner is the fastest allocator, if it is faster than the baseline outside t
 leanest, if it is leaner and not slower; else the advice is to stay with the baseline. Memory only
 counts of trials that made a single pass over the trace, since from pass to pass an allocator may
 grow in a way that the program never saw, and whose live bytes stayed near the program's, since
-else the memory is that of another program.
+else the memory is that of another program. Time does not count of paced replays, where it is the
+recording's: with nothing else, the tail stands in its place.
 """
 
 import shlex
@@ -15,32 +16,62 @@ from heapmark.cells import short_label
 from heapmark.comparison import SLOWER, TIE, verdict
 
 HEADLINES = {"time": "fastest", "memory": "leanest", "p99": "best tail (p99 of malloc)"}
+# Why to stay with the baseline, by what decides, and what those are called that it is tied with.
+NO_BETTER = {
+    ("time", "memory"): "no other is faster, or leaner at its speed, outside the noise",
+    ("time",): "no other is faster outside the noise",
+    ("p99", "memory"): "no other has a shorter tail, or is leaner with its tail, outside the noise",
+    ("p99",): "no other has a shorter tail outside the noise",
+    ("memory",): "no other is leaner outside the noise",
+    (): "nothing that was measured can decide",
+}
+TIED = {
+    "time": "neither faster nor slower than {}",
+    "p99": "of a tail neither shorter nor longer than that of {}",
+    "memory": "neither leaner nor fatter than {}",
+}
 
 
 def lines(comparison):
     """Lines for the terminal; none unless every workload of the run replays a trace."""
     cells = comparison.measured_cells
-    programs = list(dict.fromkeys(PurePath(cell.param("trace")).stem for cell in cells))
-    if not all(programs) or len(comparison.labels) < 2:
+    traces = list(dict.fromkeys(cell.param("trace") for cell in cells))
+    if not all(traces) or len(comparison.labels) < 2:
         return []
+    programs = list(dict.fromkeys(PurePath(trace).stem for trace in traces))
     title = f"which allocator for {answer.listed(programs)}?"
     if comparison.run.blocks == 1:
-        return [terminal.paint(title, "bold")] + terminal.paragraph(
-            "  one block gives no interval, and so no answer; take the run with --reps=8", 4
+        return [terminal.paint(title, "bold")] + paragraphs(
+            ["one block gives no interval, and so no answer; take the run with --reps=8"]
         )
     bests = {one.metric: one for one in answer.answers(comparison)}
     if not is_programs_memory(comparison.run):
         bests.pop("memory", None)
     said = [best_line(comparison, one) for one in bests.values()]
+    said.append(paced(comparison))
     said.append(many_passes(comparison) if "memory" in bests else "")
     said.append(untrue(comparison))
     said += no_difference(comparison)
-    program = programs[0] if len(programs) == 1 else "PROGRAM"
-    said += recommendation(comparison, winner(comparison, bests), program)
-    said.append(fidelity.of_replays(comparison.run))
-    said += fidelity.of_recording(comparison.run)
-    wrapped = [line for text in said if text for line in terminal.paragraph("  " + text, 4)]
-    return [terminal.paint(title, "bold")] + wrapped
+    program = program_of(comparison.run, traces)
+    doubts = [fidelity.of_replays(comparison.run), *fidelity.of_recording(comparison.run)]
+    return (
+        [terminal.paint(title, "bold")]
+        + paragraphs(said)
+        + recommendation(comparison, winner(comparison, bests), program)
+        + paragraphs(doubts)
+    )
+
+
+def paragraphs(texts):
+    return [line for text in texts if text for line in terminal.paragraph("  " + text, 4)]
+
+
+def program_of(run, traces):
+    """The shell's words that start the recorded program; a name where it is not known."""
+    if len(traces) > 1:
+        return "PROGRAM"
+    commands = [one["command"] for one in run.env["traces"] if one["trace"] == traces[0]]
+    return next(filter(None, commands), shlex.quote(PurePath(traces[0]).stem))
 
 
 def best_line(comparison, one):
@@ -59,6 +90,16 @@ def passes(comparison):
     """The most passes over a trace that a trial made; 1 where the rows do not tell."""
     most = comparison.run.ok["work"].max()
     return int(most) if most > 1 else 1
+
+
+def paced(comparison):
+    """Why time decides nothing, or not that of all replays."""
+    if not comparison.paced_cells:
+        return ""
+    if comparison.overall_cells("time"):
+        return "time is that of the other replays: a paced one takes the recording's time"
+    return ("nobody is called the fastest: a paced replay takes the recording's time, not the "
+            "allocator's; its p99 counts from when a call should have begun")  # fmt: skip
 
 
 def many_passes(comparison):
@@ -87,12 +128,12 @@ def untrue(comparison):
 
 
 def no_difference(comparison):
-    """Who is neither faster nor slower than the baseline."""
+    """Who cannot be told from the baseline by what the ranking is by."""
     ties = [one.label for one in comparison.ranking() if one.verdict == TIE]
     if not ties:
         return []
-    return [f"neither faster nor slower than {short_label(comparison.baseline)}, inside the noise: "
-            + answer.listed(ties)]  # fmt: skip
+    tied = TIED[comparison.ranked_by].format(short_label(comparison.baseline))
+    return [f"{tied}, inside the noise: {answer.listed(ties)}"]
 
 
 def winner(comparison, bests):
@@ -100,36 +141,40 @@ def winner(comparison, bests):
     for metric in deciding(comparison):
         one = bests.get(metric)
         if one and comparison.baseline not in (one.label, *one.alike):
-            if metric == "time" or not is_slower(comparison, one.label):
+            if metric == comparison.ranked_by or not is_worse(comparison, one.label):
                 return one.label
     return None
 
 
 def deciding(comparison):
-    counts = passes(comparison) == 1 and is_programs_memory(comparison.run)
-    return ("time", "memory") if counts else ("time",)
+    """The metrics that a winner may win by, the first one first."""
+    is_memory_good = passes(comparison) == 1 and is_programs_memory(comparison.run)
+    metrics = dict.fromkeys((comparison.ranked_by, "memory"))
+    return tuple(metric for metric in metrics if metric != "memory" or is_memory_good)
 
 
-def is_slower(comparison, label):
-    noise = comparison.noise_of(comparison.overall_cells("time"))
-    return verdict(comparison.overall("time", label), noise) == SLOWER
+def is_worse(comparison, label):
+    """By what the ranking is by: slower, or of a longer tail."""
+    figure = comparison.overall(comparison.ranked_by, label)
+    return verdict(figure, comparison.overall_noise) == SLOWER
 
 
 def recommendation(comparison, label, program):
+    """Lines; the command is one of them and not wrapped, so that it can be copied."""
     baseline = short_label(comparison.baseline)
     if label is None:
-        leaner = ", or leaner at its speed," if "memory" in deciding(comparison) else ""
-        return [f"stay with {baseline}: no other is faster{leaner} outside the noise"]
+        return paragraphs([f"stay with {baseline}: {NO_BETTER[deciding(comparison)]}"])
     entry = next(one for one in comparison.run.env["allocators"] if one["label"] == label)
-    said = [f"to use {short_label(label)}: {command(entry, program)}"]
+    said = [*paragraphs([f"to use {short_label(label)}:"]),
+            "      " + terminal.printable(command(entry, program))]  # fmt: skip
     if entry.get("risks"):
-        said.append(f"its risks: {entry['risks']}")
+        said += paragraphs([f"its risks: {entry['risks']}"])
     return said
 
 
 def command(entry, program):
-    """The shell's words that start a program under an allocator of env.json."""
+    """The shell's words that start `program`, quoted already, under an allocator of env.json."""
     words = [str(entry.get("environment") or "")]
     if entry.get("path"):
         words.append(f"LD_PRELOAD={shlex.quote(entry['path'])}")
-    return " ".join(word for word in (*words, shlex.quote(program)) if word)
+    return " ".join(word for word in (*words, program) if word)

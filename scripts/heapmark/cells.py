@@ -34,6 +34,11 @@ class Cell:
     def param(self, key):
         return parse_params(self.params).get(key, "")
 
+    @property
+    def is_paced(self):
+        """A replay at the recorded times: what it takes is the recording's time, nobody else's."""
+        return self.param("mode") == "paced"
+
 
 def parse_params(text):
     """key=value pairs separated by spaces; a value may itself hold spaces (a file name)."""

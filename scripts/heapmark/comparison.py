@@ -34,6 +34,9 @@ def instructions(trials):
     return positive(trials.get("instructions", pd.Series(math.nan, trials.index)))
 
 
+# What a ranking is by: the first of them that the run has figures of.
+RANKABLE = ("time", "p99", "memory")
+
 # What is compared: from trials to one figure each, less is better. Where the contenders took turns,
 # the ratio of "time" is the median over the turns, and "total" remains the whole trials' one.
 METRICS = {
@@ -52,6 +55,7 @@ class Standing:
     rank: int  # 0: no rank, a cell is missing
     shared: bool  # another one has the same rank
     label: str
+    ranked: object  # Estimate of the ratio that the rank and the verdict are of
     time: object  # Estimate of the ratio, or None
     memory: object
     p99: object
@@ -156,7 +160,18 @@ class Comparison:
         """Cells that the overall figure of a metric is made of."""
         if metric == "memory":
             return self.big_cells or self.measured_cells
+        if metric == "time":
+            return [cell for cell in self.measured_cells if not cell.is_paced]
         return self.measured_cells
+
+    @cached_property
+    def paced_cells(self):
+        return [cell for cell in self.measured_cells if cell.is_paced]
+
+    @cached_property
+    def ranked_by(self):
+        """The metric that ranks: time, unless all replays were paced and so have none of their own."""
+        return next((one for one in RANKABLE if self.overall(one, self.baseline)), RANKABLE[0])
 
     @cached_property
     def big_cells(self):
@@ -190,7 +205,8 @@ class Comparison:
 
     @cached_property
     def overall_noise(self):
-        return self.noise_of(self.measured_cells)
+        """The same over all cells together, of what the ranking is by."""
+        return self.noise_of(self.overall_cells(self.ranked_by), self.ranked_by)
 
     def noise_of(self, cells, metric="time"):
         """The same over several cells together, and for any metric."""
@@ -204,11 +220,11 @@ class Comparison:
 
     @cache
     def ranking(self):
-        """Standings: complete contenders by time, then those that lack a cell."""
-        times = {label: self.overall("time", label) for label in self.labels}
-        times = {label: time for label, time in times.items() if time}
+        """Standings: complete contenders by `ranked_by`, then those that lack a cell."""
+        figures = {label: self.overall(self.ranked_by, label) for label in self.labels}
+        figures = {label: figure for label, figure in figures.items() if figure}
         complete, partial = [], []
-        for label in sorted(times, key=lambda label: times[label].value):
+        for label in sorted(figures, key=lambda label: figures[label].value):
             whole = len(self.cells_of_label(label)) == len(self.cells)
             (complete if whole else partial).append(label)
         ranks = self.ranks(complete) | {label: 0 for label in partial}
@@ -218,10 +234,11 @@ class Comparison:
                 rank=rank,
                 shared=rank > 0 and shared.count(rank) > 1,
                 label=label,
-                time=times[label],
+                ranked=figures[label],
+                time=self.overall("time", label),
                 memory=self.overall("memory", label),
                 p99=self.overall("p99", label),
-                verdict=self.overall_verdict(label, times[label]),
+                verdict=self.overall_verdict(label, figures[label]),
                 cells=len(self.cells_of_label(label)),
             )
             for label, rank in ranks.items()
@@ -238,11 +255,11 @@ class Comparison:
         return ranks
 
     def cannot_be_told_apart(self, label, leader):
-        estimate = self.overall("time", label, against=leader)
+        estimate = self.overall(self.ranked_by, label, against=leader)
         return verdict(estimate, self.overall_noise) in (TIE, CANNOT_TELL)
 
-    def overall_verdict(self, label, time):
-        return BASELINE if label == self.baseline else verdict(time, self.overall_noise)
+    def overall_verdict(self, label, figure):
+        return BASELINE if label == self.baseline else verdict(figure, self.overall_noise)
 
     def cell_verdict(self, cell, label, estimate):
         if label == self.baseline:
@@ -253,10 +270,13 @@ class Comparison:
 
     @cached_property
     def adjusted_p_values(self):
-        """{(cell, label): chance of such a time without a difference, for all together}."""
+        """{(cell, label): chance of such a time without a difference, for all together}.
+
+        Paced cells are not among them: no difference of theirs is one of allocators.
+        """
         pairs = [
             (cell, label)
-            for cell in self.measured_cells
+            for cell in self.overall_cells("time")
             for label in self.labels
             if label != self.baseline
         ]

@@ -1,7 +1,12 @@
 """How true replays were to the recorded program, and what the recordings themselves lack."""
 
+import os
+
+from heapmark.cells import short_value
+
 LIVE_DRIFT = "replay_live_drift_ppm"
 LIVE_DRIFT_PERCENT_MAX = 10  # beyond, the replay's memory is not the program's
+HALF_SEEN_PERCENT_MAX = 1  # of the events; a signal handler or two leave less
 COLUMNS = {
     LIVE_DRIFT: "live bytes off by",
     "replay_order_drift_ppm": "order across threads off in",
@@ -61,9 +66,37 @@ def is_sampled(run):
 
 def of_recording(run):
     """A sentence for each thing that the recording itself lacks."""
-    return [
-        RECORDING[flag].format(value.removeprefix("1/")) + f" ({flag}{'=' * bool(value)}{value})"
+    said = [
+        RECORDING[flag].format(value.removeprefix("1/"))
+        + (successors(run) if flag == "trace-replaced" else "")
+        + f" ({flag}{'=' * bool(value)}{value})"
         for flag, value in recording_flags(run).items()
+    ]
+    return said + half_seen(run)
+
+
+def successors(run):
+    """Which traces are of what programs became by exec, where they lie beside the replayed ones."""
+    paths = [short_path(one["successor"]) for one in run.env["traces"] if one["successor"]]
+    return f"; what it became has the trace {' and '.join(map(repr, paths))}" if paths else ""
+
+
+def short_path(path):
+    """As seen from this directory, where it lies in it."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+def half_seen(run):
+    """A sentence for each recording past which calls went in numbers."""
+    return [
+        f"the recorder saw only one end of {one['half_seen']:,} objects ({percent(share)} of the "
+        "events), the allocation or the free: a library may go past every preloaded allocator "
+        "(RTLD_DEEPBIND) and crash with another than the system's; or the program was forked "
+        f"with them ({short_value(one['trace'])})"
+        for one in run.env["traces"]
+        if one["half_seen"]
+        and (share := 100 * one["half_seen"] / max(one["events"], 1)) > HALF_SEEN_PERCENT_MAX
     ]
 
 

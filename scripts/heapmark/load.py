@@ -151,12 +151,20 @@ ENV_CONTRACT = {
     "columns": list,
     "columns[].name": str,
     "columns[].type": str,
+    "traces": list,
+    "traces[].trace": str,
+    "traces[].command": (str, NoneType),
+    "traces[].events": int,
+    "traces[].half_seen": (int, NoneType),
+    "traces[].successor": (str, NoneType),
 }
 TYPE_NAMES = {
     dict: "an object",
     list: "a list",
     str: "a string",
     (str, NoneType): "a string or null",
+    int: "a whole number",
+    (int, NoneType): "a whole number or null",
 }
 
 
@@ -169,6 +177,7 @@ def read_env(path):
     if not isinstance(env, dict):
         raise InputError(f"'{path}' does not hold a JSON object; take the run anew")
     check_schema_version(env.get("schema_version"), path)
+    env.setdefault("traces", [])  # a run from before they were described
     for key, kind in ENV_CONTRACT.items():
         check_env_key(env, key, kind, path)
     for column in env["columns"]:

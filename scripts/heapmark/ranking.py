@@ -16,6 +16,12 @@ COLUMN_SIZE = 11  # of a matrix's column at most
 VERDICT_STYLES = {FASTER: "green", SLOWER: "red", TIE: "dim", CANNOT_TELL: "dim"}
 SHORT_STATUSES = {"preload-failed": "preload", "unsupported": "unsupp."}
 MEBI = 1 << 20
+# What FASTER and SLOWER are called in a ranking that is not by time.
+WORDS = {
+    "time": {},
+    "p99": {FASTER: "shorter", SLOWER: "longer"},
+    "memory": {FASTER: "leaner", SLOWER: "fatter"},
+}
 
 
 def render(run):
@@ -25,7 +31,7 @@ def render(run):
     if comparison.measured_cells:
         sections += [
             overall(comparison),
-            matrix(comparison, TimeMatrix(comparison)),
+            matrix(comparison, TimeMatrix(comparison)) if comparison.overall_cells("time") else [],
             matrix(comparison, MemoryMatrix(comparison)),
         ]
         sections.append(advice.lines(comparison))
@@ -53,9 +59,10 @@ def header(comparison):
         )
     if comparison.measured_cells:
         lines += terminal.paragraph(noise(comparison))
+        better = "faster, or leaner" if comparison.ranked_by == "time" else "better"
         lines += terminal.paragraph(
             f"all ratios are to {short_label(run.baseline)}, taken inside blocks: "
-            "less than 1 is faster, or leaner"
+            f"less than 1 is {better}"
         )
     return lines
 
@@ -72,12 +79,14 @@ def noise(comparison):
     baseline = short_label(comparison.baseline)
     if comparison.aa is None:
         return "noise: not measured (no --aa); a tie is what its interval cannot tell from 1"
-    by_cell = [comparison.cell_noise(cell) for cell in comparison.measured_cells]
+    metric = comparison.ranked_by
+    by_cell = [comparison.noise_of([one], metric) for one in comparison.overall_cells(metric)]
     by_cell = [value for value in by_cell if not math.isnan(value)]
     if not by_cell or math.isnan(comparison.overall_noise):
         return f"noise: too few good trials of {baseline} against itself to tell; use --reps=8"
     return (
-        f"noise: {baseline} against itself strays up to {percent(comparison.overall_noise)} "
+        f"noise{'' if metric == 'time' else f' of {metric}'}: "
+        f"{baseline} against itself strays up to {percent(comparison.overall_noise)} "
         f"overall, {100 * min(by_cell):.1f} to {percent(max(by_cell))} by workload"
     )
 
@@ -90,18 +99,26 @@ def percent(fraction):
 
 
 def overall(comparison):
-    rows = [["rank", "allocator", "time", "95 % interval", "memory", "p99", "verdict"]]
+    ranked_by, others = comparison.ranked_by, other_metrics(comparison)
+    rows = [["rank", "allocator", ranked_by, "95 % interval", *others, "verdict"]]
     styles = {(0, column): "bold" for column in range(len(rows[0]))}
     standings = comparison.ranking()
     for standing in standings:
-        styles[len(rows), 6] = VERDICT_STYLES.get(standing.verdict)
-        rows.append(standing_row(standing, len(comparison.cells)))
-    return terminal.table(rows, "<<><>><", styles) + overall_notes(comparison, standings)
+        styles[len(rows), len(rows[0]) - 1] = VERDICT_STYLES.get(standing.verdict)
+        rows.append(standing_row(comparison, standing))
+    align = "<<><" + ">" * len(others) + "<"
+    return terminal.table(rows, align, styles) + overall_notes(comparison, standings)
 
 
-def standing_row(standing, cells):
+def other_metrics(comparison):
+    """Columns beside the one that ranks: where that is not time, there is no time."""
+    return [metric for metric in ("memory", "p99") if metric != comparison.ranked_by]
+
+
+def standing_row(comparison, standing):
+    cells = len(comparison.cells)
     rank = f"{standing.rank}{'=' if standing.shared else ''}" if standing.rank else "-"
-    text = standing.verdict
+    text = WORDS[comparison.ranked_by].get(standing.verdict, standing.verdict)
     if standing.cells < cells:
         text += f" ({standing.cells}/{cells})"
     is_baseline = standing.verdict == BASELINE
@@ -109,10 +126,9 @@ def standing_row(standing, cells):
     return [
         rank,
         terminal.shorten(short_label(standing.label), label_size),
-        ratio(standing.time),
-        "" if is_baseline else interval(standing.time),
-        ratio(standing.memory),
-        ratio(standing.p99),
+        ratio(standing.ranked),
+        "" if is_baseline else interval(standing.ranked),
+        *(ratio(getattr(standing, metric)) for metric in other_metrics(comparison)),
         text,
     ]
 
@@ -135,7 +151,9 @@ def overall_notes(comparison, standings):
     notes = []
     cells = len(comparison.cells)
     if any(standing.verdict == TIE for standing in standings):
-        notes.append("tie: inside the noise, so neither faster nor slower")
+        words = WORDS[comparison.ranked_by]
+        better, worse = (words.get(word, word) for word in (FASTER, SLOWER))
+        notes.append(f"tie: inside the noise, so neither {better} nor {worse}")
     if any(standing.shared for standing in standings):
         notes.append("=: cannot be told from the first of that rank")
     if any(standing.rank == 0 for standing in standings):
@@ -145,6 +163,10 @@ def overall_notes(comparison, standings):
             f"memory: over {plural(len(comparison.big_cells), 'workload')}, with at least "
             "4 MiB of live data"
         )
+    if comparison.ranked_by != "time":
+        notes.append("no time: in paced replays it is the recording's, not the allocator's")
+    elif comparison.paced_cells:
+        notes.append("time: without paced replays, whose time is the recording's")
     if comparison.run.blocks == 1:
         notes.append("one block gives no interval, so nothing can be told apart; use --reps=8")
     return [line for note in notes for line in terminal.paragraph("  " + note, 4)]
@@ -160,19 +182,26 @@ class TimeMatrix:
         self.comparison = comparison
 
     def baseline_text(self, cell):
+        if cell.is_paced:
+            return "-"
         value = self.comparison.baseline_figures[cell]["ns_per_op"]
         return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
 
     def text(self, cell, label):
+        if cell.is_paced:
+            return "- ", "dim"
         estimate = self.comparison.cell_ratio("time", cell, label)
         verdict = self.comparison.cell_verdict(cell, label, estimate)
         mark = {TIE: "~", CANNOT_TELL: "?"}.get(verdict, " ")
         return ratio(estimate, 2) + mark, VERDICT_STYLES.get(verdict)
 
     def notes(self):
-        return ["~: tie, inside noise"] + (
-            ["?: too few blocks to tell"] if self.comparison.run.blocks == 1 else []
-        )
+        notes = ["~: tie, inside noise"]
+        if self.comparison.run.blocks == 1:
+            notes.append("?: too few blocks to tell")
+        if self.comparison.paced_cells:
+            notes.append("-: paced, so that the time is the recording's")
+        return notes
 
 
 class MemoryMatrix:

@@ -7,7 +7,8 @@ import synthetic
 from heapmark import advice, fidelity, load
 from heapmark.comparison import Comparison
 
-CELLS = [("replay", "trace=/home/me/my app.hmt", 1, 20.0, 40_000_000)]
+TRACE = "/home/me/my app.hmt"
+CELLS = [("replay", f"trace={TRACE}", 1, 20.0, 40_000_000)]
 SAME = (1.0, 1.0, 0)
 
 
@@ -25,12 +26,109 @@ def test_the_fastest_is_recommended_with_its_command_and_risks(tmp_path):
             if entry["label"] == "fast:k=1":
                 entry.update(environment="FAST=k:1", path="/opt/a b/fast.so", risks="bites")
 
+        env["traces"] = [recorded(command="./app '--its  arguments' $'two\\nlines'")]
+
     text = said(tmp_path, {"system": SAME, "fast:k=1": (0.8, 1.2, 0), "same": SAME}, change=change)
     assert text.startswith("which allocator for my app?")
     assert "fastest: fast:k=1, 0.8" in text
-    assert "FAST=k:1 LD_PRELOAD='/opt/a b/fast.so' 'my app'" in text
+    assert r"to use fast:k=1: FAST=k:1 LD_PRELOAD='/opt/a b/fast.so' ./app '--its arguments' $'two\nlines'" in text
     assert "its risks: bites" in text
     assert "inside the noise: same" in text
+
+
+def recorded(trace=TRACE, **facts):
+    """A recording as env.json describes it."""
+    return {"trace": trace, "command": None, "events": 1000, "half_seen": 0, "successor": None, **facts}
+
+
+@pytest.mark.parametrize("traces", [None, [], [recorded()], [recorded("other.hmt", command="other")]])
+def test_a_program_without_a_known_command_goes_by_its_name(tmp_path, traces):
+    """An import has none, and a run from before commands were kept has no list."""
+    text = said(tmp_path, {"system": SAME, "fast": (0.8, 1.2, 0)},
+                change=lambda _, env: env.update({} if traces is None else {"traces": traces}))
+    assert "libexample.so 'my app'" in text and "other" not in text
+
+
+def test_the_command_is_a_line_that_can_be_copied(tmp_path, monkeypatch):
+    """However narrow the terminal; two spaces stay two, and nothing steers the terminal."""
+    monkeypatch.setenv("COLUMNS", "60")
+    command = "./app " + " ".join(f"--option-{number}='a  b'" for number in range(40)) + " \x1b]0;"
+    rows = synthetic.rows(CELLS, {"system": SAME, "fast": (0.5, 1, 0)}, 8, noise=0.01, spread=0)
+    env = synthetic.environment("made", ["system", "fast"], 8, True)
+    env["traces"] = [recorded(command=command)]
+    run = load.load_run(str(synthetic.write(tmp_path / "made", rows, env)))
+    (line,) = [line for line in advice.lines(Comparison(run)) if "LD_PRELOAD" in line]
+    path = env["allocators"][1]["path"]
+    assert line.strip() == f"LD_PRELOAD={path} {command}".replace("\x1b", "?")
+
+
+def test_of_several_programs_none_is_named(tmp_path):
+    cells = [*CELLS, ("replay", "trace=b.hmt", 1, 20.0, 40_000_000)]
+    def change(_, env):
+        env["traces"] = [recorded(command="first"), recorded("b.hmt", command="second")]
+
+    text = said(tmp_path, {"system": SAME, "fast": (0.8, 1.2, 0)}, cells=cells, change=change)
+    assert "libexample.so PROGRAM" in text and "first" not in text and "second" not in text
+
+
+PACED = [("replay", "trace=app.hmt mode=paced", 1, 20.0, 40_000_000)]
+
+
+def with_tails(ratio, who="other"):
+    """Tails of their own, that times have nothing to do with."""
+    def change(rows, _):
+        for at, row in enumerate(rows):
+            row["malloc_ns_p99"] = round(5000 * (ratio if row["allocator"] == who else 1)) + at % 3
+    return change
+
+
+@pytest.mark.parametrize("truth, tail, advised", [
+    ((0.5, 1.0, 0), 1, "stay with system: no other has a shorter tail, or is leaner with its tail"),
+    ((1.5, 1.0, 0), 0.5, "to use other:"),
+    ((1.5, 0.6, 0), 1, "to use other:"),
+    ((0.5, 0.6, 0), 1.5, "stay with system"),
+])
+def test_the_time_of_a_paced_replay_decides_nothing(tmp_path, truth, tail, advised):
+    """It is the recording's. The tail and the memory decide, as time and memory do elsewhere."""
+    text = said(tmp_path, {"system": SAME, "other": truth}, cells=PACED, change=with_tails(tail))
+    assert advised in text, text
+    assert "fastest: other" not in text and "fastest: system" not in text and "faster" not in text
+    assert "nobody is called the fastest: a paced replay takes the recording's time" in text
+    assert ("a tail neither shorter nor longer than that of system, inside the noise: other" in text) == (tail == 1)
+
+
+def test_paced_replays_without_latencies(tmp_path):
+    def change(rows, _):
+        for row in rows:
+            row["malloc_ns_p99"] = ""
+
+    truth = {"system": SAME, "lean": (0.5, 0.6, 0), "fat": (0.5, 1.6, 0)}
+    text = said(tmp_path / "1", truth, cells=PACED, change=change)
+    assert "leanest: lean" in text and "to use lean:" in text and "tail" not in text
+
+    def of_many_passes(rows, env):
+        change(rows, env)
+        for row in rows:
+            row["work"] = 9
+
+    text = said(tmp_path / "9", truth, cells=PACED, change=of_many_passes)
+    assert "stay with system: nothing that was measured can decide" in text
+
+
+@pytest.mark.parametrize("fast_at, is_fast", [("dependency", True), ("paced", False)])
+def test_paced_replays_among_others_lend_them_no_time(tmp_path, fast_at, is_fast):
+    cells = [("replay", f"trace=app.hmt mode={mode}", 1, 20.0, 40_000_000) for mode in ("dependency", "paced")]
+
+    def change(rows, env):
+        for at, row in enumerate(rows):
+            is_fast = row["allocator"] == "other" and row["params"].endswith(fast_at)
+            row["wall_ns"] = (500_000 if is_fast else 1_000_000) + at % 7
+        with_tails(1)(rows, env)
+
+    text = said(tmp_path, {"system": SAME, "other": SAME}, cells=cells, change=change)
+    assert ("fastest: other, 0.5 times" in text) == ("to use other:" in text) == is_fast, text
+    assert ("stay with system" in text) != is_fast
+    assert "time is that of the other replays: a paced one takes the recording's time" in text
 
 
 def test_leaner_at_the_same_speed(tmp_path):
@@ -89,7 +187,7 @@ def test_memory_of_an_untrue_replay_decides_nothing(tmp_path, percent, decides, 
     cells = [("replay", f"trace=app.hmt{params}", 1, 20.0, 40_000_000)]
     text = said(tmp_path, {"system": SAME, "lean": (1.0, 0.6, 0)}, cells=cells, change=change)
     assert ("leanest: lean" in text) == ("to use lean:" in text) == decides, text
-    assert ("stay with system: no other is faster outside" in text) != decides
+    assert bool(re.search("stay with system: no other (is faster|has a shorter tail) outside", text)) != decides
     assert ("nobody is called the leanest" in text and f"off by {fidelity.percent(percent)}" in text) != decides
     assert ("--set mode=paced" in text) == (is_remedy_left and not decides)
 
@@ -129,6 +227,26 @@ def test_a_recording_without_faults_is_not_talked_of(tmp_path):
 
     text = said(tmp_path, {"system": SAME, "lean": (1.0, 0.6, 0)}, change=change)
     assert "recording" not in text and "(trace-" not in text
+
+
+def test_what_a_program_became_is_said_where_its_trace_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    def text(successor):
+        def change(rows, env):
+            rows[0]["flags"] = "trace-replaced"
+            env["traces"] = [recorded(successor=successor and str(successor))]
+        return said(tmp_path, {"system": SAME, "lean": (1.0, 0.6, 0)}, change=change)
+
+    assert "for what it did before (trace-replaced)" in text(None)
+    assert "what it became has the trace 'app.17.hmt' (trace-replaced)" in text(tmp_path / "app.17.hmt")
+    assert "what it became has the trace '/elsewhere/app.17.hmt'" in text("/elsewhere/app.17.hmt")
+
+
+@pytest.mark.parametrize("half_seen, is_said", [(None, False), (0, False), (10, False), (11, True)])
+def test_recordings_that_calls_went_past(tmp_path, half_seen, is_said):
+    text = said(tmp_path, {"system": SAME, "lean": (1.0, 0.6, 0)},
+                change=lambda _, env: env.update(traces=[recorded(half_seen=half_seen)]))
+    assert ("saw only one end of 11 objects (1.1 % of the events)" in text) == ("RTLD_DEEPBIND" in text) == is_said
 
 
 def test_a_command_for_knobs_of_the_system_allocator():

@@ -138,6 +138,9 @@ SPOILT = {
                              ["'run.baseline' must be a string or null"]),
     "env with odd allocators": (lambda run: edit_env(run, lambda env: env.update(allocators=[1])),
                                 ["'allocators[].label' must be a string"]),
+    "env with an odd trace": (
+        lambda run: edit_env(run, lambda env: env.update(traces=[{"trace": "a.hmt", "command": 1}])),
+        ["'traces[].command' must be a string or null"]),
     "newer schema": (lambda run: edit_env(run, lambda env: env.update(schema_version=2)),
                      ["schema version 2", "newer"]),
     "no schema": (lambda run: edit_env(run, lambda env: env.pop("schema_version")),

@@ -7,7 +7,7 @@ import pytest
 import synthetic
 from heapmark import load
 from heapmark.cells import Cell, names
-from heapmark.comparison import Comparison, verdict
+from heapmark.comparison import BASELINE, FASTER, SLOWER, Comparison, verdict
 from heapmark.statistics import Estimate
 
 ONE_CELL = synthetic.CELLS[3:4]
@@ -184,6 +184,44 @@ def test_noise_comes_from_the_second_part_of_a_baseline_with_knobs(tmp_path):
     comparison = compared(synthetic.write(tmp_path / "made", rows, env))
     assert comparison.labels == list(truth)
     assert 0 < comparison.overall_noise < 0.3
+
+
+def test_paced_replays_are_ranked_by_their_tail(heapmark, tmp_path):
+    """Their time is the recording's: neither a column, nor a matrix, nor a reason to come first."""
+    truth = {"system": (1.0, 1.0, 0), "quick": (0.5, 1.0, 0), "calm": (2.0, 1.0, 0)}
+    tails = {"system": 900, "quick": 1800, "calm": 300}
+    cells = [("replay", "trace=a.hmt mode=paced", 1, 20.0, 40_000_000)]
+    rows = synthetic.rows(cells, truth, 8, spread=0)
+    for at, row in enumerate(rows):
+        row["malloc_ns_p99"] = tails[row["allocator"]] + at % 3
+    path = made(tmp_path, rows, truth, 8)
+    assert [(one.rank, one.label, one.verdict) for one in compared(path).ranking()] == [
+        (1, "calm", FASTER), (2, "system", BASELINE), (3, "quick", SLOWER)]
+    code, out, err = heapmark("ranking", path)
+    assert code == 0, err
+    lines = [line.split() for line in out.splitlines()]
+    assert ["rank", "allocator", "p99", "95", "%", "interval", "memory", "verdict"] in lines
+    assert [line[-1] for line in lines if line[:1] in (["1"], ["2"], ["3"])] == ["shorter", "baseline", "longer"]
+    assert "ns/op" not in out and "faster" not in out
+    assert "no time: in paced replays it is the recording's, not the allocator's" in out
+    assert "noise of p99: system against itself" in out
+    for command in ("plot", "report"):
+        assert heapmark(command, path)[0] == 0
+
+
+def test_paced_replays_stay_out_of_the_overall_time(heapmark, tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "quick": (0.5, 1.0, 0)}
+    cells = [("replay", f"trace=a.hmt mode={mode}", 1, 20.0, 40_000_000) for mode in ("paced", "serial")]
+    rows = synthetic.rows(cells, truth, 8, noise=0.01, slow_share=0, spread=0)
+    for row in rows:
+        if row["params"].endswith("paced"):
+            row["wall_ns"] = 10**9
+    path = made(tmp_path, rows, truth, 8)
+    assert compared(path).overall("time", "quick").value == pytest.approx(0.5, rel=0.03)
+    _, out, _ = heapmark("ranking", path)
+    (paced,) = [line for line in out.split("peak memory")[0].splitlines() if "mode=paced" in line]
+    assert paced.split()[-2:] == ["-", "-"]
+    assert "time: without paced replays" in out and "-: paced" in out
 
 
 def test_names_are_as_short_as_they_can_be():

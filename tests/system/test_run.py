@@ -204,7 +204,7 @@ def test_an_interrupt_keeps_what_ended_and_says_how_to_go_on(tmp_path):
         assert time.monotonic() < given_up, "no trial ended within a minute"
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=10)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "--resume=" in said
     assert all(row["status"] == "ok" for row in rows(tmp_path / "run"))
@@ -284,3 +284,47 @@ def test_the_peak_of_the_parent_is_not_inherited(tmp_path):
 def test_the_order_of_options_does_not_matter(tmp_path, words):
     planned = heapmark("run", "pair", *words, "--reps=1", "--dry-run", cwd=tmp_path)
     assert planned.returncode == 0 and "1 trials in 1 blocks" in planned.stdout, planned.stdout
+
+
+def build_program_past_preloading(path):
+    """A program whose library, opened with RTLD_DEEPBIND, has glibc's malloc whatever is preloaded."""
+    (path / "past.c").write_text("#include <stdlib.h>\nvoid *make(size_t n) { return malloc(n); }\n")
+    (path / "prog.c").write_text(
+        "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdlib.h>\nint main(void)\n{\n"
+        '    void *library = dlopen("./past.so", RTLD_NOW | RTLD_DEEPBIND);\n'
+        '    void *(*make)(size_t) = (void *(*)(size_t))dlsym(library, "make");\n'
+        "    for (int i = 0; i < 1000; i++)\n        free(make(50));\n    return 0;\n}\n")
+    for words in (["-shared", "-fPIC", "-o", "past.so", "past.c"], ["-o", "prog", "prog.c"]):
+        subprocess.run(["cc", *words], cwd=path, check=True)
+
+
+def test_what_is_known_of_a_trace_is_in_env_json_and_in_the_answer(tmp_path):
+    build_program_past_preloading(tmp_path)
+    heapmark("record", "-o", "app.hmt", "--", "env", "A= b", "env", "B=2", "./prog", cwd=tmp_path)
+    process, = {path.name.split(".")[1] for path in tmp_path.glob("app.*.hmt")}
+    names = ["app.hmt", f"app.{process}.hmt", f"app.{process}.2.hmt"]
+    traces = []
+    for at, name in enumerate(names):
+        result = heapmark("run", name, "--allocators=system,slub", "--reps=2", "--work=1",
+                          f"--out=run{at}", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        trace, = json.loads((tmp_path / f"run{at}" / "env.json").read_text())["traces"]
+        traces.append(trace)
+        said = " ".join(result.stdout.split())
+        assert (f"what it became has the trace '{names[2]}'" in said) == (at < 2), said
+        assert ("RTLD_DEEPBIND" in said) == (at == 2), said
+    assert [trace["trace"] for trace in traces] == names
+    assert {trace["command"] for trace in traces} == {"env 'A= b' env B=2 ./prog"}
+    last = str(tmp_path / names[2])
+    assert [trace["successor"] for trace in traces] == [last, last, None]
+    assert [trace["half_seen"] for trace in traces] == [0, 0, 1000]
+
+
+def test_a_successor_of_another_process_is_none(tmp_path):
+    """An older recording may have left a file of that name."""
+    heapmark("record", "-o", "app.hmt", "--", "env", "A=1", "ls", cwd=tmp_path)
+    follower, = tmp_path.glob("app.*.hmt")
+    heapmark("record", "-o", follower.name, "ls", cwd=tmp_path)
+    heapmark("run", "app.hmt", "--reps=1", "--work=1", "--baseline=none", "--allocators=system", "--out=run", cwd=tmp_path)
+    trace, = json.loads((tmp_path / "run" / "env.json").read_text())["traces"]
+    assert trace["successor"] is None

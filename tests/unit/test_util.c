@@ -3,6 +3,7 @@
 #include "util/nearest.h"
 #include "util/parse.h"
 #include "util/pool.h"
+#include "util/shell.h"
 
 static void nearest_finds_typos(void **state)
 {
@@ -99,6 +100,37 @@ static void splitting_trims_and_keeps_empty_pieces(void **state)
     assert_string_equal(strings_join(&list, ";"), "a;b;;c");
 }
 
+static void words_are_quoted_for_shell_and_terminal(void **state)
+{
+    static const char *const cases[][2] = {
+        {"--size=64,128", "--size=64,128"},
+        {"", "''"},
+        {"a b", "'a b'"},
+        {"$(rm x)", "'$(rm x)'"},
+        {"it's", "$'it\\'s'"},
+        {"a\\b", "'a\\b'"},
+        {"a\\b\n", "$'a\\\\b\\n'"},
+        {"\x1b]0;x\x07", "$'\\x1b]0;x\\x07'"},
+        {"\x7f", "$'\\x7f'"},
+        {"na\xc3\xafve \xe2\x82\xac", "'na\xc3\xafve \xe2\x82\xac'"},
+        {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+        {"\xc2\x9b", "$'\\xc2\\x9b'"},                   /* a C1 control */
+        {"\xe2\x80\xae", "$'\\xe2\\x80\\xae'"},          /* writes from right to left */
+        {"\xff", "$'\\xff'"},                            /* no UTF-8: never, */
+        {"\xc0\xaf", "$'\\xc0\\xaf'"},                   /* longer than need be, */
+        {"\xed\xa0\x80", "$'\\xed\\xa0\\x80'"},          /* a surrogate, */
+        {"\xf4\x90\x80\x80", "$'\\xf4\\x90\\x80\\x80'"}, /* beyond the last one, */
+        {"\xe2\x82", "$'\\xe2\\x82'"},                   /* cut off */
+        {"\xe2\x82z", "$'\\xe2\\x82z'"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_string_equal(shell_quote(cases[i][0]), cases[i][1]);
+    assert_string_equal(shell_command("a\0b c\0", 6), "a 'b c'");
+    assert_string_equal(shell_command("\0a\0", 3), "'' a");
+    assert_string_equal(shell_command("", 0), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +139,7 @@ int main(void)
         cmocka_unit_test(bytes_have_binary_units),
         cmocka_unit_test(durations_know_their_units),
         cmocka_unit_test(splitting_trims_and_keeps_empty_pieces),
+        cmocka_unit_test(words_are_quoted_for_shell_and_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -474,6 +474,8 @@ static int prepare(struct loader *l)
     l->out->threads = trace->threads;
     l->out->events = trace->events;
     l->out->live_bytes_peak = trace->live_bytes_peak;
+    l->out->unknown_frees = trace->unknown_frees;
+    l->out->lost_frees = trace->lost_frees;
     l->tracks = calloc(l->survey.players, sizeof *l->tracks);
     l->places = calloc((size_t)trace->slots + 1, sizeof *l->places);
     l->start_slots = calloc(trace->threads, sizeof *l->start_slots);

@@ -70,9 +70,10 @@ def lanes(comparison):
 def row_data(comparison, labels):
     """(cell or None, name, noise, {label: Estimate}) per row; the first is the overall one."""
     rows = []
-    if len(comparison.measured_cells) > 1:
+    if len(comparison.overall_cells("time")) > 1:
         figures = {label: comparison.overall("time", label) for label in labels}
-        rows.append((None, OVERALL, comparison.overall_noise, figures))
+        noise = comparison.noise_of(comparison.overall_cells("time"))
+        rows.append((None, OVERALL, noise, figures))
     for cell in comparison.cells:
         figures = {label: comparison.cell_ratio("time", cell, label) for label in labels}
         rows.append((cell, comparison.names[cell], comparison.cell_noise(cell), figures))

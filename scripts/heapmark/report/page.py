@@ -47,6 +47,7 @@ def content(data):
         "facts": facts(data),
         "answers": answers(data),
         "overall": overall(data),
+        "ranked_by": data.ranked_by,
         "ratios": ratios(data),
         "labels": [short(label) for label in data.labels],
         "verdicts": [VERDICTS[name] for name in (FASTER, SLOWER, TIE, CANNOT_TELL)],
@@ -125,6 +126,8 @@ def scope(data, one):
     text = plural(one.workloads, "workload")
     if one.metric == "memory" and data.big_cells:
         text += " with at least 4 MiB of live data"
+    if one.metric == "time" and data.paced_cells:
+        text += "; without paced replays, whose time is the recording's"
     if one.metric == "memory" and fidelity.is_untrue(data.run):
         drift = fidelity.percent(fidelity.live_drift(data.run))
         text += f"; not a program's memory: the live bytes of a replay were off by {drift}"
@@ -174,7 +177,10 @@ def ratio_rows(data, cell):
             "workload": data.names[cell],
             "label": short(label),
             "verdict": verdict,
-            "figures": [data.cell_ratio(metric, cell, label) for metric in answer.QUESTIONS],
+            "figures": [
+                None if metric == "time" and cell.is_paced else data.cell_ratio(metric, cell, label)
+                for metric in answer.QUESTIONS
+            ],
         }
 
 

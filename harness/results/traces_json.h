@@ -1,0 +1,22 @@
+/* What env.json says of the recordings that a run replays. Control plane, one thread. */
+#ifndef HEAPMARK_RESULTS_TRACES_JSON_H
+#define HEAPMARK_RESULTS_TRACES_JSON_H
+
+#include "plan/plan.h"
+
+#include <jansson.h>
+
+/*
+ * A list with an object for each trace of the plan:
+ *
+ *   trace        as the rows' params name it
+ *   command      the recorded one as a shell takes it; null where it is not known
+ *   events       all of them
+ *   half_seen    objects of which the recorder saw only the free, or only the allocation; null where
+ *                that is no wonder: imports, and recordings of a part of the program's life
+ *   successor    where the process went on after exec(): the last of its traces beside this one,
+ *                or null
+ */
+json_t *traces_json(const struct plan *plan);
+
+#endif
