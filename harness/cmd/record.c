@@ -4,6 +4,7 @@
 #include "util/parse.h"
 #include "util/paths.h"
 #include "util/say.h"
+#include "util/shell.h"
 #include "workloads/trace/format.h"
 #include "workloads/trace/order.h"
 #include "workloads/trace/recording.h"
@@ -225,6 +226,18 @@ static void tell_trace(const struct recording_trace *trace)
         say_note("'%s' ends where the process replaced itself with exec()", path);
 }
 
+/* Wrappers hand over to the program that is meant: then the first trace is not the one to run. */
+static void tell_largest(const struct recording *recording)
+{
+    const struct recording_trace *largest = &recording->traces[0];
+    for (uint32_t i = 1; i < recording->trace_count; i++)
+        if (recording->traces[i].events > largest->events)
+            largest = &recording->traces[i];
+    if (largest != &recording->traces[0])
+        say_note("the largest is '%s': heapmark run %s", short_path(largest->path),
+                 shell_quote(short_path(largest->path)));
+}
+
 enum { TRACES_TOLD_MAX = 20 };
 
 static void tell_traces(const struct recording *recording)
@@ -234,6 +247,8 @@ static void tell_traces(const struct recording *recording)
         tell_trace(&recording->traces[i]);
     if (count > TRACES_TOLD_MAX + 1)
         say_note("and %u more traces beside them", count - TRACES_TOLD_MAX);
+    if (count > 0)
+        tell_largest(recording);
 }
 
 /* The program's own end, as an exit code of ours. */

@@ -219,7 +219,8 @@ def test_vfork_and_exec_with_an_environment_of_its_own(tmp_path):
 
 @pytest.mark.parametrize("words", [["-i"], ["-u", "LD_PRELOAD"], ["-i", "LD_PRELOAD="]])
 def test_env(tmp_path, words):
-    record(tmp_path, "env", *words, SUBJECT, "pairs")
+    done = record(tmp_path, "env", *words, SUBJECT, "pairs")
+    assert "the largest is 't." in done.stderr and ": heapmark run t." in done.stderr
     assert ROUNDS in mallocs(tmp_path, others(tmp_path))
 
 
