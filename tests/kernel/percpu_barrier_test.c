@@ -17,16 +17,20 @@
 #include <unistd.h>
 
 #include "kmem.h"
+#include "lock.h"
 #include "malloc/slub_malloc.h"
 #include "os.h"
 #include "slub/slub.h"
 
-enum { OBJECTS = 2000, SKIPPED = 77 };
+enum { OBJECTS = 2000, SKIPPED = 77, BLOCKS = 64 };
 
 static struct kmem_os real;
 static atomic_uint barriers;
-static atomic_bool refused, stop, busy;
-static struct kmem_cache *cache, *unused_cache;
+static atomic_bool refused, filtered, stop, busy;
+static struct kmem_cache *cache, *unused_cache, *direct_cache;
+static void *kept; /* of direct_cache, of which CPUs hold nothing */
+static const struct cpu_block *inherited[BLOCKS];
+static unsigned nr_inherited;
 static pthread_t other;
 static cpu_set_t all_cpus;
 
@@ -73,18 +77,34 @@ static void *use_until_stopped(void *unused)
     return well ? &stop : unused;
 }
 
-/* Another thread is at work, and what this one's CPU holds is in its block. */
-static void begin(void)
+static void remember_blocks(void)
+{
+    percpu_stop();
+    for (struct cpu_block *b = percpu_blocks(); b && nr_inherited < BLOCKS; b = b->next)
+        inherited[nr_inherited++] = b;
+    percpu_resume();
+}
+
+static void make_caches(void)
 {
     alarm(60);
     slub_start();
     cache = kmem_cache_create("barriers", 100, 0, SLAB_NO_MERGE, NULL);
     unused_cache = kmem_cache_create("unused", 100, 0, SLAB_NO_MERGE, NULL);
+    direct_cache = kmem_cache_create("direct", 100, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+    kept = kmem_cache_alloc(direct_cache, GFP_KERNEL);
+}
+
+/* Another thread is at work, and what this one's CPU holds is in its block. */
+static void begin(void)
+{
+    make_caches();
     stop = busy = false;
     pthread_create(&other, NULL, use_until_stopped, NULL);
     while (!busy)
         sched_yield();
     use_objects(1);
+    remember_blocks();
 }
 
 static bool end(void)
@@ -99,9 +119,9 @@ static bool end(void)
 /* Where threads pay for barriers of their own, as this process may not ask for any, there is nothing to see. */
 static bool has_barriers(void)
 {
-    return kmem_os.membarrier(percpu_mode == PERCPU_RSEQ
-                                  ? MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ
-                                  : MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+    return real.membarrier(percpu_mode == PERCPU_RSEQ
+                               ? MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ
+                               : MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }
 
 /* ---- it is asked for ---- */
@@ -130,17 +150,34 @@ static void make_child(void)
     waitpid(child, NULL, 0);
 }
 
+static void (*const stopping[])(void) = {shrink, trim, check, make_child};
+
+enum { WAYS = sizeof stopping / sizeof stopping[0] };
+
+static void with_one_thread(void)
+{
+    make_caches();
+    use_objects(1);
+    for (size_t i = 0; i < WAYS; i++)
+        stopping[i]();
+    _exit(single_threaded() && barriers > 0);
+}
+
+static void test_one_thread_needs_none(void **state)
+{
+    (void)state;
+    assert_int_equal(ending_of(with_one_thread).status, 0);
+}
+
 static void test_asked_for(void **state)
 {
-    static void (*const stopping[])(void) = {shrink, trim, check, make_child};
-
     (void)state;
     begin();
     if (!has_barriers()) {
         end();
         skip();
     }
-    for (size_t i = 0; i < sizeof stopping / sizeof stopping[0]; i++) {
+    for (size_t i = 0; i < WAYS; i++) {
         barriers = 0;
         stopping[i]();
         assert_true(barriers > 0);
@@ -182,31 +219,55 @@ static bool blocks_are_out_of_reach(void)
     return none && !percpu_reachable() && !percpu_ready(GFP_KERNEL) && !new_thread_is_ready();
 }
 
-/* Of threads that the child does not have, and that were perhaps just changing them. */
-static bool has_blocks_of_others(void)
+/* Not those that a thread was perhaps just changing which the child does not have. */
+static bool blocks_are_its_own(void)
 {
-    struct cpu_block *b;
+    bool own = true;
 
-    refused = false;
     percpu_stop();
-    b = percpu_blocks();
+    for (struct cpu_block *b = percpu_blocks(); b; b = b->next)
+        for (unsigned i = 0; i < nr_inherited; i++)
+            own &= b != inherited[i] || b == slot_mine();
     percpu_resume();
-    return percpu_mode == PERCPU_THREAD && b && b->next;
+    return own && percpu_reachable();
 }
 
-/* In the child of a fork, beside whose parent another thread was inside its block. */
+static bool registration_is_inherited(void)
+{
+    return filtered ||
+           real.membarrier(percpu_mode == PERCPU_RSEQ ? MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ
+                                                      : MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+/* Whoever is alone needs no barrier, though the C library does not know that he is. */
+static bool can_destroy(void)
+{
+    struct kmem_cache *own = kmem_cache_create("own", 100, 0, SLAB_NO_MERGE, NULL);
+
+    kmem_cache_free(own, kmem_cache_alloc(own, GFP_KERNEL));
+    if (kmem_cache_shrink(own) != 0)
+        return false;
+    kmem_cache_destroy(own);
+    return true;
+}
+
+/* The child of a fork, beside whose parent another thread was inside its block. */
+static bool works_as_child(void)
+{
+    return percpu_reachable() && percpu_ready(GFP_KERNEL) && use_objects(3) &&
+           blocks_are_its_own() && slub_malloc_trim(0) >= 0 && kmem_check() == 0 &&
+           use_objects(4) && can_destroy() && percpu_ready(GFP_KERNEL) &&
+           registration_is_inherited() && use_objects(5);
+}
+
 static int child_works(void)
 {
     pid_t child = fork();
     int status;
 
     if (child == 0) {
-        bool well;
-
         alarm(20);
-        well = use_objects(3) && slub_malloc_trim(0) >= 0 && kmem_check() == 0 && use_objects(4) &&
-               !has_blocks_of_others() && use_objects(5);
-        _exit(!well);
+        _exit(!works_as_child());
     }
     return waitpid(child, &status, 0) == child ? status : -1;
 }
@@ -224,6 +285,7 @@ static int steps_without_barrier(void)
         return 4;
     slub_malloc_trim(0);
     kmem_cache_destroy(cache); /* which says that it does not */
+    kmem_cache_destroy(direct_cache);
     return use_objects(1) && blocks_are_out_of_reach() && kmem_check() == 0 ? 0 : 5;
 }
 
@@ -246,6 +308,8 @@ static void without_barrier(void)
         _exit(7);
     if (kmem_cache_shrink(cache) != 0)
         _exit(8);
+    kmem_cache_free(direct_cache, kept);
+    kmem_cache_destroy(direct_cache);
     kmem_cache_destroy(cache);
     kmem_cache_destroy(unused_cache);
     _exit(kmem_check() == 0 ? 0 : 9);
@@ -264,6 +328,7 @@ static void forbid_barriers(void)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
         _exit(SKIPPED);
+    filtered = true;
 }
 
 /* The same by a program that gives up rights after its start, and for good. */
@@ -276,7 +341,24 @@ static void under_filter(void)
         _exit(SKIPPED);
     forbid_barriers();
     wrong = steps_without_barrier();
-    _exit(wrong ? wrong : end() ? 0 : 6);
+    if (wrong)
+        _exit(wrong);
+    if (!end())
+        _exit(6);
+    while (!percpu_reachable()) /* the system may still count a thread that was joined */
+        slub_malloc_trim(0);
+    _exit(percpu_ready(GFP_KERNEL) && use_objects(1) && kmem_cache_shrink(cache) == 0 ? 0 : 7);
+}
+
+static unsigned lines(const char *text)
+{
+    unsigned n = 0;
+
+    while ((text = strchr(text, '\n')) != NULL) {
+        text++;
+        n++;
+    }
+    return n;
 }
 
 static void expect_to_go_on(void (*body)(void))
@@ -288,7 +370,8 @@ static void expect_to_go_on(void (*body)(void))
     if (e.status != 0)
         fail_msg("status %#x, '%s'", e.status, e.said);
     assert_non_null(strstr(e.said, "cache 'barriers' is kept: the system refuses membarrier()"));
-    assert_null(strchr(strchr(e.said, '\n') + 1, '\n')); /* said once */
+    assert_non_null(strstr(e.said, "cache 'direct' still has objects, free them first: 0x"));
+    assert_int_equal(lines(e.said), 2); /* each once */
 }
 
 static void test_refused(void **state)
@@ -308,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused), /* in children first: these have not started yet */
         cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_one_thread_needs_none),
         cmocka_unit_test(test_asked_for),
     };
 

@@ -14,8 +14,10 @@
 
 #include "kmem.h"
 #include "malloc/slub_malloc.h"
+#include "os.h"
+#include "slub/slub.h"
 
-#define LEAST      ((size_t)4 << 20) /* a pool, and so much again of HIGHMEM */
+#define LEAST      ((size_t)8 << 20) /* the pool of a node, half of it HIGHMEM */
 #define A_FEW      (16 * MIB)        /* what all of this may take of locked or writable memory */
 #define LARGE_POOL "pool=64g"        /* of which the states alone are 32 MiB */
 
@@ -121,7 +123,7 @@ static void limit_space(size_t bytes)
 {
     const struct rlimit limit = {of_statm(0) + bytes, of_statm(0) + bytes};
 
-    setenv("HEAPMARK_SLUB", "", 1);
+    setenv("HEAPMARK_SLUB", "nodes=1", 1);
     if (setrlimit(RLIMIT_AS, &limit) != 0)
         _exit(91);
 }
@@ -140,28 +142,80 @@ static void little_space(void)
 
 static void least_space(void)
 {
-    limit_space(2 * LEAST + 10 * MIB);
+    limit_space(LEAST + 10 * MIB);
     _exit(!works());
 }
 
 static void too_little_space(void)
 {
-    limit_space(2 * LEAST);
+    limit_space(LEAST);
     works();
+}
+
+static void too_little_for_nodes(void)
+{
+    limit_space(2 * LEAST);
+    setenv("HEAPMARK_SLUB", "nodes=2", 1);
+    works();
+}
+
+static void no_data(void)
+{
+    const struct rlimit none = {0, 0};
+
+    setenv("HEAPMARK_SLUB", "nodes=1", 1);
+    if (setrlimit(RLIMIT_DATA, &none) != 0)
+        _exit(91);
+    works();
+}
+
+static void expect_refusal(void (*body)(void), size_t bytes)
+{
+    struct ending e = ending_of(body);
+    char expected[256];
+
+    assert_int_equal(signal_of(&e), SIGABRT);
+    snprintf(expected, sizeof expected,
+             "slub: cannot start: the system refuses memory for a pool of '%zu' bytes, the least "
+             "there can be; "
+             "raise its limit (ulimit -v, -d)\n",
+             bytes);
+    assert_string_equal(e.said, expected);
 }
 
 static void test_limited(void **state)
 {
-    struct ending e;
-
     (void)state;
     assert_int_equal(ending_of(little_space).status, 0);
     assert_int_equal(ending_of(least_space).status, 0);
-    e = ending_of(too_little_space);
-    assert_int_equal(signal_of(&e), SIGABRT);
-    assert_string_equal(e.said,
-                        "slub: cannot start: the system refuses address space for a pool of "
-                        "'4194304' bytes, the least there can be; raise its limit (ulimit -v)\n");
+    expect_refusal(too_little_space, LEAST);
+    expect_refusal(too_little_for_nodes, 2 * LEAST);
+    expect_refusal(no_data, LEAST);
+}
+
+static bool refuse_commit(void *start, size_t bytes)
+{
+    (void)start;
+    (void)bytes;
+    return false;
+}
+
+/* A start that has its addresses, but no memory for the first slab; later there is some. */
+static void no_memory(void)
+{
+    struct kmem_os real = kmem_os;
+
+    kmem_os.commit = refuse_commit;
+    if (slub_malloc(BYTES) || kmem_cache_create("refused", BYTES, 0, 0, NULL))
+        _exit(2);
+    kmem_os = real;
+    _exit(!works() || kmem_check() != 0);
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(ending_of(no_memory).status, 0);
 }
 
 int main(void)
@@ -170,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_locked),
         cmocka_unit_test(test_charged),
         cmocka_unit_test(test_limited),
+        cmocka_unit_test(test_no_memory),
     };
 
     setenv("HEAPMARK_SLUB", LARGE_POOL, 1); /* each test starts it in a child */

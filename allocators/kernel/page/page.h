@@ -74,7 +74,7 @@ struct page_globals {
 
 extern struct page_globals page_globals;
 
-#define POOL_BYTES_MIN ((size_t)4 << 20)
+#define POOL_BYTES_MIN ((size_t)4 << 20) /* of each node, and so much again of its HIGHMEM */
 
 /*
  * Reserves the pool. Idempotent; before main and without malloc; a refused reservation is tried again

@@ -175,7 +175,8 @@ static void make_node(const struct topology *t, const struct layout *l, unsigned
 
 /*
  * As much as the machine has; where address space is limited, a quarter of it, and so much again of HIGHMEM:
- * the rest is for mappings, stacks and libraries.
+ * the rest is for mappings, stacks and libraries, and for the addresses of vmalloc(), once it is used: as much
+ * as HIGHMEM, or up to four times that where it is to be had.
  */
 static size_t memory_of_machine(void)
 {

@@ -1,6 +1,7 @@
 #include "percpu.h"
 
 #include <linux/membarrier.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -199,6 +200,23 @@ bool percpu_reachable(void)
     return !__atomic_load_n(&unreachable, __ATOMIC_RELAXED);
 }
 
+/*
+ * The C library never says so again once there was a second thread, not even in the child of a fork. Where the
+ * system does not answer either, there may be others.
+ */
+static bool system_knows_one_thread(void)
+{
+    char text[4096];
+
+    return kmem_os.read_text("/proc/self/status", text, sizeof text) > 0 &&
+           strstr(text, "\nThreads:\t1\n") != NULL;
+}
+
+bool percpu_barrier(int command)
+{
+    return single_threaded() || kmem_os.membarrier(command) || system_knows_one_thread();
+}
+
 /* False: the system refused the barrier. */
 static bool cpus_stop(void)
 {
@@ -207,7 +225,7 @@ static bool cpus_stop(void)
         __atomic_store_n(&percpu_area.free[b->cpu], PERCPU_NONE, __ATOMIC_RELAXED);
     }
     /* Sections that read the old entries have ended or start again when this returns. */
-    return single_threaded() || kmem_os.membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ);
+    return percpu_barrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ);
 }
 
 /*
@@ -238,31 +256,41 @@ struct cpu_block *percpu_blocks(void)
     return unreachable ? NULL : blocks;
 }
 
-/* What a thread was just changing, who knows how far: it stays behind like the thread itself. */
+/*
+ * What a thread was just changing, who knows how far, stays behind like the thread itself: any CPU's block, but
+ * not this thread's slot. The tables are empty since the stop.
+ */
 static void leave_others_blocks(void)
 {
-    blocks = slot_mine();
+    if (percpu_mode == PERCPU_RSEQ)
+        for (struct cpu_block *b = blocks; b; b = b->next)
+            block_of_cpu[b->cpu] = NULL;
+    blocks = percpu_mode == PERCPU_RSEQ ? NULL : slot_mine();
     if (blocks)
         blocks->next = NULL;
 }
 
-void percpu_after_fork_child(void)
+/* The other threads' slots wait for new threads, with what is in them. */
+static void free_others_slots(void)
 {
-    if (percpu_mode == PERCPU_RSEQ) {
-        (void)barrier_registered(); /* without it the next stop is refused its barrier */
-    } else {
-        if (unreachable)
-            leave_others_blocks();
-        /* The other threads' slots wait for new threads, with what is in them. */
-        free_slots = NULL;
-        for (struct cpu_block *b = blocks; b; b = b->next) {
-            b->busy = 0; /* its thread was just looking whether it may enter */
-            if (b != slot_mine()) {
-                b->next_free = free_slots;
-                free_slots = b;
-            }
+    free_slots = NULL;
+    for (struct cpu_block *b = blocks; b; b = b->next) {
+        b->busy = 0; /* its thread was just looking whether it may enter */
+        if (b != slot_mine()) {
+            b->next_free = free_slots;
+            free_slots = b;
         }
     }
+}
+
+/* The registration for barriers is inherited: it is a property of the memory, which fork copies. */
+void percpu_after_fork_child(void)
+{
+    if (unreachable)
+        leave_others_blocks();
+    if (percpu_mode == PERCPU_THREAD)
+        free_others_slots();
+    __atomic_store_n(&unreachable, false, __ATOMIC_RELAXED);
 }
 
 struct cpu_block *percpu_new_slot(void)

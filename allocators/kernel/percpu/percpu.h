@@ -243,8 +243,8 @@ bool percpu_list_put(size_t cell, void *owner, void *object, size_t offset, uint
  * layers above but slab_mutex.
  *
  * Where the system refuses the barrier that this takes (a filter of system calls, installed since the
- * start), there are no blocks to be seen, and everybody does without them until a later stop is granted
- * its barrier. What lies in them stays there.
+ * start) and the caller is not alone, there are no blocks to be seen, and everybody does without them until
+ * a later stop is granted its barrier or finds its caller alone. What lies in them stays there.
  */
 void percpu_stop(void);
 void percpu_resume(void);
@@ -267,7 +267,17 @@ static inline struct kmem_cache_cpu *block_slow(struct cpu_block *b, unsigned in
 /* Cell of an object that lies on `node`: what the table of frames holds. */
 unsigned percpu_index(int node, unsigned index);
 
-/* Around fork(). percpu_stop() has been called before, in the parent. */
+/*
+ * For stops: every other thread has passed a memory barrier when this returns, by one of the system's commands
+ * for it, or there is none. False: the system refused.
+ */
+bool percpu_barrier(int command);
+
+/*
+ * Around fork(). percpu_stop() has been called before, in the parent, and percpu_resume() follows. The child is
+ * alone, and has blocks even where that stop was refused its barrier: others than those that it inherits, which
+ * stay behind with all that is in them.
+ */
 void percpu_after_fork_child(void);
 
 /* Slots of threads (percpu=thread). */

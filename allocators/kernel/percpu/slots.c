@@ -88,7 +88,7 @@ bool slots_stop(struct cpu_block *blocks)
         __atomic_store_n(&b->stopped, 1, __ATOMIC_SEQ_CST);
     if (fence_needed)
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    else if (!single_threaded() && !kmem_os.membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+    else if (!percpu_barrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
         return false;
     for (struct cpu_block *b = blocks; b; b = b->next)
         while (__atomic_load_n(&b->busy, __ATOMIC_ACQUIRE))

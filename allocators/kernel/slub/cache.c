@@ -173,12 +173,12 @@ static unsigned name_objects(struct out *o, struct kmem_cache *s, struct slab *s
     return named;
 }
 
-static void refuse_destroy(struct kmem_cache *s)
+static void refuse_destroy(struct kmem_cache *s, bool reached)
 {
     struct out o = out_to_fd(STDERR_FILENO);
     unsigned named = 0;
 
-    if (!percpu_reachable()) {
+    if (!reached) {
         out_put(&o,
                 "%s: kmem_cache_destroy: cache '%s' is kept: the system refuses membarrier(), "
                 "without which what CPUs hold of it cannot be taken back\n",
@@ -201,13 +201,15 @@ static void refuse_destroy(struct kmem_cache *s)
 
 void kmem_cache_destroy(struct kmem_cache *s)
 {
+    bool reached;
+
     if (!s)
         return;
     lock_take(&slab_mutex);
     if (s->refcount > 1) {
         s->refcount--;
-    } else if (kmem_cache_shrink(s)) {
-        refuse_destroy(s);
+    } else if (cache_shrink(s, &reached) || !reached) {
+        refuse_destroy(s, reached);
     } else {
         struct kmem_cache **at = &slab_caches;
 

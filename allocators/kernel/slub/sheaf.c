@@ -4,7 +4,7 @@
  */
 #include "sheaf.h"
 
-/* What sheaves are made of: caches without sheaves. */
+/* What sheaves are made of: caches without sheaves. NULL where the start was refused the memory for one. */
 static struct kmem_cache *sheaf_caches[SHEAF_CLASSES];
 
 enum {
@@ -32,7 +32,8 @@ void sheaves_start(void)
     for (unsigned i = 0; i < SHEAF_CLASSES; i++) {
         sheaf_caches[i] = create_cache(names[i], SHEAF_BYTES_MIN << i, 64,
                                        SLAB_NO_SHEAVES | SLAB_NO_MERGE | SLAB_PANIC, 0, 0, NULL);
-        sheaf_caches[i]->min_partial = 0; /* a size that was outgrown is seldom wanted again */
+        if (sheaf_caches[i])
+            sheaf_caches[i]->min_partial = 0; /* a size that was outgrown is seldom wanted again */
     }
 }
 
@@ -70,7 +71,7 @@ struct sheaf *sheaf_new(struct kmem_cache *s, gfp_t gfp)
 
     /* Doing without a sheaf is no failure, but each free then takes the lock of a node. */
     gfp = (gfp & (GFP_KERNEL | __GFP_HIGH)) | __GFP_NOWARN | __GFP_NORETRY;
-    memory = slab_alloc_direct(from, gfp, percpu_node());
+    memory = from ? slab_alloc_direct(from, gfp, percpu_node()) : NULL;
     if (!memory)
         return NULL;
     for (unsigned i = 0; i < PERCPU_AHEAD - 1; i++)

@@ -37,11 +37,17 @@ static bool shrink_nodes(struct kmem_cache *s)
     return any;
 }
 
+bool cache_shrink(struct kmem_cache *s, bool *reached)
+{
+    *reached = s->path == PATH_DIRECT || flush_blocks(s);
+    return shrink_nodes(s);
+}
+
 int kmem_cache_shrink(struct kmem_cache *s)
 {
-    bool reached = s->path == PATH_DIRECT || flush_blocks(s);
+    bool reached, left = cache_shrink(s, &reached);
 
-    return shrink_nodes(s) || !reached;
+    return left || !reached;
 }
 
 /* One stop for all caches. */

@@ -223,7 +223,12 @@ unsigned objects_in(size_t bytes, unsigned size);
 /* What follows from object size, alignment and constructor. False: too large. */
 bool cache_sizes(struct kmem_cache *s);
 
-/* What is free of all caches goes to their slabs, and empty slabs to the page layer. */
+/*
+ * What is free of the cache goes to its slabs, and empty slabs to the page layer. True: slabs are left.
+ * `reached`: what CPUs hold of it was among it.
+ */
+bool cache_shrink(struct kmem_cache *s, bool *reached);
+/* The same for all caches. */
 void slub_shrink_all(void);
 /*
  * Whoever takes pages for slabs, for kmalloc or for malloc's blocks says so, for what grow.c does: of a block

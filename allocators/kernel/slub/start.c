@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../page/topology.h"
 #include "fault.h"
 #include "out.h"
 #include "slub.h"
@@ -15,11 +16,13 @@ struct lock slub_starting;
 static _Noreturn void no_room(void)
 {
     struct out o = out_to_fd(STDERR_FILENO);
+    struct topology t;
 
+    topology_count(&t, (unsigned)kmem_config.nodes);
     out_put(&o,
-            "%s: cannot start: the system refuses address space for a pool of '%u' bytes, "
-            "the least there can be; raise its limit (ulimit -v)\n",
-            fault_subject, POOL_BYTES_MIN);
+            "%s: cannot start: the system refuses memory for a pool of '%u' bytes, "
+            "the least there can be; raise its limit (ulimit -v, -d)\n",
+            fault_subject, t.nodes * 2 * POOL_BYTES_MIN); /* with HIGHMEM */
     out_flush(&o);
     abort();
 }
