@@ -179,4 +179,6 @@ def report_bug(kind, error, trace):
 
 if __name__ == "__main__":
     sys.excepthook = report_bug
+    # A character that the output's encoding lacks must not cost the whole text. stderr is so by itself.
+    sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

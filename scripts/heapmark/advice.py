@@ -1,9 +1,10 @@
 """The answer to "which allocator for my program?", in words, for runs that replay its trace.
 
-The winner is the fastest allocator, if it is faster than the baseline outside the noise; else the
-leanest, if it is leaner and not slower; else the advice is to stay with the baseline. Memory only
-counts of trials that made a single pass over the trace, since from pass to pass an allocator may
-grow in a way that the program never saw, and whose live bytes stayed near the program's, since
+The winner is the first allocator, in the order of time, that is faster than the baseline outside
+the noise; else the first, in the order of memory, that is leaner and not slower; else the advice is
+to stay with the baseline. The first of an order need not be it: its own noise may hide it. Memory
+only counts of trials that made a single pass over the trace, since from pass to pass an allocator
+may grow in a way that the program never saw, and whose live bytes stayed near the program's, since
 else the memory is that of another program. Time does not count of paced replays, where it is the
 recording's: with nothing else, the tail stands in its place.
 """
@@ -13,7 +14,7 @@ from pathlib import PurePath
 
 from heapmark import answer, fidelity, terminal
 from heapmark.cells import short_label
-from heapmark.comparison import SLOWER, TIE, verdict
+from heapmark.comparison import FASTER, SLOWER, TIE, verdict
 
 HEADLINES = {"time": "fastest", "memory": "leanest", "p99": "best tail (p99 of malloc)"}
 # Why to stay with the baseline, by what decides, and what those are called that it is tied with.
@@ -57,7 +58,7 @@ def lines(comparison):
     return (
         [terminal.paint(title, "bold")]
         + paragraphs(said)
-        + recommendation(comparison, winner(comparison, bests), program)
+        + recommendation(comparison, winner(comparison), program)
         + paragraphs(doubts)
     )
 
@@ -136,14 +137,23 @@ def no_difference(comparison):
     return [f"{tied}, inside the noise: {answer.listed(ties)}"]
 
 
-def winner(comparison, bests):
+def winner(comparison):
     """The label to recommend, or None for the baseline."""
     for metric in deciding(comparison):
-        one = bests.get(metric)
-        if one and comparison.baseline not in (one.label, *one.alike):
-            if metric == comparison.ranked_by or not is_worse(comparison, one.label):
-                return one.label
+        for label in better(comparison, metric):
+            if metric == comparison.ranked_by or not is_worse(comparison, label):
+                return label
     return None
+
+
+def better(comparison, metric):
+    """Labels that beat the baseline by a metric outside its noise, the best first."""
+    noise = comparison.noise_of(comparison.overall_cells(metric), metric)
+    return [
+        label
+        for label, figure in answer.ordered(comparison, metric)
+        if label != comparison.baseline and verdict(figure, noise) == FASTER
+    ]
 
 
 def deciding(comparison):

@@ -18,6 +18,8 @@ def flags(pairing, metric="time"):
     """Sentences about drift and outliers of the metric in the pairing's cells."""
     columns = {}
     for cell in pairing.cells:
+        if metric == "time" and cell.is_paced:
+            continue  # it is the recording's
         evidence = pairing.evidence(metric, cell)
         if hasattr(evidence, "values"):
             columns[pairing.names[cell]] = np.asarray(evidence.values, dtype=float)

@@ -264,6 +264,9 @@ class Comparison:
     def cell_verdict(self, cell, label, estimate):
         if label == self.baseline:
             return BASELINE
+        if self.overall_cells("time") == [cell]:
+            # The only one: it is the overall figure, and must not be told otherwise than there.
+            return self.overall_verdict(label, self.overall("time", label))
         found = verdict(estimate, self.cell_noise(cell))
         is_chance = self.adjusted_p_values.get((cell, label), 1) > 1 - statistics.CONFIDENCE
         return TIE if found in (FASTER, SLOWER) and is_chance else found

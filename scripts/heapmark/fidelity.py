@@ -6,7 +6,7 @@ from heapmark.cells import short_value
 
 LIVE_DRIFT = "replay_live_drift_ppm"
 LIVE_DRIFT_PERCENT_MAX = 10  # beyond, the replay's memory is not the program's
-HALF_SEEN_PERCENT_MAX = 1  # of the events; a signal handler or two leave less
+HALF_SEEN_SHARE_MAX = 0.01  # objects an event; a signal handler or two leave less
 COLUMNS = {
     LIVE_DRIFT: "live bytes off by",
     "replay_order_drift_ppm": "order across threads off in",
@@ -90,13 +90,12 @@ def short_path(path):
 def half_seen(run):
     """A sentence for each recording past which calls went in numbers."""
     return [
-        f"the recorder saw only one end of {one['half_seen']:,} objects ({percent(share)} of the "
-        "events), the allocation or the free: a library may go past every preloaded allocator "
-        "(RTLD_DEEPBIND) and crash with another than the system's; or the program was forked "
-        f"with them ({short_value(one['trace'])})"
+        f"the recorder saw only one end of {one['half_seen']:,} objects, the allocation or the "
+        f"free, beside {one['events']:,} events: the program may be a forked child, which frees "
+        "its parent's objects; or a library goes past every preloaded allocator (RTLD_DEEPBIND) "
+        f"and may crash with another than the system's ({short_value(one['trace'])})"
         for one in run.env["traces"]
-        if one["half_seen"]
-        and (share := 100 * one["half_seen"] / max(one["events"], 1)) > HALF_SEEN_PERCENT_MAX
+        if one["half_seen"] and one["half_seen"] > HALF_SEEN_SHARE_MAX * one["events"]
     ]
 
 

@@ -1,7 +1,8 @@
 """Whether a run's intervals are narrow enough: asked between blocks by `heapmark run --until`.
 
 An interval counts if it belongs to a ratio to the baseline of a contender that can have one: what
-failed gets no narrower by more blocks, and neither does a run without a baseline.
+failed gets no narrower by more blocks, and neither does a run without a baseline. The ratio is of
+time; of a paced replay, whose time is the recording's, it is of the tail, or else of memory.
 """
 
 import math
@@ -42,14 +43,22 @@ def parse_percent(text):
     return float(text.rstrip("%")) / 100
 
 
+def deciding_metric(comparison, cell):
+    """What the cell's interval is asked of; None where the baseline has no such figure."""
+    metrics = ("p99", "memory") if cell.is_paced else ("time",)
+    has = comparison.cell_ratio
+    return next((one for one in metrics if has(one, cell, comparison.baseline)), None)
+
+
 def half_widths(comparison):
     """{(cell, label): half the interval's width, relative to the ratio}; infinite without one."""
     widths = {}
     for cell in comparison.measured_cells:
-        for label in comparison.labels:
+        metric = deciding_metric(comparison, cell)
+        for label in comparison.labels if metric else ():
             if label == comparison.baseline or (cell, label) in comparison.failures:
                 continue
-            estimate = comparison.cell_ratio("time", cell, label)
+            estimate = comparison.cell_ratio(metric, cell, label)
             known = estimate is not None and estimate.has_interval
             width = (estimate.high - estimate.low) / (2 * estimate.value) if known else math.inf
             widths[cell, label] = width

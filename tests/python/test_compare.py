@@ -93,6 +93,21 @@ def test_two_runs_of_one_machine_without_a_baseline_are_compared_directly(heapma
     assert any("what drifted between the runs is in them" in note for note in one["notes"])
 
 
+def test_paced_replays_have_no_row_of_time(heapmark, tmp_path):
+    """It is the recording's; a drift in it is nobody's either."""
+    cells = [("replay", f"trace=a.hmt mode={mode}", 1, 20.0, 40_000_000) for mode in ("paced", "serial")]
+    rows = synthetic.rows(cells, TWO, 10, noise=0.01, slow_share=0, spread=0, aa=False)
+    for row in rows:
+        if row["params"].endswith("paced") and row["allocator"] == "mine":
+            row["wall_ns"] = round(row["wall_ns"] * 1.1 ** row["block"])
+    (one,) = compared(heapmark, turned.plain(tmp_path / "r", rows, TWO, 10))
+    assert set(verdicts(one, "time")) == {"overall", "replay a mode=serial"}
+    assert set(verdicts(one, "memory")) == {"overall", "replay a mode=serial", "replay a mode=paced"}
+    overall = next(r for r in one["rows"] if (r["metric"], r["workload"]) == ("time", "overall"))
+    assert overall["ratio"] == pytest.approx(0.8, rel=0.03)
+    assert not any("mode=paced" in flag for flag in one["flags"])
+
+
 def test_turns_give_shorter_intervals_than_whole_trials(heapmark, tmp_path):
     path = turned.make(tmp_path / "r", ratios=1.02, process=0.002, turn=0.05, turns=40)
     (with_turns,) = compared(heapmark, path)

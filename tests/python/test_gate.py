@@ -115,6 +115,21 @@ def test_a_workload_that_breaks_on_head_is_a_regression(heapmark, tmp_path):
         assert status["workload"] == "sizemix" and "1 corrupt: block 7" in status["detail"]
 
 
+def test_the_time_of_paced_replays_is_not_judged(heapmark, tmp_path):
+    """Neither that of the turns nor that of the whole trials: it is the recording's."""
+    cells = [("replay", f"trace=a.hmt mode={mode}", 1, 20.0, 40_000_000) for mode in ("paced", "serial")]
+    both = turned.make(tmp_path / "both", cells=cells, ratios=[1.5, 1.0])
+    code, data = judged(heapmark, *sides(both))
+    assert code == PASS
+    assert set(states(data)) == set(states(data, "total")) == {"replay a mode=serial"}
+    assert set(states(data, "memory")) == {"replay a mode=serial", "replay a mode=paced"}
+    assert any("recording's and is not judged: replay a mode=paced" in note for note in data["notes"])
+    alone = turned.make(tmp_path / "alone", cells=cells[:1], ratios=1.5)
+    code, data = judged(heapmark, *sides(alone), "--metrics=time")
+    assert (code, data["findings"]) == (CANNOT_TELL, [])
+    assert "nothing was judged" in heapmark("gate", *sides(alone), "--metrics=time")[1]
+
+
 def test_instructions_are_judged_by_one_run(heapmark, tmp_path):
     cells = [synthetic.CELLS[3], synthetic.CELLS[5]]  # of two threads, and of one
 

@@ -1,13 +1,20 @@
 """The ranking: golden output of a stored run, and verdicts on runs whose truth is known."""
 
+import os
 import re
+import subprocess
+import sys
 import time
+import types
 
 import pytest
 import synthetic
 from heapmark import load
 from heapmark.cells import Cell, names
 from heapmark.comparison import BASELINE, FASTER, SLOWER, Comparison, verdict
+from heapmark.plots import sweep
+from heapmark.plots import time as time_plot
+from heapmark.report import drawings, page, workload
 from heapmark.statistics import Estimate
 
 ONE_CELL = synthetic.CELLS[3:4]
@@ -205,8 +212,13 @@ def test_paced_replays_are_ranked_by_their_tail(heapmark, tmp_path):
     assert "ns/op" not in out and "faster" not in out
     assert "no time: in paced replays it is the recording's, not the allocator's" in out
     assert "noise of p99: system against itself" in out
-    for command in ("plot", "report"):
-        assert heapmark(command, path)[0] == 0
+    code, _, err = heapmark("plot", path)
+    assert code == 2 and "time: all its replays are paced" in err
+    assert heapmark("report", path)[0] == 0
+    text = (path / "report.html").read_text()
+    assert '<td class="v-shorter">shorter</td>' in text and '<td class="v-longer">longer</td>' in text
+    answers = text[: text.index('id="ratios"')]
+    assert ">faster<" not in answers and ">slower<" not in answers
 
 
 def test_paced_replays_stay_out_of_the_overall_time(heapmark, tmp_path):
@@ -222,6 +234,75 @@ def test_paced_replays_stay_out_of_the_overall_time(heapmark, tmp_path):
     (paced,) = [line for line in out.split("peak memory")[0].splitlines() if "mode=paced" in line]
     assert paced.split()[-2:] == ["-", "-"]
     assert "time: without paced replays" in out and "-: paced" in out
+
+
+def test_the_report_gives_paced_replays_no_time(tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "quick": (0.5, 1.0, 0)}
+    cells = [("replay", f"trace=a.hmt mode={mode}", 1, 20.0, 40_000_000) for mode in ("paced", "serial")]
+    data = compared(made(tmp_path, synthetic.rows(cells, truth, 8, noise=0.01, spread=0), truth, 8))
+    nothing = types.SimpleNamespace(by_cell={})
+    shown = {cell.param("mode"): page.workload(data, cell, 0, nothing) for cell in data.cells}
+    verdicts = {mode: [row["verdict"] for row in one["rows"]] for mode, one in shown.items()}
+    assert verdicts == {"paced": ["baseline", "-"], "serial": ["baseline", "faster"]}
+    assert "ns a call" in shown["serial"]["baseline"] and "ns a call" not in shown["paced"]["baseline"]
+    assert "up to" in shown["serial"]["noise"] and "recording's" in shown["paced"]["noise"]
+    charts = {cell.param("mode"): workload.metrics_of(data, cell) for cell in data.cells}
+    assert charts == {"paced": ["memory", "p99"], "serial": ["time", "memory", "p99"]}
+    assert [name for _, name, _, _ in time_plot.row_data(data, ["quick"])] == ["replay a mode=serial"]
+    assert "over all workloads but paced replays" in drawings.describe_overview(data, "time")
+
+
+@pytest.mark.parametrize("mode, is_swept", [("paced", False), ("serial", True)])
+def test_paced_replays_are_no_sweep_of_time(tmp_path, mode, is_swept):
+    truth = {"system": (1.0, 1.0, 0), "quick": (0.5, 1.0, 0)}
+    cells = [("replay", f"trace=a.hmt mode={mode} speed={speed}", 1, 20.0, 40_000_000) for speed in (100, 200, 400)]
+    data = compared(made(tmp_path, synthetic.rows(cells, truth, 2), truth, 2))
+    assert (sweep.lacks(data) is None) == is_swept
+
+
+@pytest.mark.parametrize("column, metric", [("malloc_ns_p99", "p99"), ("rss_bytes_peak", "memory")])
+def test_until_asks_paced_replays_for_what_is_theirs(heapmark, tmp_path, column, metric):
+    """Their time is narrow from the first blocks on, which says nothing of an allocator."""
+    cells = [("replay", "trace=a.hmt mode=paced", 1, 20.0, 40_000_000)]
+    truth = {"system": (1.0, 1.0, 0), "quick": (1.0, 1.0, 0)}
+
+    def asked(name, stray):
+        rows = synthetic.rows(cells, truth, 8, noise=0, slow_share=0, spread=0)
+        for at, row in enumerate(rows):
+            row["malloc_ns_p99"] = 10_000 if metric == "p99" else ""
+            row[column] = round(10**8 * (1 + stray * (at * 7 % 5)))
+        return heapmark("until", made(tmp_path / name, rows, truth, 8), "2%")
+
+    code, _, err = asked("wide", 0.3)
+    assert code == 3 and "not yet within 2 %" in err and "no interval" not in err
+    assert asked("narrow", 0)[0] == 0
+
+
+def test_one_workload_is_told_alike_overall_and_by_itself(tmp_path):
+    """A difference that stands alone, but not among as many as a table of them has."""
+    truth = {"system": (1.0, 1.0, 0)} | {f"a{k}": (1.0, 1.0, 0) for k in range(6)}
+    rows = synthetic.rows([("pair", "size=64", 1, 6.5, 5_000_000)], truth, 8, noise=0, spread=0, slow_share=0)
+    for row in rows:
+        scatter = (row["block"] * 3 % 8 - 3.5) / 100 if row["allocator"] == "a0" else 0
+        row["wall_ns"] = round(10**9 * (1 + scatter + (-0.029 if row["allocator"] == "a0" else 0)))
+    data = compared(made(tmp_path, rows, truth, 8))
+    (cell,) = data.cells
+    assert data.adjusted_p_values[cell, "a0"] > 0.05, "else the test shows nothing"
+    whole = {one.label: one.verdict for one in data.ranking()}
+    assert whole["a0"] == FASTER
+    assert whole == {label: data.cell_verdict(cell, label, data.cell_ratio("time", cell, label)) for label in data.labels}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_character_that_the_output_lacks_costs_no_text(tmp_path, encoding):
+    truth = {"system": (1.0, 1.0, 0), "schnell-\u0142": (0.5, 1.0, 0)}
+    path = made(tmp_path, synthetic.rows(ONE_CELL, truth, 4), truth, 4)
+    done = subprocess.run(
+        [sys.executable, "-m", "heapmark", "ranking", str(path)], capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(synthetic.RECORD_DEF.parents[2] / "scripts")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert rb"schnell-\u0142" in done.stdout and b"trials: " in done.stdout
 
 
 def test_names_are_as_short_as_they_can_be():

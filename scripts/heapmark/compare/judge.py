@@ -42,7 +42,12 @@ def rows(pairing, margin=SAME_MARGIN):
 
 
 def cell_row(pairing, metric, cell):
-    """What is known of a cell as a dictionary, or None where neither side ever had the metric."""
+    """What is known of a cell as a dictionary, or None where neither side ever had the metric.
+
+    Nor has a paced replay a time of its own: it is the recording's, and equal by that alone.
+    """
+    if metric == "time" and cell.is_paced:
+        return None
     evidence = pairing.evidence(metric, cell)
     estimate = evidence.estimate
     detail = "" if estimate else why_missing(pairing, cell)

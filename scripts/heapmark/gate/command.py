@@ -42,6 +42,7 @@ def result_of(options, outcome, the_judge):
         notes=[
             *outcome.notes,
             *the_judge.unrepeatable(outcome.pairing),
+            *the_judge.paced(outcome.pairing),
             *the_judge.unused(outcome.pairing),
             *undecided(outcome.findings),
         ],

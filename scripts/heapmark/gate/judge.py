@@ -82,6 +82,8 @@ class Judge:
             return {}  # broken() says it
         if metric in EXACT and cell.threads > 1:
             return {}  # unrepeatable() says it
+        if metric == "time" and cell.is_paced:
+            return {}  # paced() says it
         # Where little is live, memory is the allocator's fixed cost: a few pages more or less.
         is_small = metric == "memory" and not pairing.live_bytes(cell) >= SMALL_LIVE_BYTES
         evidence = pairing.evidence(metric, cell)
@@ -146,6 +148,14 @@ class Judge:
             return []
         which = ", ".join(names)
         return [f"instructions of several threads do not repeat and are not judged: {which}"]
+
+    def paced(self, pairing):
+        """Notes about time that is not judged: a paced replay takes the recording's."""
+        names = [pairing.names[cell] for cell in pairing.cells if cell.is_paced]
+        if not names or "time" not in self.limits.metrics:
+            return []
+        which = ", ".join(names)
+        return [f"the time of paced replays is the recording's and is not judged: {which}"]
 
     def unused(self, pairing):
         """Notes about exceptions that are over, or that match no workload."""

@@ -2,7 +2,7 @@
 
 Bars are 95 % intervals; the grey band is how far the baseline strayed from itself in that workload.
 What lies beyond the axis stands at its edge with its figure, so that one slow allocator does not
-squash the others.
+squash the others. Paced replays have no row: their time is the recording's.
 """
 
 import math
@@ -23,11 +23,11 @@ OVERALL = "all workloads"
 
 
 def lacks(comparison):
-    if comparison.can_be_plotted:
-        return None
-    return (
-        "it compares no allocator with its baseline; run at least two with --allocators=a,b"
-    )
+    if not comparison.can_be_plotted:
+        return "it compares no allocator with its baseline; run at least two with --allocators=a,b"
+    if not comparison.overall_cells("time"):
+        return "all its replays are paced, and take the recording's time; run one with another mode"
+    return None
 
 
 def draw(comparison):
@@ -75,6 +75,8 @@ def row_data(comparison, labels):
         noise = comparison.noise_of(comparison.overall_cells("time"))
         rows.append((None, OVERALL, noise, figures))
     for cell in comparison.cells:
+        if cell.is_paced:
+            continue
         figures = {label: comparison.cell_ratio("time", cell, label) for label in labels}
         rows.append((cell, comparison.names[cell], comparison.cell_noise(cell), figures))
     return [

@@ -72,8 +72,9 @@ def describe_overview(data, name):
         )
     text = {"threads": "Calls a second for each number of threads. ",
             "sweep": "Time over the values of a parameter. "}.get(name, "")  # fmt: skip
+    cells = "all workloads but paced replays" if data.paced_cells else "all workloads"
     return (
-        f"{text}Time relative to {baseline}, geometric mean over all workloads. "
+        f"{text}Time relative to {baseline}, geometric mean over {cells}. "
         + estimates_said(data, "time", lambda label: data.overall("time", label))
         + " The table of ratios has the figures of each workload."
     )

@@ -10,7 +10,7 @@ from heapmark import answer, fidelity, floor, style
 from heapmark.cells import short_label
 from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, TIE
 from heapmark.load import describe_failures
-from heapmark.ranking import failed_in_order, noise
+from heapmark.ranking import WORDS, failed_in_order, noise
 from heapmark.report import drawings, figures
 from heapmark.terminal import plural, printable
 
@@ -150,7 +150,7 @@ def overall(data):
             "rank": f"{standing.rank}{'=' if standing.shared else ''}" if standing.rank else "",
             "order": standing.rank or math.inf,
             "figures": [standing.time, standing.memory, standing.p99],
-            "verdict": VERDICTS[standing.verdict],
+            "verdict": WORDS[data.ranked_by].get(standing.verdict, VERDICTS[standing.verdict]),
             "cells": f"{standing.cells} of {len(data.measured_cells)}",
         })  # fmt: skip
     return rows
@@ -166,17 +166,12 @@ def ratios(data):
 def ratio_rows(data, cell):
     for label in data.labels:
         failed = data.failures.get((cell, label))
-        time = data.cell_ratio("time", cell, label)
-        if failed is None and time is None:
+        if failed is None and data.cell_ratio("time", cell, label) is None:
             continue
-        if failed is not None and label != data.baseline:
-            verdict = describe_failures(failed)
-        else:
-            verdict = VERDICTS[data.cell_verdict(cell, label, time)]
         yield {
             "workload": data.names[cell],
             "label": short(label),
-            "verdict": verdict,
+            "verdict": time_is(data, cell, label),
             "figures": [
                 None if metric == "time" and cell.is_paced else data.cell_ratio(metric, cell, label)
                 for metric in answer.QUESTIONS
@@ -184,23 +179,40 @@ def ratio_rows(data, cell):
         }
 
 
+def time_is(data, cell, label):
+    """A verdict on time, or what failed; "-" in a paced replay, whose time is the recording's."""
+    failed = data.failures.get((cell, label))
+    if failed is not None and label != data.baseline:
+        return describe_failures(failed)
+    if cell.is_paced and label != data.baseline:
+        return "-"
+    return VERDICTS[data.cell_verdict(cell, label, data.cell_ratio("time", cell, label))]
+
+
 def workload(data, cell, at, drawn):
     base = data.baseline_figures.get(cell, {})
     notes = [f"{key} {value}" for key, value in cell.settings().items()]
-    cost = base.get("ns_per_op", math.nan)
+    cost = math.nan if cell.is_paced else base.get("ns_per_op", math.nan)
     heap = base.get("heap_bytes", math.nan)
     costs = [f"{cost:.3g} ns a call" if not math.isnan(cost) else "",
              f"{heap / MEBI:.1f} MiB at the peak" if not math.isnan(heap) else ""]  # fmt: skip
-    spread = data.cell_noise(cell)
     return {
         "id": f"w{at}",
         "name": data.names[cell],
         "settings": ", ".join(notes),
         "baseline": f"{short(data.baseline)}: " + ", ".join(filter(None, costs)),
-        "noise": "not measured" if math.isnan(spread) else f"up to {100 * spread:.1f} %",
+        "noise": noise_of_time(data, cell),
         "plots": drawn.by_cell.get(cell, []),
         "rows": list(ratio_rows(data, cell)),
     }
+
+
+def noise_of_time(data, cell):
+    if cell.is_paced:
+        return "no time, as a paced replay takes the recording's"
+    spread = data.cell_noise(cell)
+    figure = "not measured" if math.isnan(spread) else f"up to {100 * spread:.1f} %"
+    return f"noise of time: {figure}"
 
 
 # ---- what else must be said ---------------------------------------------------------------------

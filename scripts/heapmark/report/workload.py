@@ -20,9 +20,10 @@ TICKS_MAX = 5
 
 
 def metrics_of(data, cell):
-    """The metrics that at least one contender has a ratio of in the cell."""
+    """The metrics that at least one contender has a ratio of in the cell; no time of paced ones."""
     labels = [label for label in data.labels if label != data.baseline]
-    return [metric for metric in METRICS
+    metrics = [metric for metric in METRICS if metric != "time" or not cell.is_paced]
+    return [metric for metric in metrics
             if any(data.cell_ratio(metric, cell, label) for label in labels)]  # fmt: skip
 
 
