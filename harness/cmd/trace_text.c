@@ -31,8 +31,13 @@ static double percent(double part, double whole)
 
 static void print_command(const struct trace_info *info)
 {
-    const char *command = shell_command(info->command, info->header.command_bytes);
-    printf("command           %s\n", *command != '\0' ? command : "unknown");
+    const char *words = info->command;
+    size_t bytes = info->header.command_bytes;
+    bool is_cut = bytes > 0 && *words == '\0'; /* see docs/trace-format.md */
+    const char *command =
+        is_cut ? shell_command(words + 1, bytes - 1) : shell_command(words, bytes);
+    printf("command           %s%s\n", *command != '\0' ? command : "unknown",
+           is_cut ? ", with more arguments than a recording keeps" : "");
 }
 
 static void print_date(const struct trace_file_header *header)

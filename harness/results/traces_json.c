@@ -20,7 +20,9 @@ static bool read_front(const char *path, struct trace_file_header *header, const
     if (trace_reader_open(&reader, path, error, sizeof error) != 0)
         return false;
     *header = *trace_reader_header(reader);
-    *command = shell_command(trace_reader_command(reader), header->command_bytes);
+    const char *words = trace_reader_command(reader);
+    bool is_whole = header->command_bytes > 0 && *words != '\0'; /* see docs/trace-format.md */
+    *command = is_whole ? shell_command(words, header->command_bytes) : NULL;
     trace_reader_close(reader);
     return true;
 }
@@ -75,7 +77,7 @@ static const char *find_successor(const char *path, struct trace_file_header hea
 
 static json_t *text_or_null(const char *text)
 {
-    return text != NULL ? json_string(text) : json_null();
+    return text != NULL ? json_string(utf8_text(text)) : json_null();
 }
 
 static json_t *half_seen(const struct trace_file_header *header, const struct trace_input *input)
@@ -88,13 +90,12 @@ static json_t *half_seen(const struct trace_file_header *header, const struct tr
 static json_t *describe(const struct cell *cell)
 {
     struct trace_file_header header = {.flags = TRACE_PARTIAL};
-    const char *command = "", *successor = NULL;
+    const char *command = NULL, *successor = NULL;
     if (read_front(cell->trace_path, &header, &command))
         successor = find_successor(cell->trace_path, header);
-    return json_pack("{s:s, s:o, s:I, s:o, s:o}", "trace", cell->trace, "command",
-                     text_or_null(*command != '\0' ? command : NULL), "events",
-                     (json_int_t)cell->input->events, "half_seen", half_seen(&header, cell->input),
-                     "successor", text_or_null(successor));
+    return json_pack("{s:s, s:o, s:I, s:o, s:o}", "trace", utf8_text(cell->trace), "command",
+                     text_or_null(command), "events", (json_int_t)cell->input->events, "half_seen",
+                     half_seen(&header, cell->input), "successor", text_or_null(successor));
 }
 
 static bool is_first_of_its_trace(const struct plan *plan, uint32_t index)

@@ -9,8 +9,8 @@
 /*
  * A list with an object for each trace of the plan:
  *
- *   trace        as the rows' params name it
- *   command      the recorded one as a shell takes it; null where it is not known
+ *   trace        as the rows' params name it; bytes that are no UTF-8 as \xNN, here and below
+ *   command      the recorded one as a shell takes it; null where it is not known, or not whole
  *   events       all of them
  *   half_seen    objects of which the recorder saw only the free, or only the allocation; null where
  *                that is no wonder: imports, and recordings of a part of the program's life

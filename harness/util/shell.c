@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char special[] = " \"\\$`!*?[](){}<>|&;#~";
+/* Of what is neither a letter nor a digit: taken as it is by every shell, anywhere in a word. */
+static const char harmless[] = "_@%+:,./-";
 
 /* The character at `at` and in *bytes its length; 0 where no valid UTF-8 begins there. */
 static uint32_t decode(const unsigned char *at, unsigned *bytes)
@@ -43,6 +44,7 @@ static unsigned shown(const char *at)
     return acts(character) ? 0 : bytes;
 }
 
+/* In $'...'. Octal digits: three end by themselves, while some shells take more than two of \x. */
 static const char *escaped(const char *word)
 {
     char *text = pool_alloc(4 * strlen(word) + sizeof "$''"), *end = text;
@@ -54,7 +56,7 @@ static const char *escaped(const char *word)
         else if (*word == '\\' || *word == '\'')
             end += sprintf(end, "\\%c", *word);
         else if (bytes == 0)
-            end += sprintf(end, "\\x%02x", (unsigned char)*word);
+            end += sprintf(end, "\\%03o", (unsigned char)*word);
         else
             end += sprintf(end, "%.*s", (int)bytes, word);
         word += bytes > 0 ? bytes : 1;
@@ -63,24 +65,70 @@ static const char *escaped(const char *word)
     return text;
 }
 
+/* In '...', which an apostrophe must leave. */
+static const char *quoted(const char *word)
+{
+    char *text = pool_alloc(4 * strlen(word) + sizeof "''"), *end = text;
+    end += sprintf(end, "'");
+    for (; *word != '\0'; word++)
+        if (*word == '\'')
+            end += sprintf(end, "'\\''");
+        else
+            *end++ = *word;
+    sprintf(end, "'");
+    return text;
+}
+
+static bool is_shown_whole(const char *word)
+{
+    unsigned bytes;
+    while (*word != '\0' && (bytes = shown(word)) > 0)
+        word += bytes;
+    return *word == '\0';
+}
+
+/* A '=' in front is a command's path to zsh; elsewhere an argument may have it. */
+static bool is_plain(const char *word)
+{
+    bool plain = *word != '\0' && *word != '=';
+    for (; *word != '\0' && plain; word++)
+        plain = (*word >= 'a' && *word <= 'z') || (*word >= 'A' && *word <= 'Z') ||
+                (*word >= '0' && *word <= '9') || *word == '=' || strchr(harmless, *word) != NULL;
+    return plain;
+}
+
 const char *shell_quote(const char *word)
 {
-    bool is_odd = strchr(word, '\'') != NULL;
-    for (const char *at = word; *at != '\0' && !is_odd;) {
-        unsigned bytes = shown(at);
-        is_odd = bytes == 0;
-        at += bytes;
-    }
-    if (is_odd)
-        return escaped(word);
-    bool is_plain = *word != '\0' && strpbrk(word, special) == NULL;
-    return is_plain ? pool_strdup(word) : pool_printf("'%s'", word);
+    if (is_plain(word))
+        return pool_strdup(word);
+    return is_shown_whole(word) ? quoted(word) : escaped(word);
+}
+
+/* In front, NAME=TEXT sets a variable, and %1 is a job. */
+static const char *quote_first(const char *word)
+{
+    bool misread = is_plain(word) && (strchr(word, '=') != NULL || *word == '%');
+    return misread ? quoted(word) : shell_quote(word);
 }
 
 const char *shell_command(const char *words, size_t bytes)
 {
-    struct strings quoted = {0};
+    struct strings list = {0};
     for (const char *at = words; at < words + bytes; at += strlen(at) + 1)
-        strings_add(&quoted, shell_quote(at));
-    return strings_join(&quoted, " ");
+        strings_add(&list, at == words ? quote_first(at) : shell_quote(at));
+    return strings_join(&list, " ");
+}
+
+const char *utf8_text(const char *text)
+{
+    char *valid = pool_alloc(4 * strlen(text) + 1), *end = valid;
+    *end = '\0';
+    while (*text != '\0') {
+        unsigned bytes;
+        bool is_valid = decode((const unsigned char *)text, &bytes) != 0;
+        end += is_valid ? sprintf(end, "%.*s", (int)bytes, text)
+                        : sprintf(end, "\\x%02x", (unsigned char)*text);
+        text += is_valid ? bytes : 1;
+    }
+    return valid;
 }

@@ -21,6 +21,28 @@ def test_a_program_that_never_allocates(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_sample_of_which_no_object_is(tmp_path):
+    """Not the program's fault, as far as the recorder knows."""
+    said = refused(tmp_path, "record", "--sample=1/4", "-o", "n.hmt", SUBJECT, "nothing")
+    assert f"none of the objects of '{SUBJECT}' was drawn" in said and "--sample=1/4" in said
+    assert "preloaded" not in said
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_command_line_is_kept_whole_or_not_at_all(tmp_path, more):
+    """2,048 bytes with the zero bytes: the last length that is kept, and one byte more."""
+    words = ["echo", "a", "x" * (2048 - len("echo a ") - 1 + more)]
+    subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "--", *words], cwd=tmp_path, check=True, capture_output=True)
+    line, = (line for line in info(tmp_path / "t.hmt")["text"].splitlines() if line.startswith("command"))
+    kept = "echo, with more arguments than a recording keeps" if more else " ".join(words)
+    assert line.split(maxsplit=1)[1] == kept
+
+
+def test_a_program_whose_command_line_is_not_kept_has_a_name(tmp_path):
+    said = refused(tmp_path, "record", "-o", "n.hmt", SUBJECT, "nothing", "x" * 2048)
+    assert f"'{SUBJECT}' made no call to malloc" in said
+
+
 def test_fork_only_first(tmp_path):
     done = subprocess.run([HEAPMARK, "record", "--only-first", "-o", "t.hmt", SUBJECT, "forks"],
                           cwd=tmp_path, text=True, capture_output=True)

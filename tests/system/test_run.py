@@ -320,6 +320,17 @@ def test_what_is_known_of_a_trace_is_in_env_json_and_in_the_answer(tmp_path):
     assert [trace["half_seen"] for trace in traces] == [0, 0, 1000]
 
 
+def test_a_trace_whose_name_and_command_no_json_can_hold(tmp_path):
+    """Bytes that are no UTF-8 are escaped; a command that was not recorded whole is none."""
+    name = os.fsdecode(b"odd\xff.hmt")
+    heapmark("record", "-o", name, "--", "env", "A=1", "echo", "x" * 2048, cwd=tmp_path, errors="replace")
+    heapmark("run", name, "--reps=1", "--work=1", "--baseline=none", "--allocators=system", "--out=run",
+             cwd=tmp_path, errors="replace")
+    trace, = json.loads((tmp_path / "run" / "env.json").read_text())["traces"]
+    assert (trace["trace"], trace["command"]) == ("odd\\xff.hmt", None)
+    assert re.fullmatch(r".*/odd\\xff\.\d+\.hmt", trace["successor"])
+
+
 def test_a_successor_of_another_process_is_none(tmp_path):
     """An older recording may have left a file of that name."""
     heapmark("record", "-o", "app.hmt", "--", "env", "A=1", "ls", cwd=tmp_path)

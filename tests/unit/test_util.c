@@ -5,6 +5,10 @@
 #include "util/pool.h"
 #include "util/shell.h"
 
+#include <stdbool.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static void nearest_finds_typos(void **state)
 {
     static const char *const names[] = {"allocators", "workloads", "jobs", "metrics", "traces"};
@@ -107,21 +111,26 @@ static void words_are_quoted_for_shell_and_terminal(void **state)
         {"", "''"},
         {"a b", "'a b'"},
         {"$(rm x)", "'$(rm x)'"},
-        {"it's", "$'it\\'s'"},
+        {"it's", "'it'\\''s'"},
+        {"it's\n", "$'it\\'s\\n'"},
+        {"a^b", "'a^b'"},
+        {"=ls", "'=ls'"},
+        {"_@%+=:,./-", "_@%+=:,./-"},
         {"a\\b", "'a\\b'"},
         {"a\\b\n", "$'a\\\\b\\n'"},
-        {"\x1b]0;x\x07", "$'\\x1b]0;x\\x07'"},
-        {"\x7f", "$'\\x7f'"},
+        {"\x1b]0;x\x07", "$'\\033]0;x\\007'"},
+        {"\x7f", "$'\\177'"},
+        {"\1f", "$'\\001f'"},
         {"na\xc3\xafve \xe2\x82\xac", "'na\xc3\xafve \xe2\x82\xac'"},
-        {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
-        {"\xc2\x9b", "$'\\xc2\\x9b'"},                   /* a C1 control */
-        {"\xe2\x80\xae", "$'\\xe2\\x80\\xae'"},          /* writes from right to left */
-        {"\xff", "$'\\xff'"},                            /* no UTF-8: never, */
-        {"\xc0\xaf", "$'\\xc0\\xaf'"},                   /* longer than need be, */
-        {"\xed\xa0\x80", "$'\\xed\\xa0\\x80'"},          /* a surrogate, */
-        {"\xf4\x90\x80\x80", "$'\\xf4\\x90\\x80\\x80'"}, /* beyond the last one, */
-        {"\xe2\x82", "$'\\xe2\\x82'"},                   /* cut off */
-        {"\xe2\x82z", "$'\\xe2\\x82z'"},
+        {"\xf0\x9f\x98\x80", "'\xf0\x9f\x98\x80'"},
+        {"\xc2\x9b", "$'\\302\\233'"},                   /* a C1 control */
+        {"\xe2\x80\xae", "$'\\342\\200\\256'"},          /* writes from right to left */
+        {"\xff", "$'\\377'"},                            /* no UTF-8: never, */
+        {"\xc0\xaf", "$'\\300\\257'"},                   /* longer than need be, */
+        {"\xed\xa0\x80", "$'\\355\\240\\200'"},          /* a surrogate, */
+        {"\xf4\x90\x80\x80", "$'\\364\\220\\200\\200'"}, /* beyond the last one, */
+        {"\xe2\x82", "$'\\342\\202'"},                   /* cut off */
+        {"\xe2\x82z", "$'\\342\\202z'"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -129,6 +138,74 @@ static void words_are_quoted_for_shell_and_terminal(void **state)
     assert_string_equal(shell_command("a\0b c\0", 6), "a 'b c'");
     assert_string_equal(shell_command("\0a\0", 3), "'' a");
     assert_string_equal(shell_command("", 0), "");
+    assert_string_equal(shell_command("A=b\0A=b\0", 8), "'A=b' A=b");
+    assert_string_equal(shell_command("%1\0%1\0", 6), "'%1' %1");
+}
+
+/* What `printf %s` of the quoted words prints there, in `said`. False: there is no such shell. */
+static bool shell_prints(const char *shell, const char *quoted, char *said, size_t size)
+{
+    const char *script = pool_printf("printf %%s %s", quoted);
+    int ends[2], status;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        execlp(shell, shell, "-c", script, (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    ssize_t length = read(ends[0], said, size - 1); /* all of it: the pipe has held it */
+    close(ends[0]);
+    if (WEXITSTATUS(status) == 127)
+        return false;
+    assert_int_equal(status, 0);
+    said[length] = '\0';
+    return true;
+}
+
+static void assert_shell_takes(const char *shell, const char *word)
+{
+    char said[1024];
+    if (shell_prints(shell, shell_quote(word), said, sizeof said))
+        assert_string_equal(said, word);
+}
+
+/* Each byte from `first` to `last` before digits that an escape could swallow, and as a word. */
+static void assert_shell_takes_bytes(const char *shell, int first, int last)
+{
+    char all[1024], *end = all, singles[256] = "", said[1024];
+    struct strings quoted = {0};
+    for (int byte = first; byte <= last; byte++) {
+        char word[] = {(char)byte, '\0'};
+        end += sprintf(end, "%c7f", byte);
+        singles[byte - first] = (char)byte;
+        strings_add(&quoted, shell_quote(word));
+    }
+    assert_shell_takes(shell, all);
+    if (shell_prints(shell, strings_join(&quoted, " "), said, sizeof said))
+        assert_string_equal(said, singles);
+}
+
+static void shells_give_each_word_back(void **state)
+{
+    (void)state;
+    static const char *const shells[] = {"dash", "bash"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_shell_takes_bytes(shells[i], ' ', '~');
+        assert_shell_takes(shells[i], "");
+        assert_shell_takes(shells[i], "na\xc3\xafve");
+    }
+    assert_shell_takes_bytes("bash", '\1', 0xff);
+}
+
+static void text_for_json_is_utf8(void **state)
+{
+    (void)state;
+    assert_string_equal(utf8_text("a\x07\xc3\xaf"), "a\x07\xc3\xaf");
+    assert_string_equal(utf8_text("\xff.\xe2\x82z\xe2\x82"), "\\xff.\\xe2\\x82z\\xe2\\x82");
+    assert_string_equal(utf8_text(""), "");
 }
 
 int main(void)
@@ -140,6 +217,8 @@ int main(void)
         cmocka_unit_test(durations_know_their_units),
         cmocka_unit_test(splitting_trims_and_keeps_empty_pieces),
         cmocka_unit_test(words_are_quoted_for_shell_and_terminal),
+        cmocka_unit_test(shells_give_each_word_back),
+        cmocka_unit_test(text_for_json_is_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

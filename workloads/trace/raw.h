@@ -201,7 +201,7 @@ struct raw_header {
     uint64_t size_max;                                 /* of all traces together; 0: none */
     uint32_t ever_partial; /* recording did not begin with the program, or paused */
     uint32_t command_bytes;
-    char command[2048];          /* arguments, each ended by a 0 byte */
+    char command[2048];          /* each ended by a 0 byte; if not all fit: "", the program */
     _Atomic uint32_t refused;    /* processes that found the table full, and are not recorded */
     _Atomic uint32_t lost_count; /* the first of them are in `lost` */
     struct raw_lost lost[RAW_LOST_MAX];

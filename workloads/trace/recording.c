@@ -438,6 +438,12 @@ int recording_run(struct recording *r, const char *path, char *const arguments[]
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+/* What it was started as; where the command line did not fit, it stands behind an empty word. */
+static const char *program_name(const struct raw_header *header)
+{
+    return header->command + (header->command[0] == '\0');
+}
+
 static int check_recorded(struct recording *r)
 {
     const struct raw_process *first = raw_process(r->raw, 0);
@@ -449,7 +455,7 @@ static int check_recorded(struct recording *r)
         return recording_fail(r, -ENODATA,
                               "nothing was recorded: '%s' did not load the recorder, or its limits "
                               "(ulimit -v) leave no room for it",
-                              r->raw->command);
+                              program_name(r->raw));
     int failure = drain_failure(r->drain, 0);
     if (first->flags & RAW_NO_SPACE && failure != 0)
         return recording_fail(r, failure, "nothing was recorded: '%s' cannot be written: %s",
@@ -462,6 +468,12 @@ static int check_recorded(struct recording *r)
     if (first->flags & RAW_SIZE_LIMIT)
         return recording_fail(r, -EFBIG,
                               "nothing was recorded: the size limit has no room for the beginning");
+    if (r->raw->sample > 1)
+        return recording_fail(r, -ENODATA,
+                              "nothing was recorded: none of the objects of '%s' was drawn into "
+                              "the sample, if it made any; ask for a larger one than "
+                              "--sample=1/%" PRIu32,
+                              program_name(r->raw), r->raw->sample);
     if (r->raw->ever_partial)
         return recording_fail(r, -ENODATA,
                               "nothing was recorded: the program never allocated while recording "
@@ -469,7 +481,7 @@ static int check_recorded(struct recording *r)
     return recording_fail(r, -ENODATA,
                           "nothing was recorded: '%s' made no call to malloc that a preloaded "
                           "library sees; it may bring its own allocator inside",
-                          r->raw->command);
+                          program_name(r->raw));
 }
 
 int recording_finish(struct recording *r)

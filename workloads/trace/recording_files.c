@@ -187,15 +187,29 @@ static int stretch(struct recording *r)
                           RAW_FILE_BYTES_MIN >> 20, r->output, strerrordesc_np(-error));
 }
 
+/* False where it does not fit. */
+static bool put_word(struct raw_header *header, const char *word)
+{
+    size_t length = strlen(word) + 1;
+    if (header->command_bytes + length > sizeof header->command)
+        return false;
+    memcpy(header->command + header->command_bytes, word, length);
+    header->command_bytes += (uint32_t)length;
+    return true;
+}
+
+/* A part of a command line means something else: of one that does not fit, the program alone. */
 static void put_command(struct raw_header *header, char *const arguments[])
 {
-    for (; *arguments != NULL; arguments++) {
-        size_t length = strlen(*arguments) + 1;
-        if (header->command_bytes + length > sizeof header->command)
-            break;
-        memcpy(header->command + header->command_bytes, *arguments, length);
-        header->command_bytes += (uint32_t)length;
-    }
+    char *const *word = arguments;
+    while (*word != NULL && put_word(header, *word))
+        word++;
+    if (*word == NULL)
+        return;
+    header->command_bytes = 0;
+    memset(header->command, 0, sizeof header->command);
+    put_word(header, "");
+    put_word(header, arguments[0]);
 }
 
 /*
