@@ -13,7 +13,7 @@ static const struct allocator_knob knobs[] = {
     {"cpu_partial", KNOB_COUNT, 0, 1024, NULL,
      "objects on a CPU's partial list, with sheaves=0 (default: by size)"},
     {"min_partial", KNOB_COUNT, 0, 1024, NULL,
-     "empty slabs that a node keeps for each cache, but for those of sheaves (default: by size)"},
+     "empty slabs that a node keeps for each cache (default: by size)"},
     {"nodes", KNOB_COUNT, 1, 64, NULL, "split CPUs and memory into so many pretend nodes"},
     {"pool", KNOB_BYTES, 4 << 20, 64 * TIB, NULL,
      "bytes of page frames (default: as much as the machine has memory)"},

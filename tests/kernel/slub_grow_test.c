@@ -96,40 +96,11 @@ static void test_growth_in_place(void **state)
     assert_int_equal(kmem_check(), 0);
 }
 
-static size_t empty_slabs(const struct kmem_cache *s)
-{
-    size_t n = 0;
-
-    for (unsigned node = 0; node < node_count(); node++)
-        for (struct slab *slab = s->node[node]->partial.first; slab; slab = slab->next)
-            n += slab->inuse == 0;
-    return n;
-}
-
-/* Sheaves of a size that was outgrown leave nothing behind. */
-static void test_outgrown_sheaves(void **state)
-{
-    struct kmem_cache *growing = kmem_cache_create("growing", 64, 0, SLAB_NO_MERGE, NULL);
-    unsigned sizes = 0;
-
-    (void)state;
-    use(growing);
-    assert_int_equal(growing->sheaf_class, growing->sheaf_class_max);
-    for (struct kmem_cache *s = slab_caches; s; s = s->next)
-        if (strncmp(s->name, "sheaf-", strlen("sheaf-")) == 0) {
-            assert_int_equal(empty_slabs(s), 0);
-            sizes++;
-        }
-    assert_int_equal(sizes, SHEAF_CLASSES);
-    kmem_cache_destroy(growing);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_growth_in_place), /* first, as it needs memory never touched */
         cmocka_unit_test(test_idle_objects_go_back),
-        cmocka_unit_test(test_outgrown_sheaves),
     };
 
     kmem_config.barn = 64 * MIB; /* before the start: room for all, of however many barns */

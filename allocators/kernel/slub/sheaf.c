@@ -29,12 +29,9 @@ void sheaves_start(void)
                                                      "sheaf-1024", "sheaf-2048", "sheaf-4096",
                                                      "sheaf-8192"};
 
-    for (unsigned i = 0; i < SHEAF_CLASSES; i++) {
+    for (unsigned i = 0; i < SHEAF_CLASSES; i++)
         sheaf_caches[i] = create_cache(names[i], SHEAF_BYTES_MIN << i, 64,
                                        SLAB_NO_SHEAVES | SLAB_NO_MERGE | SLAB_PANIC, 0, 0, NULL);
-        if (sheaf_caches[i])
-            sheaf_caches[i]->min_partial = 0; /* a size that was outgrown is seldom wanted again */
-    }
 }
 
 void sheaves_configure(struct kmem_cache *s, slab_flags_t flags)
