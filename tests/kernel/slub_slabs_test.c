@@ -216,22 +216,15 @@ static struct sheaf *main_sheaf(const struct kmem_cache *s, void ***top)
 
 /*
  * Whatever malloc pops, what it looks at further down belongs to the sheaf, and can be prefetched; the
- * sheaf, of each size, fills its own object.
+ * sheaf, of each size, fills its own object. Returns the sum of the sizes that served, in bytes.
  */
-static void test_sheaves_reach_below_their_objects(void **state)
+static unsigned reach_below(struct kmem_cache *s, unsigned objects)
 {
-    enum { OBJECTS = 20000 };
-    struct kmem_cache *s = kmem_cache_create("deep", 48, 0, SLAB_NO_MERGE, NULL);
+    static char *p[20000];
     unsigned seen = 0;
-    static char *p[OBJECTS];
 
-    (void)state;
-    if (s->path != PATH_SHEAF) {
-        kmem_cache_destroy(s);
-        skip();
-    }
-    stay_on_this_cpu();
-    for (unsigned i = 0; i < OBJECTS; i++) {
+    assert_in_range(objects, 1, sizeof(p) / sizeof(p[0]));
+    for (unsigned i = 0; i < objects; i++) {
         struct sheaf *sheaf;
         void **top, **memory;
 
@@ -247,8 +240,63 @@ static void test_sheaves_reach_below_their_objects(void **state)
             assert_true(!top[-(int)ahead] || slab_of(top[-(int)ahead]));
         seen |= (unsigned)((char *)(sheaf + 1) - (char *)memory);
     }
-    assert_int_equal(seen, (SHEAF_BYTES_MIN << SHEAF_CLASSES) - SHEAF_BYTES_MIN);
-    free_all(s, p, OBJECTS);
+    free_all(s, p, objects);
+    assert_int_equal(kmem_check(), 0);
+    return seen;
+}
+
+static void test_sheaves_reach_below_their_objects(void **state)
+{
+    struct kmem_cache *small = kmem_cache_create("deep", 48, 0, SLAB_NO_MERGE, NULL);
+    struct kmem_cache *large = kmem_cache_create("shallow", 24 << 10, 0, SLAB_NO_MERGE, NULL);
+
+    (void)state;
+    if (small->path == PATH_SHEAF) {
+        unsigned all = (SHEAF_BYTES_MIN << SHEAF_CLASSES) - SHEAF_BYTES_MIN;
+
+        stay_on_this_cpu();
+        assert_int_equal(reach_below(small, 20000), all - SHEAF_BYTES_MIN);
+        /* Of large objects not even a sheaf of the least size may hold many, and they get no larger one. */
+        assert_int_equal(reach_below(large, 100), SHEAF_BYTES_MIN);
+        assert_int_equal(sheaf_class_capacity(0), 2);
+    }
+    kmem_cache_destroy(small);
+    kmem_cache_destroy(large);
+}
+
+/*
+ * Between two sheaves, one full and one empty, allocations and frees go to and fro without a change of
+ * sheaves for each: what was freed last came along to the other one.
+ */
+static void test_no_swap_for_each_call_at_the_border(void **state)
+{
+    enum { OBJECTS = 5000, TO_AND_FRO = 100 };
+    struct kmem_cache *s = kmem_cache_create("border", 64, 0, SLAB_NO_MERGE, NULL);
+    static char *p[OBJECTS];
+    unsigned changes = 0;
+    struct sheaf *was = NULL, *now;
+    void **top;
+
+    (void)state;
+    stay_on_this_cpu();
+    for (unsigned i = 0; i < OBJECTS; i++)
+        assert_non_null(p[i] = kmem_cache_alloc(s, GFP_KERNEL));
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        kmem_cache_free(s, p[i]);
+        /* Wherever this is: some go out and in again. */
+        for (unsigned n = 0; n < TO_AND_FRO; n++) {
+            void *two[2] = {kmem_cache_alloc(s, GFP_KERNEL), kmem_cache_alloc(s, GFP_KERNEL)};
+
+            changes += (now = main_sheaf(s, &top)) != was;
+            was = now;
+            kmem_cache_free(s, two[1]);
+            kmem_cache_free(s, two[0]);
+            changes += (now = main_sheaf(s, &top)) != was;
+            was = now;
+        }
+    }
+    if (s->path == PATH_SHEAF)
+        assert_in_range(changes, 1, 40);
     assert_int_equal(kmem_check(), 0);
     kmem_cache_destroy(s);
 }
@@ -263,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_slabs_of_one_object),
         cmocka_unit_test(test_sheaves_reach_below_their_objects),
+        cmocka_unit_test(test_no_swap_for_each_call_at_the_border),
     };
 
     slub_start();

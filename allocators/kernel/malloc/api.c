@@ -68,7 +68,8 @@ void free_slow(void *memory)
     errno = saved;
 }
 
-RSEQ_DEFINE_MALLOC(slub_malloc, malloc_slow)
+RSEQ_DEFINE_MALLOC_STEPS(malloc_steps, malloc_slow)
+RSEQ_DEFINE_MALLOC(slub_malloc, malloc_steps, malloc_slow)
 RSEQ_DEFINE_FREE(slub_free, free_slow)
 
 void *slub_calloc(size_t count, size_t bytes)

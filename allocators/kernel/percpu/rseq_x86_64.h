@@ -150,38 +150,47 @@ refused:
     "movslq %%fs:4(%%rsi), %%rax\n\t"         \
     "addq %c[" table "](%%rdx, %%rax, 8), %%rcx\n\t"
 
-/*
- * malloc: sizes up to 1 KiB have a table by bytes; those above take one by steps, at 78. Popping does
- * not touch the object, and what its owner does first is most often a store, which asks for its line
- * only when it leaves the core, one after the other, until the stores that wait fill their buffer. So the
- * line of the object that is popped PERCPU_AHEAD calls later is asked for here: that of the one just
- * popped would come too late. (A CPU that does not know the instruction does nothing for it.)
- */
-#define RSEQ_POP_BODY                                \
-    "70:\n\t" RSEQ_NONE                              \
-    "cmpq %c[small](%%rdx), %%rdi\n\t"               \
-    "jae 78f\n\t"                                    \
-    "movzwl %c[bytes](%%rdx, %%rdi, 2), %%ecx\n"     \
-    "69:\n\t" RSEQ_ENTER("alloc")                    \
+/* The object on top of the cell at rcx into rax, what is then its top into rdx. */
+#define RSEQ_POP                                     \
     "movq 16(%%rcx), %%rdx\n\t"                      \
     "movq -8(%%rdx), %%rax\n\t"                      \
     "testq %%rax, %%rax\n\t"                         \
     "je 79f\n\t"                                     \
-    "addq $-8, %%rdx\n\t"                            \
-    "movq %c[ahead](%%rdx), %%rsi\n\t"              \
-    "movq %%rdx, 16(%%rcx)\n"                       \
-    "72:\n\t"                                       \
-    "prefetchw (%%rsi)\n\t"                         \
-    "ret\n"                                         \
-    "78:\n\t"                                        \
+    "addq $-8, %%rdx\n\t"
+
+/*
+ * malloc: sizes up to 1 KiB have a table by bytes; those above take one by steps, in a function of its own.
+ * Popping does not touch the object, and what its owner does first is most often a store, which asks for its line
+ * only when it leaves the core, one after the other, until the stores that wait fill their buffer. So the
+ * line of the object that is popped PERCPU_AHEAD calls later is asked for here: that of the one just
+ * popped would come too late. (A CPU that does not know the instruction does nothing for it.) Of larger objects
+ * a line is little, and often in no cache: there it is left out.
+ */
+#define RSEQ_MALLOC_BODY(steps)                      \
+    "70:\n\t" RSEQ_NONE                              \
+    "cmpq %c[small](%%rdx), %%rdi\n\t"               \
+    "jae " #steps "\n\t"                             \
+    "movzwl %c[bytes](%%rdx, %%rdi, 2), %%ecx\n\t"   \
+    RSEQ_ENTER("alloc") RSEQ_POP                     \
+    "movq %c[ahead](%%rdx), %%rsi\n\t"               \
+    "movq %%rdx, 16(%%rcx)\n"                        \
+    "72:\n\t"                                        \
+    "prefetchw (%%rsi)\n\t"                          \
+    "ret\n"
+
+#define RSEQ_STEPS_BODY                              \
+    "70:\n\t" RSEQ_NONE                              \
     "leaq -1(%%rdi), %%rax\n\t"                      \
     "shrq $4, %%rax\n\t"                             \
     "cmpq %c[sizes](%%rdx), %%rax\n\t"               \
     "jae 79f\n\t"                                    \
     "movzwl %c[steps](%%rdx, %%rax, 2), %%ecx\n\t"   \
-    "jmp 69b\n"
+    RSEQ_ENTER("alloc") RSEQ_POP                     \
+    "movq %%rdx, 16(%%rcx)\n"                        \
+    "72:\n\t"                                        \
+    "ret\n"
 
-#define RSEQ_PUSH_BODY                               \
+#define RSEQ_FREE_BODY                               \
     "70:\n\t" RSEQ_NONE                              \
     "movq %%rdi, %%rax\n\t"                          \
     "subq %c[pool](%%rdx), %%rax\n\t"                \
@@ -213,22 +222,32 @@ refused:
     "74:\n\t"                                                \
     "jmp 70b\n"
 
-#define RSEQ_DEFINE_MALLOC(name, slow)                                                    \
+/* `steps` is a function that RSEQ_DEFINE_MALLOC_STEPS() defines: for all sizes, and takes those above 1 KiB. */
+#define RSEQ_DEFINE_MALLOC(name, steps, slow)                                             \
     RSEQ_FUNCTION void *name(size_t size __attribute__((unused)))                         \
     {                                                                                     \
-        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_POP_BODY RSEQ_OTHERWISE(slow)                 \
+        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_MALLOC_BODY(steps) RSEQ_OTHERWISE(slow)     \
                          :                                                                \
                          : [none] "i"(offsetof(struct percpu_area, none)),                \
                            [small] RSEQ_FIELD(small), [bytes] RSEQ_FIELD(small_cells),    \
-                           [sizes] RSEQ_FIELD(sizes), [steps] RSEQ_FIELD(size_cells),     \
                            [rseq] RSEQ_FIELD(rseq), [alloc] RSEQ_FIELD(alloc),            \
                            [ahead] "i"(-8 * PERCPU_AHEAD));                               \
+    }
+
+#define RSEQ_DEFINE_MALLOC_STEPS(name, slow)                                              \
+    RSEQ_FUNCTION void *name(size_t size __attribute__((unused)))                         \
+    {                                                                                     \
+        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_STEPS_BODY RSEQ_OTHERWISE(slow)             \
+                         :                                                                \
+                         : [none] "i"(offsetof(struct percpu_area, none)),                \
+                           [sizes] RSEQ_FIELD(sizes), [steps] RSEQ_FIELD(size_cells),     \
+                           [rseq] RSEQ_FIELD(rseq), [alloc] RSEQ_FIELD(alloc));           \
     }
 
 #define RSEQ_DEFINE_FREE(name, slow)                                                      \
     RSEQ_FUNCTION void name(void *memory __attribute__((unused)))                         \
     {                                                                                     \
-        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_PUSH_BODY RSEQ_OTHERWISE(slow)                \
+        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_FREE_BODY RSEQ_OTHERWISE(slow)                \
                          :                                                                \
                          : [none] "i"(offsetof(struct percpu_area, none)),                \
                            [pool] RSEQ_FIELD(pool), [bytes] RSEQ_FIELD(pool_bytes),       \

@@ -2,8 +2,12 @@
  * A CPU has a main sheaf that malloc pops and free pushes, and a spare; a node has a barn of full and empty
  * ones. Full and empty sheaves change hands whole, one lock for all their objects.
  */
+#include <string.h>
+
 #include "barn.h"
 #include "fault.h"
+
+enum { TAKE_ALONG = 32 }; /* objects; or half a sheaf */
 
 #define MAIN_CELL(s)  PERCPU_PAIR_CELL((s)->index)
 #define SPARE_CELL(s) (PERCPU_SLOW_CELL((s)->index) + offsetof(struct kmem_cache_cpu, spare))
@@ -153,9 +157,30 @@ static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full, gfp
     return full;
 }
 
+/*
+ * The spare is about to become the main sheaf. Some of the objects that were freed last go along: where
+ * allocations and frees go to and fro across the border of the two, there would be a swap for each otherwise.
+ * Returns the main sheaf if it was taken for that, and is to be kept.
+ */
+static struct sheaf *take_along(struct kmem_cache *s, struct sheaf *spare, const void *freed)
+{
+    unsigned n = spare->capacity / 2 < TAKE_ALONG ? spare->capacity / 2 : TAKE_ALONG;
+    struct sheaf *main = spare->size < n ? take_main(s) : NULL;
+
+    if (!main)
+        return NULL;
+    check_top(main, freed);
+    if (n > main->size / 2)
+        n = main->size / 2;
+    main->size -= n;
+    memcpy(sheaf_slots(spare) + spare->size, sheaf_slots(main) + main->size, n * sizeof(void *));
+    spare->size += n;
+    return main;
+}
+
 void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp)
 {
-    struct sheaf *sheaf;
+    struct sheaf *sheaf, *main = NULL;
 
     stat(s, FREE_SLOWPATH);
     if (slab_nid(slab) != percpu_node() || !percpu_ready(gfp)) {
@@ -165,16 +190,20 @@ void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp
     sheaf = take_spare(s);
     if (sheaf)
         check_top(sheaf, object);
-    if (sheaf && sheaf->size < sheaf->capacity)
+    if (sheaf && sheaf->size < sheaf->capacity) {
         stat(s, SHEAF_SWAP);
-    else
+        main = take_along(s, sheaf, object);
+    } else {
         sheaf = exchange_full(s, sheaf, gfp, object);
+    }
     if (!sheaf) {
         free_to_slab(s, slab, object, false);
         return;
     }
     sheaf_slots(sheaf)[sheaf->size++] = object;
     install(s, sheaf, object);
+    if (main)
+        keep(s, main);
 }
 
 void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c)

@@ -82,8 +82,8 @@ struct sheaf {
     unsigned size; /* objects in it, while it is on no CPU as its main sheaf */
 };
 
-/* Bytes of a sheaf are 128 << its class. */
-enum { SHEAF_CLASSES = 7, SHEAF_BYTES_MIN = 128 };
+/* Bytes of a sheaf are 64 << its class. */
+enum { SHEAF_CLASSES = 8, SHEAF_BYTES_MIN = 64 };
 
 /*
  * A CPU keeps to the barn of its number: objects whose lines are in its own cache come back to it, and
