@@ -39,6 +39,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define RAW_MAGIC       "hm-raw\n"        /* which layout it is, RAW_VERSION tells */
@@ -226,6 +227,18 @@ struct raw_header {
 _Static_assert(sizeof(struct raw_segment) == 128, "a round number, so that records stay aligned");
 _Static_assert(RAW_FIRST_SEGMENT % RAW_PAGE_BYTES == 0, "segments begin with a page");
 _Static_assert(sizeof(struct raw_header) <= RAW_PAGE_BYTES, "");
+
+/*
+ * Tells the kernel about a mapping of the file's first `bytes`, RAW_FIRST_SEGMENT at least. Of what lies in
+ * front of the segments few pages are ever used: without the second advice the kernel would make 32 of them at
+ * the first touch of each, at a recording's start, and take as many away at its end (1.7 and 0.8 ms in place of
+ * 0.1). Segments are used to the last page: those it should make together.
+ */
+static inline void raw_advise(struct raw_header *header, size_t bytes)
+{
+    madvise(header, bytes, MADV_DONTDUMP);
+    madvise(header, RAW_FIRST_SEGMENT, MADV_RANDOM);
+}
 
 static inline struct raw_process *raw_process(struct raw_header *header, uint32_t index)
 {

@@ -45,7 +45,7 @@ static struct raw_header *map_file(int fd, uint64_t file_bytes)
             mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
         if (header == MAP_FAILED)
             continue;
-        madvise(header, mapped_bytes, MADV_DONTDUMP);
+        raw_advise(header, mapped_bytes);
         return header;
     }
     return NULL;
