@@ -6,6 +6,7 @@
 
 #include "barn.h"
 #include "fault.h"
+#include "slab.h"
 
 enum { TAKE_ALONG = 32 }; /* objects; or half a sheaf */
 
@@ -75,17 +76,31 @@ static struct sheaf *grown_sheaf(struct kmem_cache *s, gfp_t gfp, struct sheaf *
     return larger;
 }
 
+/*
+ * malloc asks for the lines of objects below the one it pops: those of a page that nobody has touched would cost
+ * it many times what the rest does, for as long as their owners do not write to them. The lowest object is in that
+ * page if any is: see slab_take().
+ */
+static void touch_lowest(const struct kmem_cache *s, gfp_t gfp, struct sheaf *sheaf)
+{
+    if (gfpflags_allow_blocking(gfp) && s->size <= SLAB_PAGEWISE_MAX)
+        __atomic_fetch_or((char *)sheaf_slots(sheaf)[0], 0, __ATOMIC_RELAXED);
+}
+
 /* A sheaf with objects in it from the slabs, in place of `empty`, which may be NULL. */
 static struct sheaf *refill(struct kmem_cache *s, gfp_t gfp, struct sheaf *empty)
 {
-    sheaves_grow(s);
     empty = grown_sheaf(s, gfp, empty);
     if (!empty)
         return NULL;
     empty->size = slabs_take(s, gfp, percpu_node(), empty->capacity, sheaf_slots(empty));
     stat_add(s, SHEAF_REFILL, empty->size);
-    if (empty->size)
+    if (empty->size == empty->capacity)
+        sheaves_grow(s);
+    if (empty->size) {
+        touch_lowest(s, gfp, empty);
         return empty;
+    }
     sheaf_destroy(s, empty);
     return NULL;
 }

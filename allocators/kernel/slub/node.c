@@ -32,20 +32,23 @@ static struct slab *first_for(struct kmem_cache_node *n, enum whose whose, unsig
     return slab;
 }
 
-/* As slab_take(), from as many partial slabs as it takes. */
+/* As slab_take(), from as many partial slabs as it takes, or up to the first fresh small objects. */
 static unsigned node_take(struct kmem_cache *s, int node, enum whose whose, unsigned count,
                           void **end)
 {
     struct kmem_cache_node *n = s->node[node];
-    unsigned got = 0, owner = this_owner();
+    unsigned got = 0, owner = this_owner(), fresh;
+    bool fresh_taken = false;
     struct slab *slab;
 
     if (!__atomic_load_n(&n->partial.first, __ATOMIC_RELAXED))
         return 0;
     if (!lock_take_soon_here(&n->list_lock))
         return 0;
-    while (got < count && (slab = first_for(n, whose, owner)) != NULL) {
+    while (got < count && !fresh_taken && (slab = first_for(n, whose, owner)) != NULL) {
+        fresh = slab->fresh;
         got += slab_take(s, slab, count - got, end - got);
+        fresh_taken = slab->fresh != fresh && s->size <= SLAB_PAGEWISE_MAX;
         slab->owner = owner;
         if (slab_exhausted(slab)) {
             remove_partial(n, slab);

@@ -153,11 +153,22 @@ static void fetch_slab(const struct slab *slab, const char *base, size_t used)
             __builtin_prefetch(base + at, 1);
 }
 
+/* How many fresh objects there are for one take, of which `first` is the first. */
+static unsigned fresh_at(const struct kmem_cache *s, const struct slab *slab, const char *first)
+{
+    unsigned left = slab->objects - slab->fresh, in_page;
+
+    if (s->size > SLAB_PAGEWISE_MAX)
+        return left;
+    in_page = (unsigned)(PAGE_SIZE - (uintptr_t)first % PAGE_SIZE + s->size - 1) / s->size;
+    return in_page < left ? in_page : left;
+}
+
 unsigned slab_take(const struct kmem_cache *s, struct slab *slab, unsigned count, void **end)
 {
     char *base = slab_base(slab), *object = slab->freelist;
     size_t used = (size_t)slab->fresh * s->size;
-    unsigned got = 0, fresh = slab->fresh;
+    unsigned got = 0, fresh;
 
     if (object && count > 1)
         fetch_slab(slab, base, used);
@@ -171,10 +182,15 @@ unsigned slab_take(const struct kmem_cache *s, struct slab *slab, unsigned count
         object = next;
     }
     slab->freelist = object;
-    for (; got < count && fresh < slab->objects; got++)
-        *--end = base + (size_t)s->size * fresh++;
-    if (fresh != slab->fresh)
-        set_fresh(slab, fresh);
+    if (got < count && slab->fresh < slab->objects) {
+        object = base + used;
+        fresh = fresh_at(s, slab, object);
+        if (fresh > count - got)
+            fresh = count - got;
+        set_fresh(slab, slab->fresh + fresh);
+        for (got += fresh; fresh > 0; fresh--, object += s->size)
+            *--end = object;
+    }
     slab->inuse += got;
     return got;
 }

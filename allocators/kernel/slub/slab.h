@@ -18,8 +18,15 @@ static inline bool slab_exhausted(const struct slab *slab)
 }
 
 /*
- * Up to `count` objects into the slots below `end`, downwards: those of the free list, then fresh ones.
- * The number taken.
+ * Of objects up to so many bytes malloc asks for lines ahead of their use (rseq_x86_64.h). A line of a page that
+ * nobody has touched yet takes far longer to ask for in vain than any other, so that fresh ones are
+ * taken a page at a time.
+ */
+#define SLAB_PAGEWISE_MAX (PERCPU_SMALL - 1)
+
+/*
+ * Up to `count` objects into the slots below `end`, downwards: those of the free list, then fresh ones, of small
+ * ones those that begin in the first one's page. The number taken.
  */
 unsigned slab_take(const struct kmem_cache *s, struct slab *slab, unsigned count, void **end);
 /* All of the free list as a list; without one some fresh objects, linked: a page of them at most. */
