@@ -5,9 +5,19 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 "$root/scripts/setup.sh"
 cd "$root"
-for preset in ci asan; do
-    cmake --preset "$preset" -Wno-dev >/dev/null
-    cmake --build --preset "$preset" | tail -n 1
-done
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# build PRESET [OPTION...]: its last words; all of them if it fails.
+build() {
+    cmake --preset "$1" -Wno-dev >/dev/null
+    cmake --build --preset "$@" >"$log" || {
+        cat "$log" >&2
+        exit 1
+    }
+    tail -n 1 "$log"
+}
+build ci
+build asan --target unit_and_fuzz
 ctest --preset asan --parallel "$(nproc)" --label-regex 'unit|fuzz'
 ctest --preset ci --parallel "$(nproc)" "$@"

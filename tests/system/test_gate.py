@@ -19,13 +19,20 @@ JOB = "[global]\ntrial-time = 8ms\nturns = 10\n[pair]\nworkload = pair\nsize = 6
 CLEAR = 100  # multiplications, some 100 ns each call, where the call takes 10: no noise hides that
 
 
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    library = tmp_path_factory.mktemp("slow") / "slow.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-fno-builtin", f"-DSPIN={CLEAR}", "-o", library, SHIM],
+                   check=True)
+    return library
+
+
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, slow):
     (tmp_path / "small.ini").write_text(JOB)
     shutil.copy(FAULTY / "slow0.so", tmp_path / "base.so")
     shutil.copy(FAULTY / "slow0.so", tmp_path / "same.so")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-fno-builtin", f"-DSPIN={CLEAR}", "-o",
-                    tmp_path / "slow.so", SHIM], check=True)
+    shutil.copy(slow, tmp_path / "slow.so")
     return tmp_path
 
 

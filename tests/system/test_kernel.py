@@ -2,7 +2,7 @@
 
 import pytest
 
-from runs import FAULTY, heapmark, rows
+from runs import FAULTY, heapmark, measure, rows
 from test_run import tally
 
 SLUB = "slub"
@@ -17,8 +17,8 @@ WORKLOADS = {  # enough parameters to reach every call, and few enough that it t
 
 def run(tmp_path, workload, allocators, *words):
     """Rows of a short run; the caller looks at their status."""
-    heapmark("run", workload, f"--allocators={allocators}", "--baseline=none", "--reps=1", "--work=200",
-             f"--out=run-{workload}", *words, cwd=tmp_path)
+    measure("run", workload, f"--allocators={allocators}", "--baseline=none", "--reps=1", "--work=200",
+            f"--out=run-{workload}", *words, cwd=tmp_path)
     return rows(tmp_path / f"run-{workload}")
 
 

@@ -156,16 +156,19 @@ def test_toggle_by_signal(tmp_path):
 
 def test_toggled_at_the_start(tmp_path):
     """A signal that comes as soon as there is a program stops the recording, however early."""
-    for _ in range(5):
-        recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", "--toggle-signal=USR1", "--", "sleep", "1"],
+    recorders = []
+    for n in range(5):
+        recorder = subprocess.Popen([HEAPMARK, "record", "-o", f"{n}.hmt", "--toggle-signal=USR1", "--", "sleep", "1"],
                                     cwd=tmp_path, stderr=subprocess.PIPE, text=True)
         child_of(recorder)
         recorder.send_signal(signal.SIGUSR1)
+        recorders.append(recorder)
+    for n, recorder in enumerate(recorders):
         said = recorder.communicate(timeout=60)[1]
         if recorder.returncode != 0:
             assert "never allocated while recording was on" in said
         else:
-            assert "started or stopped" in info(tmp_path / "t.hmt")["text"]
+            assert "started or stopped" in info(tmp_path / f"{n}.hmt")["text"]
 
 
 def test_stacks_and_cpus(tmp_path):

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from runs import BUILD, FAULTY, HEAPMARK, heapmark, rows
+from runs import BUILD, FAULTY, HEAPMARK, heapmark, measure, rows
 
 SOURCE = Path(os.environ["HEAPMARK_SOURCE"])
 
@@ -17,7 +17,8 @@ NULL = "--allocators=null:ring=1m"
 def replay(cwd, trace, *words, params=(), code=0, **options):
     """The rows of a run of `trace`, and what was said."""
     sets = [word for param in (f"trace={trace}", *params) for word in ("--set", param)]
-    result = heapmark("run", "replay", *QUICK, *sets, *words, "--out=run", cwd=cwd, **options)
+    run = measure if code == 1 else heapmark
+    result = run("run", "replay", *QUICK, *sets, *words, "--out=run", cwd=cwd, **options)
     assert result.returncode == code, result.stderr
     return (rows(cwd / "run") if (cwd / "run").exists() else []), result.stderr
 

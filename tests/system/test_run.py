@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import pathlib
 import random
 import re
 import resource
@@ -12,26 +11,13 @@ import subprocess
 import time
 
 import pytest
-
-BUILD = pathlib.Path(os.environ["HEAPMARK_BUILD"])
-HEAPMARK = BUILD / "heapmark"
-FAULTY = BUILD / "tests" / "faulty"
-
-
-def heapmark(*words, cwd, **options):
-    return subprocess.run([HEAPMARK, *map(str, words)], cwd=cwd, text=True, capture_output=True,
-                          timeout=120, **options)
-
-
-def rows(run):
-    with open(run / "trials.csv", newline="") as file:
-        return list(csv.DictReader(file))
+from runs import BUILD, FAULTY, HEAPMARK, heapmark, measure, rows
 
 
 def run_faulty(tmp_path, fault, *words):
     """One trial of `batch` on a faulty allocator; its row."""
-    result = heapmark("run", "batch", "--allocators", FAULTY / f"{fault}.so", "--baseline=none",
-                      "--work=100", "--reps=1", "--out=run", *words, cwd=tmp_path)
+    result = measure("run", "batch", "--allocators", FAULTY / f"{fault}.so", "--baseline=none",
+                     "--work=100", "--reps=1", "--out=run", *words, cwd=tmp_path)
     found = rows(tmp_path / "run")
     assert len(found) == 1
     assert found[0]["wall_ns"] == "", "a failed trial has no figures"
@@ -66,8 +52,8 @@ def test_a_preload_that_fails_is_not_glibc_under_another_name(tmp_path):
     subprocess.run([*cc, "-o", "libdependency.so", "dependency.c"], cwd=tmp_path, check=True)
     subprocess.run([*cc, "-o", "needy.so", "needy.c", "-L.", "-ldependency"], cwd=tmp_path, check=True)
     (tmp_path / "libdependency.so").unlink()
-    result = heapmark("run", "pair", "--allocators=./needy.so", "--baseline=none", "--work=10",
-                      "--reps=1", "--out=run", cwd=tmp_path)
+    result = measure("run", "pair", "--allocators=./needy.so", "--baseline=none", "--work=10",
+                     "--reps=1", "--out=run", cwd=tmp_path)
     row, = rows(tmp_path / "run")
     # The linker either drops the preload or refuses to start the program; neither is a measurement.
     assert row["status"] in ("preload-failed", "crashed")
@@ -77,8 +63,8 @@ def test_a_preload_that_fails_is_not_glibc_under_another_name(tmp_path):
 
 
 def test_a_failure_does_not_end_the_run(tmp_path):
-    result = heapmark("run", "batch", "pair", f"--allocators=system,{FAULTY}/crash.so", "--work=100",
-                      "--reps=2", "--out=run", cwd=tmp_path)
+    result = measure("run", "batch", "pair", f"--allocators=system,{FAULTY}/crash.so", "--work=100",
+                     "--reps=2", "--out=run", cwd=tmp_path)
     found = rows(tmp_path / "run")
     assert len(found) == 8
     assert result.returncode == 1
@@ -90,8 +76,8 @@ def test_a_failure_does_not_end_the_run(tmp_path):
 def tally(tmp_path, workload, *words, seed=1):
     """Calls in the measured part as the allocator counted them, the hash of their order, the row."""
     name = f"run{len(list(tmp_path.iterdir()))}"
-    heapmark("run", workload, "--allocators", FAULTY / "tally.so", "--baseline=none", "--reps=1",
-             f"--seed={seed}", "--latency=no", f"--out={name}", *words, cwd=tmp_path)
+    measure("run", workload, "--allocators", FAULTY / "tally.so", "--baseline=none", "--reps=1",
+            f"--seed={seed}", "--latency=no", f"--out={name}", *words, cwd=tmp_path)
     row, = rows(tmp_path / name)
     calls, digest = re.search(r"tally: (\d+) calls, hash (\w+)", row["detail"]).groups()
     return int(calls), digest
@@ -185,8 +171,8 @@ def test_a_full_disk_keeps_finished_rows(tmp_path):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (45000, 45000))
 
-    result = heapmark("run", "null", "--allocators=system", "--work=1000", "--reps=400", "--out=run",
-                      cwd=tmp_path, preexec_fn=small_files)
+    result = measure("run", "null", "--allocators=system", "--work=1000", "--reps=400", "--out=run",
+                     cwd=tmp_path, preexec_fn=small_files)
     assert result.returncode == 1
     assert "cannot write" in result.stderr and "finished rows are kept" in result.stderr
     before = rows(tmp_path / "run")
@@ -223,7 +209,7 @@ def test_a_time_budget_ends_between_blocks(tmp_path):
                                            ("scudo:no_such=1", "unrecognized flag")])
 def test_a_knob_that_the_library_ignores_is_no_measurement(tmp_path, variant, said):
     """What the default does must not stand under the variant's name."""
-    result = heapmark("run", "pair", f"--allocators={variant}", "--reps=1", "--work=2000", "--out=run", cwd=tmp_path)
+    result = measure("run", "pair", f"--allocators={variant}", "--reps=1", "--work=2000", "--out=run", cwd=tmp_path)
     tried = [row for row in rows(tmp_path / "run") if row["variant"]]
     assert result.returncode == 1 and tried
     for row in tried:
@@ -231,8 +217,8 @@ def test_a_knob_that_the_library_ignores_is_no_measurement(tmp_path, variant, sa
 
 
 def test_rows_say_what_was_run(tmp_path):
-    heapmark("run", "pair", "--allocators=jemalloc:narenas=1", "--threads=1,5", "--placement=none,compact",
-             "--aa", "--reps=1", "--work=2000", "--out=run", cwd=tmp_path)
+    measure("run", "pair", "--allocators=jemalloc:narenas=1", "--threads=1,5", "--placement=none,compact",
+            "--aa", "--reps=1", "--work=2000", "--out=run", cwd=tmp_path)
     found = rows(tmp_path / "run")
     assert len(found) == 2 * 2 * 3
     assert {row["variant"] for row in found} == {"", "aa", "narenas=1"}
@@ -252,16 +238,16 @@ def test_rows_say_what_was_run(tmp_path):
 
 
 def test_an_allocator_may_say_what_it_is(tmp_path):
-    heapmark("run", "pair", "--allocators", f"{FAULTY}/flags.so", "--baseline=none", "--placement=none",
-             "--reps=1", "--work=1000", "--out=run", cwd=tmp_path)
+    measure("run", "pair", "--allocators", f"{FAULTY}/flags.so", "--baseline=none", "--placement=none",
+            "--reps=1", "--work=1000", "--out=run", cwd=tmp_path)
     row, = rows(tmp_path / "run")
     assert row["status"] == "ok" and row["flags"] == "unpinned percpu=thread no-rseq"
 
 
 def test_figures_are_plausible(tmp_path):
     """The memory that a workload holds must show, and be gone after a purge."""
-    heapmark("run", "batch", "--set", "size=64k", "--set", "count=1000", "--allocators=system", "--reps=1",
-             "--work=3", "--out=run", cwd=tmp_path)
+    measure("run", "batch", "--set", "size=64k", "--set", "count=1000", "--allocators=system", "--reps=1",
+            "--work=3", "--out=run", cwd=tmp_path)
     row, = rows(tmp_path / "run")
     live = 64 * 1024 * 1000
     assert int(row["live_bytes_peak"]) == live
@@ -275,7 +261,7 @@ def test_the_peak_of_the_parent_is_not_inherited(tmp_path):
     """ru_maxrss and VmHWM of a fat parent pass through fork and exec unless they are reset."""
     fat = bytearray(300 << 20)
     fat[::4096] = b"x" * len(fat[::4096])
-    heapmark("run", "pair", "--allocators=system", "--reps=1", "--work=1000", "--out=run", cwd=tmp_path)
+    measure("run", "pair", "--allocators=system", "--reps=1", "--work=1000", "--out=run", cwd=tmp_path)
     row, = rows(tmp_path / "run")
     assert int(row["rss_bytes_peak"]) < 50 << 20
 
@@ -283,7 +269,7 @@ def test_the_peak_of_the_parent_is_not_inherited(tmp_path):
 @pytest.mark.parametrize("words", [["--allocators=system", "--baseline=none"], ["--baseline=none", "--allocators=system"]])
 def test_the_order_of_options_does_not_matter(tmp_path, words):
     planned = heapmark("run", "pair", *words, "--reps=1", "--dry-run", cwd=tmp_path)
-    assert planned.returncode == 0 and "1 trials in 1 blocks" in planned.stdout, planned.stdout
+    assert planned.returncode == 0 and "1 trial in 1 block," in planned.stdout, planned.stdout
 
 
 def build_program_past_preloading(path):
@@ -324,8 +310,8 @@ def test_a_trace_whose_name_and_command_no_json_can_hold(tmp_path):
     """Bytes that are no UTF-8 are escaped; a command that was not recorded whole is none."""
     name = os.fsdecode(b"odd\xff.hmt")
     heapmark("record", "-o", name, "--", "env", "A=1", "echo", "x" * 2048, cwd=tmp_path, errors="replace")
-    heapmark("run", name, "--reps=1", "--work=1", "--baseline=none", "--allocators=system", "--out=run",
-             cwd=tmp_path, errors="replace")
+    measure("run", name, "--reps=1", "--work=1", "--baseline=none", "--allocators=system", "--out=run",
+            cwd=tmp_path, errors="replace")
     trace, = json.loads((tmp_path / "run" / "env.json").read_text())["traces"]
     assert (trace["trace"], trace["command"]) == ("odd\\xff.hmt", None)
     assert re.fullmatch(r".*/odd\\xff\.\d+\.hmt", trace["successor"])
@@ -336,6 +322,6 @@ def test_a_successor_of_another_process_is_none(tmp_path):
     heapmark("record", "-o", "app.hmt", "--", "env", "A=1", "ls", cwd=tmp_path)
     follower, = tmp_path.glob("app.*.hmt")
     heapmark("record", "-o", follower.name, "ls", cwd=tmp_path)
-    heapmark("run", "app.hmt", "--reps=1", "--work=1", "--baseline=none", "--allocators=system", "--out=run", cwd=tmp_path)
+    measure("run", "app.hmt", "--reps=1", "--work=1", "--baseline=none", "--allocators=system", "--out=run", cwd=tmp_path)
     trace, = json.loads((tmp_path / "run" / "env.json").read_text())["traces"]
     assert trace["successor"] is None

@@ -2,13 +2,14 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import time
 from collections import defaultdict
 
 import pytest
-from runs import FAULTY, HEAPMARK, heapmark, rows, table
+from runs import FAULTY, HEAPMARK, heapmark, measure, rows, table
 
 QUICK = ["--trial-time=5ms", "--latency=no"]
 
@@ -84,8 +85,8 @@ def test_the_ranking_is_made_of_turns(run):
 ])
 def test_who_fails_in_its_turn_fails_alone(tmp_path, fault, words, status, detail):
     """The faulty ones are healthy for 5,000 calls: through warm-up and two turns."""
-    result = heapmark("run", "pair", f"--allocators=system,{FAULTY}/{fault}.so", "--reps=2", "--turns=10",
-                      "--work=20000", "--latency=no", *words, "--out=run", cwd=tmp_path)
+    result = measure("run", "pair", f"--allocators=system,{FAULTY}/{fault}.so", "--reps=2", "--turns=10",
+                     "--work=20000", "--latency=no", *words, "--out=run", cwd=tmp_path)
     assert result.returncode == 1
     found = rows(tmp_path / "run")
     assert len(found) == 4
@@ -104,8 +105,8 @@ def test_a_deadline_does_not_count_the_turns_of_others(tmp_path):
 
     def sum_ns(name, *words):
         """0: one did not end in time."""
-        heapmark("run", "batch", f"--allocators=system,{alike}", "--work=8000", "--turns=20",
-                 "--latency=no", "--reps=1", f"--out={name}", *words, cwd=tmp_path)
+        measure("run", "batch", f"--allocators=system,{alike}", "--work=8000", "--turns=20",
+                "--latency=no", "--reps=1", f"--out={name}", *words, cwd=tmp_path)
         found = rows(tmp_path / name)
         assert len(found) == 20 and {row["status"] for row in found} <= {"ok", "timeout"}
         return sum(int(row["wall_ns"]) for row in found) if all(row["wall_ns"] for row in found) else 0
@@ -118,8 +119,8 @@ def test_a_deadline_does_not_count_the_turns_of_others(tmp_path):
 
 
 def test_memory_is_each_process_s_own(tmp_path):
-    heapmark("run", "batch", "--set", "size=64k", "--set", "count=500", "--allocators=system,jemalloc",
-             "--reps=1", "--work=4", "--turns=4", "--out=run", cwd=tmp_path)
+    measure("run", "batch", "--set", "size=64k", "--set", "count=500", "--allocators=system,jemalloc",
+            "--reps=1", "--work=4", "--turns=4", "--out=run", cwd=tmp_path)
     live = 64 * 1024 * 500
     for row in rows(tmp_path / "run"):
         assert int(row["live_bytes_peak"]) == live
@@ -130,8 +131,8 @@ def test_memory_is_each_process_s_own(tmp_path):
 
 
 def test_a_turn_of_a_replay_is_a_whole_pass(tmp_path):
-    result = heapmark("run", "sqlite3", "--allocators=system", "--reps=1", "--trial-time=10ms", "--turns=500",
-                      "--latency=no", "--out=run", cwd=tmp_path)
+    result = measure("run", "sqlite3", "--allocators=system", "--reps=1", "--trial-time=10ms", "--turns=500",
+                     "--latency=no", "--out=run", cwd=tmp_path)
     row, = rows(tmp_path / "run")
     assert "a turn is at least one iteration" in result.stderr
     turns = table(tmp_path / "run" / "turns.csv")
@@ -217,8 +218,8 @@ def test_a_timeline_changes_no_other_figure(tmp_path):
     """The rows' own memory and work are those of a run without one."""
     figures = []
     for option in ("yes", "no"):
-        heapmark("run", "larson", "--allocators=jemalloc", "--baseline=none", "--reps=1", "--work=20000", "--seed=3",
-                 f"--timeline={option}", f"--out={option}", cwd=tmp_path)
+        measure("run", "larson", "--allocators=jemalloc", "--baseline=none", "--reps=1", "--work=20000", "--seed=3",
+                f"--timeline={option}", f"--out={option}", cwd=tmp_path)
         figures += rows(tmp_path / option)
     for column in ("ops", "live_bytes_peak", "work"):
         assert figures[0][column] == figures[1][column]
@@ -246,12 +247,20 @@ def test_more_blocks_of_some_combinations_only(tmp_path):
     assert planned[0] == planned[1]
 
 
+@pytest.fixture(scope="module")
+def one_block(tmp_path_factory):
+    path = tmp_path_factory.mktemp("one_block")
+    result = heapmark("run", "pair", "--allocators=system", *QUICK, "--reps=1", "--out=run", cwd=path)
+    assert result.returncode == 0, result.stderr
+    return path / "run"
+
+
 @pytest.mark.parametrize("words, said", [
     (["--resume=run", "--reps=3", "--like=99"], "which are 0 to"),
     (["--resume=run", "--reps=3", "--like=pair"], "is no list of trials"),
     (["--resume=run", "--reps=3", "--like="], "is no list of trials"),
     (["--resume=run", "--like=0"], "stands with these two"), (["pair", "--like=0"], "stands with these two")])
-def test_like_refuses_what_is_no_trial(tmp_path, words, said):
-    assert heapmark("run", "pair", "--allocators=system", *QUICK, "--reps=1", "--out=run", cwd=tmp_path).returncode == 0
+def test_like_refuses_what_is_no_trial(tmp_path, one_block, words, said):
+    shutil.copytree(one_block, tmp_path / "run")
     result = heapmark("run", *words, cwd=tmp_path)
     assert result.returncode == 2 and said in result.stderr
