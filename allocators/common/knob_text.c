@@ -51,10 +51,25 @@ static bool parse_word(const char *const *words, const char *text, const char *e
     return false;
 }
 
+/* As it may be written in the variable; of what may be a count no kibibytes are made. */
+static void put_size(struct out *o, size_t value)
+{
+    static const char *const suffixes[] = {"", "k", "m", "g"};
+    int suffix = 0;
+
+    for (bool is_size = value >= (size_t)1 << 20; is_size && suffix < 3 && value % 1024 == 0;
+         suffix++)
+        value /= 1024;
+    out_put(o, "%u%s", value, suffixes[suffix]);
+}
+
 static void put_values(struct out *o, const struct knob *k)
 {
     if (!k->words) {
-        out_put(o, "=number[k|m|g]");
+        out_put(o, "=");
+        put_size(o, k->min);
+        out_put(o, "..");
+        put_size(o, k->max);
         return;
     }
     for (size_t i = 0; k->words[i]; i++)
@@ -72,12 +87,13 @@ static void complain(const char *problem, const char *start, const char *end, co
         length = sizeof word - 1;
     memcpy(word, start, length);
     word[length] = '\0';
-    out_put(&o, "%s: %s '%s' in %s; knobs are", fault_subject, problem, word, variable);
+    out_put(&o, "%s: %s '%s' in %s; knobs, joined by ':', are", fault_subject, problem, word,
+            variable);
     for (const struct knob *k = knobs; k->name; k++) {
         out_put(&o, "%s %s", k == knobs ? "" : ",", k->name);
         put_values(&o, k);
     }
-    out_put(&o, ", joined by ':'; using the defaults\n");
+    out_put(&o, "; using the defaults\n");
     out_flush(&o);
 }
 
@@ -89,6 +105,8 @@ static const char *read_one(const char *start, const char *end, const struct kno
     const struct knob *k = knob_named(knobs, start, (size_t)((equals ? equals : end) - start));
     size_t value;
 
+    if (memchr(start, ',', (size_t)(end - start)))
+        return "',' in place of ':' in";
     if (!k)
         return "unknown knob";
     if (k->words) {

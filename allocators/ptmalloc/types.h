@@ -169,7 +169,8 @@ struct arena {
     struct bin bins[PTM_BINS + 1]; /* the last is never used: see skip_unlink() */
 
     /* Written by other threads: on cache lines of their own. */
-    _Alignas(64) bool fast_any; /* false: all fast bins are empty, but for a run just being pushed */
+    _Alignas(
+        64) bool fast_any; /* false: all fast bins are empty, but for a run just being pushed */
     uintptr_t fast[PTM_FAST_BINS];
     intptr_t parked; /* bytes in fast bins above fastbin_max, and in fast bin 0 */
 };

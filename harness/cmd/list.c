@@ -230,8 +230,8 @@ static const char *trace_summary(const char *path)
     const char *events =
         header->events == 0
             ? ""
-            : pool_printf(", %llu events of %u thread%s", (unsigned long long)header->events,
-                          header->threads, header->threads == 1 ? "" : "s");
+            : pool_printf(", %llu event%s of %u thread%s", (unsigned long long)header->events,
+                          say_plural(header->events), header->threads, say_plural(header->threads));
     const char *summary = pool_printf("%s%s, %lld KiB", slash != NULL ? slash + 1 : program, events,
                                       (long long)(file.st_size + 1023) / 1024);
     trace_reader_close(reader);

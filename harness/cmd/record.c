@@ -64,7 +64,9 @@ static const struct argp_option options[] = {
      "end the recording when all its traces together would be larger, such as 100m", 0},
     {"start-after", KEY_START_AFTER, "TIME", 0, "record only from then on, such as 10s", 0},
     {"stop-after", KEY_STOP_AFTER, "TIME", 0,
-     "record only until then, counted from the program's start", 0},
+     "record only until then, counted from the program's start; frees go on being recorded, and "
+     "the file grows by them",
+     0},
     {"toggle-signal", KEY_TOGGLE_SIGNAL, "SIGNAL", 0,
      "stop and start again when heapmark itself gets this signal, such as USR1", 0},
     {"clock", KEY_CLOCK, "tsc|monotonic", 0,
@@ -203,15 +205,21 @@ static const char *short_path(const char *path)
                                                                                  : path;
 }
 
+/* A pause leaves frees of objects that were made before or in it: only a reader tells them apart. */
+static const char *events_bound(const struct recording_trace *trace)
+{
+    return trace->flags & TRACE_PARTIAL ? " at most" : "";
+}
+
 static void tell_trace(const struct recording_trace *trace)
 {
     const char *path = short_path(trace->path);
     if (trace->events == 0)
         say_note("'%s': no events, as all that was called failed", path);
     else
-        say_note("'%s': %" PRIu64 " events, %.2f bytes an event, %" PRIu64 " KiB", path,
-                 trace->events, (double)trace->bytes / (double)trace->events,
-                 (trace->bytes + 1023) / 1024);
+        say_note("'%s': %" PRIu64 " event%s%s, %.2f bytes an event, %" PRIu64 " KiB", path,
+                 trace->events, trace->events == 1 ? "" : "s", events_bound(trace),
+                 (double)trace->bytes / (double)trace->events, (trace->bytes + 1023) / 1024);
     if (trace->at_limit)
         say_note("'%s' ends early: --max-size was reached", path);
     else if (trace->failure != 0)
@@ -290,7 +298,7 @@ static int record(const struct request *request, const char *path, const char *l
     if (result == 0)
         tell_traces(&recording);
     if (ran)
-        record_tell_missing(recording.raw);
+        record_tell_missing(recording.raw, recording.raw_away);
     if (result == 0 && request->ordered)
         result = order_all(&recording, error, error_bytes);
     recording_release(&recording);

@@ -2,25 +2,26 @@
 
 #include "util/say.h"
 
-static const char *why_lost(uint32_t why)
+static const char *why_lost(uint32_t why, bool raw_away)
 {
     switch (why) {
     case RAW_LOST_REACH:
-        return ": with its rights or its root it reaches the recorder's library or the recording "
-               "no more";
+        return raw_away ? ": the recording's '.raw' file was deleted or moved while it was written"
+                        : ": with its rights or its root it reaches the recorder's library or the "
+                          "recording no more";
     case RAW_LOST_ROOM: return ": its environment leaves no room for the recorder's variables";
     default: return "";
     }
 }
 
-void record_tell_missing(const struct raw_header *raw)
+void record_tell_missing(const struct raw_header *raw, bool raw_away)
 {
     uint32_t told = 0;
     for (uint32_t i = 0; i < RAW_LOST_MAX; i++) {
         if (raw->lost[i].pid == 0)
             continue;
         say_note("process %u became '%.*s', which cannot be recorded%s", raw->lost[i].pid,
-                 RAW_LOST_PATH_BYTES - 1, raw->lost[i].path, why_lost(raw->lost[i].why));
+                 RAW_LOST_PATH_BYTES - 1, raw->lost[i].path, why_lost(raw->lost[i].why, raw_away));
         told++;
     }
     if (raw->lost_count > told)

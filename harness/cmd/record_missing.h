@@ -4,7 +4,10 @@
 
 #include "workloads/trace/raw.h"
 
-/* Names the processes that a user may miss among the traces, and why. Thread-safe, as say_note() is. */
-void record_tell_missing(const struct raw_header *raw);
+/*
+ * Names the processes that a user may miss among the traces, and why: `raw_away` if the raw file was not where
+ * they look for it. Thread-safe, as say_note() is.
+ */
+void record_tell_missing(const struct raw_header *raw, bool raw_away);
 
 #endif

@@ -123,6 +123,18 @@ static int parse_call(int argc, char **argv, struct call *call)
 
 /* ---- the job --------------------------------------------------------------------------------- */
 
+/* A run goes on where it was begun: its job may name traces and allocators by relative paths. */
+static void return_to_directory(struct call *call)
+{
+    char *path = realpath(call->resume, NULL);
+    if (path == NULL)
+        return;
+    const char *directory = env_json_directory(path);
+    if (directory != NULL && chdir(directory) == 0)
+        call->resume = pool_strdup(path);
+    free(path);
+}
+
 /* The job of a run that goes on, with more blocks if --reps says so. */
 static int build_resumed_job(const struct call *call, struct job *job)
 {
@@ -233,36 +245,58 @@ static void say_detectable(const struct run *run)
         (void)analysis_run(words.items); /* a sentence less is no reason not to run */
 }
 
+static int wider(int width, const char *text)
+{
+    int length = (int)strlen(text);
+    return length > width ? length : width;
+}
+
 static void print_plan(const struct plan *plan)
 {
     char fast[32], slow[32];
-    printf("%-6s %-6s %-10s %-34s %-8s %s\n", "trial", "block", "workload", "params", "threads",
-           "allocator");
+    int workload = 10, params = 34;
+    for (uint32_t i = 0; i < plan->cell_count; i++) {
+        workload = wider(workload, plan->cells[i].workload->name);
+        params = wider(params, plan->cells[i].params_text);
+    }
+    printf("%-6s %-6s %-*s %-*s %-8s %s\n", "trial", "block", workload, "workload", params,
+           "params", "threads", "allocator");
     for (uint32_t i = 0; i < plan->trial_count; i++) {
         const struct planned *t = &plan->trials[i];
         const struct cell *cell = &plan->cells[t->cell];
-        printf("%-6u %-6u %-10s %-34s %-8u %s%s\n", i, t->block, cell->workload->name,
-               cell->params_text, cell->threads, plan->contenders[t->contender].label,
+        printf("%-6u %-6u %-*s %-*s %-8u %s%s\n", i, t->block, workload, cell->workload->name,
+               params, cell->params_text, cell->threads, plan->contenders[t->contender].label,
                t->is_aa ? " (aa)" : "");
     }
-    printf("%u trials in %u blocks, %s if all are as fast as the baseline, %s if the others take "
+    printf("%u trial%s in %u block%s, %s if all are as fast as the baseline, %s if the others take "
            "twice as long\n",
-           plan->trial_count, plan->blocks, format_duration(plan_estimate_ns(plan), fast),
+           plan->trial_count, say_plural(plan->trial_count), plan->blocks, say_plural(plan->blocks),
+           format_duration(plan_estimate_ns(plan), fast),
            format_duration(plan_estimate_slow_ns(plan), slow));
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */
 
-static int write_job(struct run *run)
+/* The job as a job file: to be freed, or NULL. */
+static char *job_file(const struct job *job)
 {
     char *text = NULL;
     size_t length;
     FILE *stream = open_memstream(&text, &length);
     if (stream == NULL)
-        return -ENOMEM;
-    job_write(&run->job, stream);
+        return NULL;
+    job_write(job, stream);
+    if (fclose(stream) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static int write_job(struct run *run)
+{
+    char *text = job_file(&run->job);
     int result =
-        fclose(stream) == 0 ? rundir_write_file(run->dir, "job.ini", text, length) : -ENOMEM;
+        text != NULL ? rundir_write_file(run->dir, "job.ini", text, strlen(text)) : -ENOMEM;
     free(text);
     return result;
 }
@@ -280,8 +314,10 @@ static int open_dir(struct run *run)
         strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
         path = pool_printf("results/%s-%s", run->job.name, stamp);
     }
-    int result = rundir_create(path, &run->dir);
-    return result == 0 ? write_job(run) : result;
+    char *text = job_file(&run->job);
+    int result = text != NULL ? rundir_create(path, text, &run->dir) : -ENOMEM;
+    free(text);
+    return result;
 }
 
 /* --like: marks as done what is not wanted now, in all its blocks. 0 or -EINVAL. */
@@ -401,10 +437,12 @@ static int conclude(struct run *run, int error)
         say_note("not every interval got as narrow as --until=%s asks%s", run->until.percent,
                  s->skipped > 0 ? " before the time budget ended" : "; more --reps may do it");
     else if (s->skipped > 0)
-        say_note("the time budget ended the run %u blocks early; --time-budget=0 lifts it",
-                 s->skipped / run->plan.trials_in_block);
+        say_note("the time budget ended the run %u block%s early; --time-budget=0 lifts it",
+                 s->skipped / run->plan.trials_in_block,
+                 say_plural(s->skipped / run->plan.trials_in_block));
     if (s->failed > 0)
-        say_note("%u of %u trials did not end ok; their rows say why", s->failed, s->ran);
+        say_note("%u of %u trial%s did not end ok; their rows say why", s->failed, s->ran,
+                 say_plural(s->ran));
     const char *what = run->plan.has_instructions ? "instructions" : "ranking";
     int analysis = analysis_run((const char *const[]){what, path, NULL});
     return s->failed > 0 || analysis != 0 ? EXIT_FAILED : EXIT_OK;
@@ -451,6 +489,8 @@ int cmd_run(int argc, char **argv)
     struct call call;
     if (parse_call(argc, argv, &call) != 0)
         return EXIT_USAGE;
+    if (call.resume != NULL)
+        return_to_directory(&call);
     struct run run = {.call = &call};
     if (build_job(&call, &run.job) != 0 || job_check(&run.job) != 0)
         return EXIT_USAGE;

@@ -179,7 +179,7 @@ static int recover(const char *path)
         printf("'%s': %" PRIu64 " event%s\n", recording.traces[i].path, recording.traces[i].events,
                trace_plural(recording.traces[i].events));
     if (recording.raw != NULL && recording.trace_count > 0)
-        record_tell_missing(recording.raw);
+        record_tell_missing(recording.raw, recording.raw_away);
     recording_release(&recording);
     if (result == 0)
         return EXIT_OK;

@@ -79,11 +79,17 @@ static void print_sizes(const struct trace_report *report)
     print_buckets("size_bytes", &info->sizes);
 }
 
+/* Without times an object's age is a number of events. */
+static void print_ages(const struct trace_info *info)
+{
+    bool timed = (info->header.lacks & TRACE_LACKS_TIMES) == 0;
+    print_buckets(timed ? "lifetime_ns" : "lifetime_events", &info->lifetimes);
+}
+
 static void print_lifetimes(const struct trace_report *report)
 {
-    const struct trace_info *info = report->info;
     printf("%s", histogram_header);
-    print_buckets("lifetime_ns", &info->lifetimes);
+    print_ages(report->info);
 }
 
 static void print_leaks(const struct trace_report *report)
@@ -98,7 +104,7 @@ static void print_histograms(const struct trace_report *report)
 {
     const struct trace_info *info = report->info;
     print_sizes(report);
-    print_buckets("lifetime_ns", &info->lifetimes);
+    print_ages(info);
     if (info->live_objects_end > 0)
         printf("never_freed,,,%" PRIu64 ",%" PRIu64 "\r\n", info->live_objects_end,
                info->header.live_bytes_end);

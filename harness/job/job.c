@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- building -------------------------------------------------------------------------------- */
 
@@ -89,8 +90,20 @@ static int add_file(struct job *job, const char *path, const char *label)
     return result;
 }
 
+static bool is_file(const char *path)
+{
+    struct stat file;
+    return stat(path, &file) == 0 && S_ISREG(file.st_mode);
+}
+
 static int unknown_name(const char *name)
 {
+    if (is_file(name)) {
+        say_error("'%s' is neither a trace, whose name ends in .hmt, nor a job file, whose name "
+                  "ends in .ini",
+                  name);
+        return -EINVAL;
+    }
     struct strings names = {0};
     for (size_t i = 0; workloads[i] != NULL; i++)
         strings_add(&names, workloads[i]->name);
@@ -123,6 +136,12 @@ int job_add(struct job *job, const char *name)
         paths_shared(pool_printf("jobs/%s.ini", name), path, sizeof path) == 0) {
         extend_name(job, pool_strdup(name));
         return add_file(job, path, pool_printf("%s.ini", name));
+    }
+    if (is_trace && strchr(name, ',') != NULL && is_file(name)) {
+        say_error("'%s' has a comma in its name, and a comma list is a sweep; give the trace "
+                  "another name",
+                  name);
+        return -EINVAL;
     }
     if (is_trace || paths_shared(pool_printf("traces/%s.hmt", name), path, sizeof path) == 0) {
         extend_name(job, stem(name));
@@ -176,6 +195,14 @@ static int section_knows(const struct job *job, const struct section *section, c
     return found;
 }
 
+static const struct section_param *find_param(const struct section *section, const char *key)
+{
+    for (size_t i = 0; i < section->param_count; i++)
+        if (strcmp(section->params[i].key, key) == 0)
+            return &section->params[i];
+    return NULL;
+}
+
 int job_override_param(struct job *job, const char *assignment)
 {
     const char *equals = strchr(assignment, '=');
@@ -189,6 +216,12 @@ int job_override_param(struct job *job, const char *assignment)
     for (size_t i = 0; i < job->section_count; i++) {
         if (!section_knows(job, &job->sections[i], key, &known))
             continue;
+        const struct section_param *given = find_param(&job->sections[i], key);
+        if (given != NULL && *given->where == '\0') { /* the run is called after it */
+            say_error("--set: '%s' is '%s' by name already; name '%s' in its place", key,
+                      given->values, equals + 1);
+            return -EINVAL;
+        }
         if (section_set_param(&job->sections[i], key, equals + 1, "--set") != 0)
             return -EINVAL;
         applied = 1;
@@ -212,14 +245,6 @@ const char *job_text(const struct job *job, const struct section *section, enum 
 uint64_t job_number(const struct job *job, const struct section *section, enum run_option_id id)
 {
     return run_option_number(&run_options[id], job_text(job, section, id));
-}
-
-static const struct section_param *find_param(const struct section *section, const char *key)
-{
-    for (size_t i = 0; i < section->param_count; i++)
-        if (strcmp(section->params[i].key, key) == 0)
-            return &section->params[i];
-    return NULL;
 }
 
 const char *job_param_text(const struct job *job, const struct section *section,

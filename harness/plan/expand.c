@@ -4,6 +4,7 @@
 #include "allocators/registry.h"
 #include "job/params.h"
 #include "util/nearest.h"
+#include "util/parse.h"
 #include "util/paths.h"
 #include "util/say.h"
 #include "workloads/registry.h"
@@ -174,14 +175,34 @@ static int set_mempolicy(struct expansion *e, const char *policy)
     return 0;
 }
 
-static void add_cell(struct expansion *e)
+static bool is_repeated(const struct cell *a, const struct cell *b)
+{
+    if (a->workload != b->workload || strcmp(a->params_text, b->params_text) != 0 ||
+        a->threads != b->threads || strcmp(a->placement, b->placement) != 0 ||
+        strcmp(a->mempolicy, b->mempolicy) != 0)
+        return false;
+    for (uint32_t i = 0; i < a->contender_count; i++)
+        if (takes_part(b, (int32_t)a->contenders[i]))
+            return true;
+    return false;
+}
+
+/* Rows of the same combination could not be told apart. */
+static int add_cell(struct expansion *e)
 {
     struct plan *plan = e->plan;
+    for (uint32_t i = 0; i < plan->cell_count; i++)
+        if (is_repeated(&plan->cells[i], &e->cell)) {
+            say_error("'%s %s threads=%u' is in this run twice; name it once",
+                      e->cell.workload->name, e->cell.params_text, e->cell.threads);
+            return -EINVAL;
+        }
     struct cell *grown = pool_alloc((plan->cell_count + 1) * sizeof *grown);
     if (plan->cell_count > 0)
         memcpy(grown, plan->cells, plan->cell_count * sizeof *grown);
     plan->cells = grown;
     grown[plan->cell_count++] = e->cell;
+    return 0;
 }
 
 static struct strings placement_list(const struct expansion *e)
@@ -213,9 +234,8 @@ static int expand_places(struct expansion *e)
                     say_error("%s%s", where(e, OPT_placement), reason);
                     return -EINVAL;
                 }
-                if (set_mempolicy(e, policies.items[m]) != 0)
+                if (set_mempolicy(e, policies.items[m]) != 0 || add_cell(e) != 0)
                     return -EINVAL;
-                add_cell(e);
             }
     return 0;
 }
@@ -328,6 +348,19 @@ static int set_turns(struct expansion *e)
     return 0;
 }
 
+/* A trial that is as long as it shall be would not end in time. */
+static int check_timeout(const struct expansion *e)
+{
+    const struct cell *cell = &e->cell;
+    char timeout[32], trial_time[32];
+    if (cell->work != 0 || e->plan->has_instructions || cell->timeout_ns > cell->trial_time_ns)
+        return 0;
+    say_error("%s'timeout' of %s is no longer than the measured part alone ('trial-time' of %s)",
+              where(e, OPT_timeout), format_duration(cell->timeout_ns, timeout),
+              format_duration(cell->trial_time_ns, trial_time));
+    return -EINVAL;
+}
+
 static int expand_section(struct expansion *e)
 {
     struct strings names = strings_split(text(e, OPT_workload), ',');
@@ -343,7 +376,7 @@ static int expand_section(struct expansion *e)
         cell->has_timeline = job_number(e->job, e->section, OPT_timeline) != 0;
         cell->has_exact_peak = job_number(e->job, e->section, OPT_exact_peak) != 0;
         cell->work = job_number(e->job, e->section, OPT_work);
-        if (set_turns(e) != 0)
+        if (check_timeout(e) != 0 || set_turns(e) != 0)
             return -EINVAL;
         if (expand_contenders(e) != 0 || expand_params(e, 0, "") != 0)
             return -EINVAL;
@@ -362,6 +395,20 @@ static uint32_t count_blocks(const struct job *job, const struct plan *plan)
                                         : (uint32_t)job_number(job, NULL, OPT_reps);
 }
 
+/* Threads that the command line asks for, of which no workload makes use. */
+static void say_unused_threads(const struct job *job, const struct plan *plan)
+{
+    bool is_asked = false;
+    for (size_t i = 0; i < job->section_count; i++) {
+        const char *at = job->sections[i].option_where[OPT_threads];
+        is_asked |= at != NULL && strcmp(at, "--threads") == 0;
+    }
+    for (uint32_t i = 0; i < plan->cell_count; i++)
+        is_asked &= plan->cells[i].input != NULL;
+    if (is_asked)
+        say_note("--threads has no effect: a trace is replayed with its own threads");
+}
+
 int plan_expand(const struct job *job, const struct topo *topo, struct plan *plan)
 {
     *plan = (struct plan){
@@ -378,5 +425,6 @@ int plan_expand(const struct job *job, const struct topo *topo, struct plan *pla
         if (expand_section(&e) != 0)
             return -EINVAL;
     }
+    say_unused_threads(job, plan);
     return 0;
 }

@@ -3,11 +3,13 @@
 #include "results/machine.h"
 #include "results/traces_json.h"
 #include "util/say.h"
+#include "util/shell.h"
 #include "version.h"
 
 #include <errno.h>
 #include <gnu/libc-version.h>
 #include <jansson.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -34,10 +36,14 @@ static json_t *describe_run(const struct rundir *dir, const struct plan *plan, i
     json_t *command = json_array();
     for (int i = 0; i < argc; i++)
         json_array_append_new(command, json_string(argv[i]));
-    return json_pack("{s:s, s:o, s:s, s:I, s:o, s:b, s:i, s:b}", "name", rundir_name(dir),
-                     "command", command, "started", now_utc(), "seed", (json_int_t)plan->seed,
-                     "baseline", text_or_null(plan->baseline), "aa", plan->has_aa, "blocks",
-                     (int)plan->blocks, "instructions", plan->has_instructions);
+    char directory[PATH_MAX];
+    const char *begun_in = getcwd(directory, sizeof directory);
+    return json_pack("{s:s, s:o, s:o, s:s, s:I, s:o, s:b, s:i, s:b}", "name", rundir_name(dir),
+                     "command", command, "directory",
+                     text_or_null(begun_in != NULL ? utf8_text(begun_in) : NULL), "started",
+                     now_utc(), "seed", (json_int_t)plan->seed, "baseline",
+                     text_or_null(plan->baseline), "aa", plan->has_aa, "blocks", (int)plan->blocks,
+                     "instructions", plan->has_instructions);
 }
 
 static json_t *describe_machine(const struct topo *topo, struct clock_scale clock)
@@ -184,6 +190,17 @@ static int update_blocks(struct rundir *dir, json_t *root, const struct plan *pl
     return result;
 }
 
+const char *env_json_directory(const char *run)
+{
+    json_t *root = json_load_file(pool_printf("%s/env.json", run), 0, NULL);
+    const char *directory =
+        json_string_value(json_object_get(json_object_get(root, "run"), "directory"));
+    if (directory != NULL)
+        directory = pool_strdup(directory);
+    json_decref(root);
+    return directory;
+}
+
 int env_json_resume(struct rundir *dir, struct plan *plan)
 {
     const char *path = rundir_path(dir), *file = pool_printf("%s/env.json", path);
@@ -195,7 +212,10 @@ int env_json_resume(struct rundir *dir, struct plan *plan)
         say_error("cannot read '%s': line %d: %s", file, error.line, error.text);
         return -EINVAL;
     }
-    int result = 0;
+    const char *name = json_string_value(json_object_get(json_object_get(root, "run"), "name"));
+    if (name != NULL)
+        rundir_set_name(dir, name);
+    int result = traces_json_check(json_object_get(root, "traces"), plan);
     for (uint32_t i = 0; i < plan->contender_count && result == 0; i++)
         result = check_contender(json_object_get(root, "allocators"), &plan->contenders[i]);
     const json_t *calibration = json_object_get(root, "calibration");

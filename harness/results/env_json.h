@@ -13,10 +13,14 @@
 int env_json_write(struct rundir *dir, const struct plan *plan, const struct topo *topo,
                    struct clock_scale clock, int argc, char **argv);
 
+/* The directory in which a run was begun, or NULL where it has noted none yet. */
+const char *env_json_directory(const char *run);
+
 /*
- * For --resume: sets the calibrated work of every cell from DIR/env.json, and checks that every
- * contender's file is still the one that was measured; a larger number of blocks is noted there. 0; -ENOENT when there is no env.json yet
- * (calibrate again); -EINVAL after an error was said.
+ * For --resume: sets the calibrated work of every cell and the run's name from DIR/env.json, and
+ * checks that every contender's and every trace's file is still the one that was measured; a larger
+ * number of blocks is noted there. 0; -ENOENT when there is no env.json yet (calibrate again);
+ * -EINVAL after an error was said.
  */
 int env_json_resume(struct rundir *dir, struct plan *plan);
 

@@ -2,6 +2,7 @@
 
 #include "results/csv_read.h"
 #include "trial/clock.h"
+#include "util/pool.h"
 #include "util/say.h"
 
 #include <errno.h>
@@ -17,6 +18,8 @@ static const char latency_header[] = "trial,op,low_ns,high_ns,count\r\n";
 
 struct rundir {
     char path[PATH_MAX];
+    const char *name;
+    bool is_begun; /* its first files are whole, so that it can be resumed */
     int dir_fd, trials_fd, latency_fd;
     int side_fd[SIDE_COUNT]; /* -1: not open */
     char *text;              /* the row being written */
@@ -54,6 +57,7 @@ static int open_directory(const char *path, struct rundir **result)
         rundir_close(dir);
         return -error;
     }
+    dir->name = strrchr(dir->path, '/') + 1;
     *result = dir;
     return 0;
 }
@@ -88,7 +92,12 @@ const char *rundir_path(const struct rundir *dir)
 
 const char *rundir_name(const struct rundir *dir)
 {
-    return strrchr(dir->path, '/') + 1;
+    return dir->name;
+}
+
+void rundir_set_name(struct rundir *dir, const char *name)
+{
+    dir->name = pool_strdup(name);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -107,10 +116,13 @@ static int append(struct rundir *dir, int fd, const char *name, const char *text
             if (before >= 0 && ftruncate(fd, before) != 0)
                 say_error("cannot take back half a row of '%s/%s': %s", dir->path, name,
                           strerror(errno));
-            say_error("cannot write '%s/%s': %s; finished rows are kept, go on with --resume='%s' "
-                      "when "
-                      "there is room",
-                      dir->path, name, strerror(error), dir->path);
+            const char *remedy =
+                dir->is_begun
+                    ? pool_printf("; finished rows are kept, go on with --resume='%s' when there "
+                                  "is room",
+                                  dir->path)
+                    : "; --out=DIR names another directory";
+            say_error("cannot write '%s/%s': %s%s", dir->path, name, strerror(error), remedy);
             return -error;
         }
         written += (size_t)n;
@@ -127,8 +139,10 @@ int rundir_write_file(struct rundir *dir, const char *name, const char *text, si
     if (fd >= 0) {
         result = append(dir, fd, name, text, length);
         close(fd);
-        if (result != 0)
+        if (result != 0) {
+            unlinkat(dir->dir_fd, temporary, 0);
             return result;
+        }
         if (renameat(dir->dir_fd, temporary, dir->dir_fd, name) != 0)
             result = -errno;
     }
@@ -137,7 +151,34 @@ int rundir_write_file(struct rundir *dir, const char *name, const char *text, si
     return result;
 }
 
-int rundir_create(const char *path, struct rundir **result)
+static void say_taken(const struct rundir *dir, const char *path)
+{
+    if (faccessat(dir->dir_fd, "job.ini", F_OK, 0) == 0)
+        say_error("'%s' holds a run already; go on with --resume='%s' or name another with --out",
+                  path, path);
+    else
+        say_error("'%s' holds a trials.csv without its job.ini, from which no run goes on; remove "
+                  "it or name another directory with --out",
+                  path);
+}
+
+/* The files with which a run begins, trials.csv being open. 0 or -errno, said. */
+static int write_first_files(struct rundir *dir, const char *job)
+{
+    dir->latency_fd = open_file(dir, "latency.csv", O_RDWR | O_CREAT | O_TRUNC | O_APPEND);
+    if (dir->latency_fd < 0) {
+        say_error("cannot write '%s/latency.csv': %s", dir->path, strerror(-dir->latency_fd));
+        return dir->latency_fd;
+    }
+    long length = record_header(&dir->text);
+    int error = length < 0 ? (int)length
+                           : append(dir, dir->trials_fd, "trials.csv", dir->text, (size_t)length);
+    if (error == 0)
+        error = append(dir, dir->latency_fd, "latency.csv", latency_header, strlen(latency_header));
+    return error != 0 ? error : rundir_write_file(dir, "job.ini", job, strlen(job));
+}
+
+int rundir_create(const char *path, const char *job, struct rundir **result)
 {
     struct rundir *dir = NULL;
     int error = make_directories(path);
@@ -150,27 +191,20 @@ int rundir_create(const char *path, struct rundir **result)
     }
     dir->trials_fd = open_file(dir, "trials.csv", O_RDWR | O_CREAT | O_EXCL | O_APPEND);
     if (dir->trials_fd == -EEXIST)
-        say_error("'%s' holds a run already; go on with --resume='%s' or name another with --out",
-                  path, path);
+        say_taken(dir, path);
     else if (dir->trials_fd < 0)
         say_error("cannot write to run directory '%s': %s; --out=DIR names another", path,
                   strerror(-dir->trials_fd));
-    error = dir->trials_fd;
-    if (error >= 0) {
-        dir->latency_fd = open_file(dir, "latency.csv", O_RDWR | O_CREAT | O_TRUNC | O_APPEND);
-        error = dir->latency_fd;
-        if (error < 0)
-            say_error("cannot write '%s/latency.csv': %s", path, strerror(-error));
+    error = dir->trials_fd < 0 ? dir->trials_fd : write_first_files(dir, job);
+    if (error != 0 && dir->trials_fd >= 0) { /* the next try shall not meet half a run */
+        unlinkat(dir->dir_fd, "latency.csv", 0);
+        unlinkat(dir->dir_fd, "trials.csv", 0);
     }
-    long length = error >= 0 ? record_header(&dir->text) : 0;
-    if (error >= 0)
-        error = append(dir, dir->trials_fd, "trials.csv", dir->text, (size_t)length);
-    if (error == 0)
-        error = append(dir, dir->latency_fd, "latency.csv", latency_header, strlen(latency_header));
-    if (error < 0) {
+    if (error != 0) {
         rundir_close(dir);
         return error;
     }
+    dir->is_begun = true;
     *result = dir;
     return 0;
 }
@@ -419,6 +453,7 @@ int rundir_resume(const char *path, const uint32_t *unit, bool *done, size_t tri
         rundir_close(dir);
         return error;
     }
+    dir->is_begun = true;
     error = mend_trials(dir, unit, done, trial_count);
     if (error == 0)
         error = mend_rows(dir, &dir->latency_fd, "latency.csv", LATENCY_COLUMNS, LATENCY_TRIAL,

@@ -13,9 +13,9 @@
 
 struct rundir;
 
-/* Makes a new run directory with its parents. 0, or -errno after an error was said (it holds a run
- * already, is not writable, ...). */
-int rundir_create(const char *path, struct rundir **dir);
+/* Makes a new run directory with its parents, `job` as its job.ini. 0, or -errno after an error was
+ * said (it holds a run already, is not writable, ...): then nothing is left in it. */
+int rundir_create(const char *path, const char *job, struct rundir **dir);
 
 /*
  * Opens one that a run left unfinished and mends its end: torn rows and rows of trials that did not
@@ -30,7 +30,10 @@ int rundir_resume(const char *path, const uint32_t *unit, bool *done, size_t tri
 void rundir_close(struct rundir *dir);
 
 const char *rundir_path(const struct rundir *dir); /* absolute */
-const char *rundir_name(const struct rundir *dir); /* its last component */
+const char *rundir_name(const struct rundir *dir); /* the run's, as its rows have it */
+
+/* A run is called after the directory in which it began, and keeps that when this is renamed. */
+void rundir_set_name(struct rundir *dir, const char *name);
 
 /* Writes a whole small file in one step: a new file takes the place of an old one. 0 or -errno, said. */
 int rundir_write_file(struct rundir *dir, const char *name, const char *text, size_t length);

@@ -1,9 +1,12 @@
 #include "results/traces_json.h"
 
+#include "results/machine.h"
 #include "util/pool.h"
+#include "util/say.h"
 #include "util/shell.h"
 #include "workloads/trace/reader.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -93,8 +96,9 @@ static json_t *describe(const struct cell *cell)
     const char *command = NULL, *successor = NULL;
     if (read_front(cell->trace_path, &header, &command))
         successor = find_successor(cell->trace_path, header);
-    return json_pack("{s:s, s:o, s:I, s:o, s:o}", "trace", utf8_text(cell->trace), "command",
-                     text_or_null(command), "events", (json_int_t)cell->input->events, "half_seen",
+    return json_pack("{s:s, s:o, s:I, s:o, s:o, s:o}", "trace", utf8_text(cell->trace), "command",
+                     text_or_null(command), "events", (json_int_t)cell->input->events, "sha256",
+                     text_or_null(machine_sha256(cell->trace_path)), "half_seen",
                      half_seen(&header, cell->input), "successor", text_or_null(successor));
 }
 
@@ -114,4 +118,31 @@ json_t *traces_json(const struct plan *plan)
         if (plan->cells[i].trace != NULL && is_first_of_its_trace(plan, i))
             json_array_append_new(list, describe(&plan->cells[i]));
     return list;
+}
+
+static int check(const json_t *list, const struct cell *cell)
+{
+    size_t index;
+    json_t *entry;
+    json_array_foreach (list, index, entry) {
+        const char *name = json_string_value(json_object_get(entry, "trace"));
+        const char *old = json_string_value(json_object_get(entry, "sha256"));
+        if (name == NULL || old == NULL || strcmp(name, utf8_text(cell->trace)) != 0)
+            continue;
+        const char *new = machine_sha256(cell->trace_path);
+        if (new != NULL && strcmp(old, new) == 0)
+            return 0;
+        say_error("trace '%s' has changed since the run began; begin a new run", cell->trace_path);
+        return -EINVAL;
+    }
+    return 0; /* a run from before its traces were noted */
+}
+
+int traces_json_check(const json_t *list, const struct plan *plan)
+{
+    int result = 0;
+    for (uint32_t i = 0; i < plan->cell_count && result == 0; i++)
+        if (plan->cells[i].trace != NULL && is_first_of_its_trace(plan, i))
+            result = check(list, &plan->cells[i]);
+    return result;
 }

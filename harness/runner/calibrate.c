@@ -1,6 +1,8 @@
 #include "runner/calibrate.h"
 
 #include "runner/callgrind.h"
+#include "util/pool.h"
+#include "util/say.h"
 
 #include <math.h>
 
@@ -21,15 +23,21 @@ unsigned cell_fill_spec(const struct cell *cell, const struct topo *topo, uint64
     return used;
 }
 
-/* `amount`: nanoseconds or instructions; 0 if the trial failed. */
+/* The allocator that work is calibrated on. */
+static const struct contender *standard(const struct cell *cell, const struct calibration *c)
+{
+    uint32_t who = cell->baseline >= 0 ? (uint32_t)cell->baseline : cell->contenders[0];
+    return &c->plan->contenders[who];
+}
+
+/* `amount`: nanoseconds or instructions; 0 if the trial failed, and then `failure` says how. */
 static int run_once(const struct cell *cell, const struct calibration *c, uint64_t work,
-                    uint64_t *amount)
+                    uint64_t *amount, const char **failure)
 {
     struct trial_spec *spec = spawner_spec(c->spawner, 0, c->clock);
     struct trial_outcome outcome;
     struct callgrind_profile profile;
-    uint32_t who = cell->baseline >= 0 ? (uint32_t)cell->baseline : cell->contenders[0];
-    struct trial_request request = {.contender = &c->plan->contenders[who],
+    struct trial_request request = {.contender = standard(cell, c),
                                     .input_fd = cell->input ? cell->input->fd : -1,
                                     .timeout_ns = cell->timeout_ns,
                                     .memory_limit_bytes = cell->memory_limit_bytes,
@@ -40,8 +48,12 @@ static int run_once(const struct cell *cell, const struct calibration *c, uint64
         spec->spins = 0;
     *amount = 0;
     int result = spawner_run(c->spawner, 0, &request, &outcome);
-    if (result != 0 || outcome.status != TRIAL_OK)
+    if (result != 0)
         return result;
+    if (outcome.status != TRIAL_OK) {
+        *failure = pool_printf("%s, %s", trial_status_name(outcome.status), outcome.detail);
+        return 0;
+    }
     if (c->callgrind == NULL) {
         *amount = outcome.shared->result.wall_ns;
         return 0;
@@ -82,45 +94,51 @@ static struct aim find_aim(const struct cell *cell, const struct calibration *c)
 static int measure_iteration(const struct cell *cell, const struct calibration *c,
                              const struct aim *aim, double work, double *iteration)
 {
+    const char *failure;
     uint64_t amount;
     if (c->callgrind != NULL)
         return 0;
     double again = ceil(aim->target / *iteration);
-    int result = run_once(cell, c, (uint64_t)(again > work ? again : work), &amount);
+    int result = run_once(cell, c, (uint64_t)(again > work ? again : work), &amount, &failure);
     double second = (double)amount / (again > work ? again : work);
     if (result == 0 && amount > 0 && second < *iteration)
         *iteration = second;
     return result;
 }
 
+static int find_work(struct cell *cell, const struct calibration *c, const char **failure);
+
 /* Starting valgrind takes a second: the way to roughly enough work is found without it. */
-static int first_guess(const struct cell *cell, const struct calibration *c, double *work)
+static int first_guess(const struct cell *cell, const struct calibration *c, double *work,
+                       const char **failure)
 {
     enum { GUESS_NS = 4000000 }; /* in which some 10 million instructions are executed */
     struct calibration timed = *c;
     struct cell guess = *cell;
     timed.callgrind = NULL;
     guess.trial_time_ns = GUESS_NS;
-    int result = calibrate_cell(&guess, &timed);
+    int result = find_work(&guess, &timed, failure);
     *work = (double)guess.work;
     return result;
 }
 
-int calibrate_cell(struct cell *cell, const struct calibration *c)
+/* Where a trial fails, the work is that of the last one that did not, or a single iteration. */
+static int find_work(struct cell *cell, const struct calibration *c, const char **failure)
 {
     const struct aim aim = find_aim(cell, c);
     double work = 1;
     cell->work = 1;
     if (c->callgrind != NULL) {
-        int error = first_guess(cell, c, &work);
+        int error = first_guess(cell, c, &work, failure);
         if (error != 0)
             return error;
     }
     for (int tries = 0; tries < 40 && work < 9e18; tries++) {
         uint64_t amount;
-        int result = run_once(cell, c, (uint64_t)work, &amount);
+        int result = run_once(cell, c, (uint64_t)work, &amount, failure);
         if (result != 0 || amount == 0)
             return result;
+        cell->work = (uint64_t)work;
         double iteration = (double)amount / work;
         if ((double)amount >= aim.enough) {
             result = measure_iteration(cell, c, &aim, work, &iteration);
@@ -132,4 +150,16 @@ int calibrate_cell(struct cell *cell, const struct calibration *c)
     }
     cell->work = rounded(work);
     return 0;
+}
+
+int calibrate_cell(struct cell *cell, const struct calibration *c)
+{
+    const char *failure = NULL;
+    int result = find_work(cell, c, &failure);
+    if (result == 0 && failure != NULL)
+        say_note("%s %s: a trial's work could not be calibrated, since '%s' failed (%s); it goes "
+                 "on with --work=%llu (%s)",
+                 cell->workload->name, cell->params_text, standard(cell, c)->label, failure,
+                 (unsigned long long)cell->work, cell->workload->work_unit);
+    return result;
 }

@@ -276,6 +276,14 @@ static bool is_measuring(const struct child *child)
     return stage == STAGE_WARMUP || stage == STAGE_MEASURED;
 }
 
+/* As long as nothing has to be looked at. */
+static int wait_ms(const struct child *child)
+{
+    uint64_t timeout_ns = child->request->timeout_ns;
+    uint64_t left_ns = timeout_ns > child->used_ns ? timeout_ns - child->used_ns : 0;
+    return left_ns < POLL_MS * 1000000u ? (int)(left_ns / 1000000) + 1 : POLL_MS;
+}
+
 enum child_news child_watch(struct child *child)
 {
     uint64_t before = clock_gettime_ns(CLOCK_MONOTONIC), count;
@@ -285,7 +293,7 @@ enum child_news child_watch(struct child *child)
                                {.fd = child->output_fd, .events = POLLIN},
                                {.fd = child->signal_fd, .events = POLLIN},
                                {.fd = child->peak.fd, .events = POLLIN}};
-        int ready = poll(fds, sizeof fds / sizeof *fds, POLL_MS);
+        int ready = poll(fds, sizeof fds / sizeof *fds, wait_ms(child));
         uint64_t now = clock_gettime_ns(CLOCK_MONOTONIC);
         child->used_ns += now - before;
         before = now;

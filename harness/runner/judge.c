@@ -84,6 +84,21 @@ static void judge_killed(struct child *child, const char *stage, struct trial_ou
                                 format_bytes(request->memory_limit_bytes, limit), stage));
 }
 
+/* Memory is looked at now and then while the trial runs: what came and went in between shows in its
+ * peak. */
+static void judge_finished(const struct child *child, struct trial_outcome *outcome)
+{
+    uint64_t peak_bytes = child->shared->result.rss_bytes_peak;
+    uint64_t limit_bytes = child->request->memory_limit_bytes;
+    char peak[32], limit[32];
+    if (peak_bytes <= limit_bytes)
+        set_outcome(outcome, TRIAL_OK, "");
+    else
+        set_outcome(outcome, TRIAL_OOM,
+                    pool_printf("resident memory passed the limit of %s: its peak was %s",
+                                format_bytes(limit_bytes, limit), format_bytes(peak_bytes, peak)));
+}
+
 static void judge_crashed(struct child *child, int wait_status, const char *stage,
                           struct trial_outcome *outcome)
 {
@@ -116,7 +131,7 @@ void child_judge(struct child *child, int wait_status, struct trial_outcome *out
         set_outcome(outcome, TRIAL_UNSUPPORTED,
                     pool_printf("the allocator ignored a knob: %s", refusal));
     else if (status == TRIAL_OK && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
-        set_outcome(outcome, TRIAL_OK, "");
+        judge_finished(child, outcome);
     else if (status > TRIAL_OK && status < TRIAL_STATUS_COUNT && WIFEXITED(wait_status))
         set_outcome(outcome, status, result->detail);
     else if (child->killed_for != TRIAL_RUNNING)

@@ -200,7 +200,7 @@ static int add_ok(struct session *s, const struct finished *f, struct record *re
     }
     set_timed_figures(record, result);
     int error = add_latencies(s, f->number, result);
-    if (error == 0 && f->places != NULL)
+    if (error == 0 && f->places != NULL && result->ops > 0) /* else there is nothing to compare */
         error = add_turns(s, f->number, f->outcome, f->places);
     if (error == 0 && result->point_count > 0)
         error = add_timeline(s, f->number, f->outcome);

@@ -111,7 +111,8 @@ static struct trial_turn run_piece(struct trial *trial)
     callgrind_start(trial);
     run_phase(trial, STAGE_MEASURED, trial->spec->work_measured);
     callgrind_stop(trial);
-    cpu_ns = clock_gettime_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns; /* workers that wait may spin on */
+    cpu_ns =
+        clock_gettime_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns; /* workers that wait may spin on */
     getrusage(RUSAGE_SELF, &after);
 
     struct trial_turn piece = sum_workers(trial, &live_bytes_peak);

@@ -5,6 +5,7 @@
 #ifndef HEAPMARK_UTIL_SAY_H
 #define HEAPMARK_UTIL_SAY_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 /* "heapmark: ..." and a newline: something is wrong. */
@@ -15,6 +16,12 @@ void say_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Sends everything to another stream from now on, for tests; NULL: to nobody. */
 void say_to(FILE *stream);
+
+/* The ending of a noun after a count. */
+static inline const char *say_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
 
 /* "; did you mean 'x'?" for a known candidate, or "". The answer lives until the next call. */
 const char *say_did_you_mean(const char *candidate);

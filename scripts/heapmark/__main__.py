@@ -164,9 +164,10 @@ def main(arguments):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except OSError as error:
-        code, message = EXIT_FAILED, f"'{error.filename}': {(error.strerror or str(error)).lower()}"
-    except KeyboardInterrupt:
-        code, message = EXIT_INTERRUPTED, "interrupted"
+        subject = f"'{error.filename}': " if error.filename else ""  # a write knows no name
+        code, message = EXIT_FAILED, subject + (error.strerror or str(error)).lower()
+    except KeyboardInterrupt as stop:  # its text says how to go on, where somebody knows it
+        code, message = EXIT_INTERRUPTED, "; ".join(["interrupted", *map(str, stop.args)])
     print(f"heapmark: {message}", file=sys.stderr)
     return code
 

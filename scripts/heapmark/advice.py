@@ -35,8 +35,7 @@ TIED = {
 
 def lines(comparison):
     """Lines for the terminal; none unless every workload of the run replays a trace."""
-    cells = comparison.measured_cells
-    traces = list(dict.fromkeys(cell.param("trace") for cell in cells))
+    traces = traces_of(comparison)
     if not all(traces) or len(comparison.labels) < 2:
         return []
     programs = list(dict.fromkeys(PurePath(trace).stem for trace in traces))
@@ -61,6 +60,25 @@ def lines(comparison):
         + recommendation(comparison, winner(comparison), program)
         + paragraphs(doubts)
     )
+
+
+def traces_of(comparison):
+    """The traces that were replayed, "" among them where a workload is no replay."""
+    return list(dict.fromkeys(cell.param("trace") for cell in comparison.measured_cells))
+
+
+def cautions(comparison):
+    """What must be said beside any answer of a run that holds replays: sentences."""
+    if not any(traces_of(comparison)):
+        return []
+    said = [
+        paced(comparison),
+        many_passes(comparison),
+        untrue(comparison),
+        *fidelity.of_recording(comparison.run),
+        fidelity.of_replays(comparison.run),
+    ]
+    return list(filter(None, said))
 
 
 def paragraphs(texts):
@@ -89,7 +107,8 @@ def best_line(comparison, one):
 
 def passes(comparison):
     """The most passes over a trace that a trial made; 1 where the rows do not tell."""
-    most = comparison.run.ok["work"].max()
+    ok = comparison.run.ok
+    most = ok.loc[ok["cell"].map(lambda cell: bool(cell.param("trace"))), "work"].max()
     return int(most) if most > 1 else 1
 
 

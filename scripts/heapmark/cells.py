@@ -87,6 +87,26 @@ def names(cells):
     return {cell: name for group in siblings.values() for cell, name in group_names(group).items()}
 
 
+def short_values(values):
+    """{value: its short name}; files of one name are told apart by the directories they lie in."""
+    short = {value: short_value(value) for value in values}
+    names = list(short.values())
+    return {
+        value: name if names.count(name) == 1 else with_directories(value, values)
+        for value, name in short.items()
+    }
+
+
+def with_directories(value, others):
+    """As many of a file's directories before its name as no other has."""
+    parts = {other: PurePath(other).with_suffix("").parts for other in others}
+    mine = parts.pop(value)
+    for count in range(2, len(mine)):
+        if all(other[-count:] != mine[-count:] for other in parts.values()):
+            return "/".join(mine[-count:])
+    return value
+
+
 def group_names(group):
     """Names of one workload's cells; settings are added, in order, until all names differ."""
     keys = list(dict.fromkeys(key for cell in group for key in cell.settings()))
@@ -95,7 +115,8 @@ def group_names(group):
     for key in keys:
         values = {cell: cell.settings().get(key, "") for cell in group}
         if key in NAMING_PARAMS:
-            words = {cell: words[cell] + [short_value(values[cell])] for cell in group}
+            short = short_values(set(values.values()))
+            words = {cell: words[cell] + [short[values[cell]]] for cell in group}
         elif len(set(values.values())) > 1 and not all_differ(words):
             words = {cell: words[cell] + [f"{key}={short_value(values[cell])}"] for cell in group}
     if all_differ(words):

@@ -245,13 +245,18 @@ class Comparison:
         ]
 
     def ranks(self, ordered):
-        """Ranks from 1; who cannot be told from the first of a rank shares it."""
+        """Ranks from 1; who cannot be told from the first of a rank shares it.
+
+        Of all that are left, and not only of the next: a noisy one may be tied with the first while
+        one before it is not.
+        """
         ranks = {}
-        leader = None
-        for position, label in enumerate(ordered, start=1):
-            if leader is None or not self.cannot_be_told_apart(label, leader):
-                leader, rank = label, position
-            ranks[label] = rank
+        left = list(ordered)
+        while left:
+            leader, rank = left[0], len(ranks) + 1
+            same = [one for one in left if one == leader or self.cannot_be_told_apart(one, leader)]
+            ranks |= dict.fromkeys(same, rank)
+            left = [label for label in left if label not in ranks]
         return ranks
 
     def cannot_be_told_apart(self, label, leader):
@@ -269,7 +274,7 @@ class Comparison:
             return self.overall_verdict(label, self.overall("time", label))
         found = verdict(estimate, self.cell_noise(cell))
         is_chance = self.adjusted_p_values.get((cell, label), 1) > 1 - statistics.CONFIDENCE
-        return TIE if found in (FASTER, SLOWER) and is_chance else found
+        return CANNOT_TELL if found in (FASTER, SLOWER) and is_chance else found
 
     @cached_property
     def adjusted_p_values(self):

@@ -13,7 +13,8 @@ def lines(run):
     """The floor's lines, as many as the run has cells for."""
     ok = run.ok[run.ok["allocator"] == FLOOR_ALLOCATOR]
     parts = [part for _, part in ok.groupby("label")]  # its variants are not to be mixed
-    return [line for make in (pair_lines, replay_lines) for part in parts for line in make(part)]
+    lines = [line for part in parts for line in pair_lines(part)]
+    return lines + [line for part in parts for line in replay_lines(part, run.ok)]
 
 
 def ns_per_op(trials):
@@ -54,9 +55,18 @@ def pair_line(cell, pair, hand):
     return f"{line}: the harness adds {added.value:.1f} ns{interval}"
 
 
-def replay_lines(ok):
+def replay_lines(ok, all_ok):
     return [
         f"replay over null {ns_per_op(part).median():.1f} ns per event"
         + f" ({short_value(cell.param('trace') or cell.params)})"
+        + no_floor(part, all_ok[all_ok["cell"] == cell])
         for cell, part in cells_of(ok, "replay").items()
     ]
+
+
+def no_floor(part, everybody):
+    """Why the figure is not below all others, where it is not."""
+    others = [ns_per_op(one).median() for _, one in everybody.groupby("label")]
+    if ns_per_op(part).median() <= min(others):
+        return ""
+    return ", no floor here: null touches new pages all the time, since it uses none again"

@@ -1,6 +1,6 @@
 """Instruction counts on the terminal: who needs how many a call, against whom, and where they go."""
 
-from heapmark import side, terminal
+from heapmark import fallbacks, side, terminal
 from heapmark.cells import AA, names, short_label
 from heapmark.errors import InputError
 from heapmark.load import OK, cells_of, load_run
@@ -31,6 +31,9 @@ def render(run):
     ]
     if failed:
         sections.append(["did not end ok:"] + [f"  {line}" for line in failed])
+    notes = [f"note: {text}" for text in fallbacks.sentences(run)]
+    if notes:
+        sections.append([line for note in notes for line in terminal.paragraph(note)])
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
 
 

@@ -63,7 +63,7 @@ class Run:
 
     `trials` has the columns of trials.csv and three more: `cell` (a Cell), `label` (allocator and
     variant; the baseline's second part in an A/A run has the variant "aa") and `floor` (the trial
-    measures the harness, not an allocator).
+    measures the harness and not an allocator, or makes no operation that a ratio could be of).
     """
 
     path: Path
@@ -89,6 +89,11 @@ class Run:
     @property
     def blocks(self):
         return self.trials["block"].nunique()
+
+    @property
+    def idle(self):
+        """Names of the workloads that made no operation."""
+        return sorted({cell.workload for cell in idle_cells(self.trials)})
 
 
 def load_run(name):
@@ -370,12 +375,19 @@ def with_names(trials, lines, path):
     labels = [label_of(*pair) for pair in zip(trials["allocator"], trials["variant"])]
     floor = [is_floor(*pair) for pair in zip(trials["workload"], trials["allocator"])]
     trials = trials.assign(cell=[cells[key] for key in keys], label=labels, floor=floor)
+    trials["floor"] |= trials["cell"].isin(idle_cells(trials))
     trials["block"] = trials["block"].astype(int)
     refuse_first(trials.duplicated(["cell", "label", "block"]), lines, path, lambda row: (
         f"'{trials['label'][row]}' ran '{trials['workload'][row]}' a second time in block "
         f"{trials['block'][row]}; the file was edited, or two runs were joined"
     ))
     return trials
+
+
+def idle_cells(trials):
+    """Cells in which trials went well and nobody made an operation."""
+    most = trials[trials["status"] == OK].groupby("cell", sort=False)["ops"].max()
+    return list(most.index[most == 0])
 
 
 # ---- both together ------------------------------------------------------------------------------

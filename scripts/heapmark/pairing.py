@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from heapmark import statistics
+from heapmark import fallbacks, load, statistics
 from heapmark.cells import AA, names, short_label
 from heapmark.comparison import Comparison
 from heapmark.errors import InputError, nearest
@@ -27,6 +27,9 @@ SYSTEM_FACTS = ("kernel", "libc", "governor", "thp")  # what may change on it, a
 
 class Pairing:
     """What all kinds share: names, notes, and cells in the order in which people expect them."""
+
+    other_work = {}  # cells that are left out, since the two sides did other work in them
+    is_counted = False
 
     def turn_differences(self, cell):
         return None  # turns of different runs do not pair
@@ -53,8 +56,10 @@ class WithinRun(Pairing):
         trials = run.compared
         took_part = set(trials.loc[trials["label"] == head_label, "cell"])
         cells = [cell for cell in part.cells if cell in took_part]
-        super().__init__(base_label, head_label, cells, drift_notes(run))
+        super().__init__(base_label, head_label, cells,
+                         notes_of(run, (base_label, head_label)) + few_blocks(run))  # fmt: skip
         self.machines = [run.env["machine"]]
+        self.is_counted = is_counted(run)
 
     def evidence(self, metric, cell):
         return Paired(self.comparison.log_ratios(metric, cell, self.head_label))
@@ -103,7 +108,13 @@ class AcrossRuns(Pairing):
             for name, side in self.sides.items()
         ]
         cells = [cell for cell in self.sides["base"].names if all(cell in s for s in took_part)]
+        self.other_work = other_work(self.sides, self.labels, cells)
+        cells = [cell for cell in cells if cell not in self.other_work]
+        notes = [*notes, *notes_of(base, [base_label]), *notes_of(head, [head_label])]
+        notes = list(dict.fromkeys(notes))
         super().__init__(base_label, head_label, cells, notes)
+        self.is_counted = is_counted(base) and is_counted(head)
+        self.notes += filter(None, [work_differs(self)])
         self.machines = [run.env["machine"] for run in (base, head)]
 
     def logs(self, side, metric, cell):
@@ -172,10 +183,67 @@ def mean_over(columns):
     return statistics.mean_location(np.column_stack(columns)) if columns else None
 
 
-def drift_notes(run):
-    return [] if run.blocks > 1 else [
+def notes_of(run, labels):
+    """What must be said where `labels` of a run are compared."""
+    notes = fallbacks.sentences(run, labels)
+    if run.idle:
+        notes.append(f"{', '.join(run.idle)}: no operations, and so no part in the comparison")
+    return notes
+
+
+def few_blocks(run):
+    return [] if run.blocks > 1 or is_counted(run) else [
         f"run '{run.name}' has one block, which gives no interval; use --reps=8 or more"
     ]
+
+
+def is_counted(run):
+    """Whether its instructions were counted under callgrind, which knows no noise."""
+    return bool(load.is_counted(run.ok).all())
+
+
+# ---- work --------------------------------------------------------------------------------------
+
+WORK_RATIO = 2  # from there on two replays of a trace are two different workloads
+
+
+def other_work(sides, labels, cells):
+    """{cell: (base's, head's passes)} of the replays whose runs made others.
+
+    Each pass leaves its traces in the heap, and the first finds it empty: neither memory nor time
+    is that of another number. Workloads that are not replays reach a state that stays.
+    """
+    found = {}
+    for cell in cells:
+        if cell.param("trace"):
+            passes = [passes_of(sides[side].run, cell, labels[side]) for side in ("base", "head")]
+            if min(passes) > 0 and max(passes) >= WORK_RATIO * min(passes):
+                found[cell] = passes
+    return found
+
+
+def passes_of(run, cell, label):
+    """A trial's passes; NaN where its rows do not tell."""
+    ok = run.ok
+    if "work" not in ok:
+        return math.nan
+    return float(ok.loc[(ok["cell"] == cell) & (ok["label"] == label), "work"].median())
+
+
+def work_differs(pairing):
+    """A sentence on the cells of other_work, "" where there are none."""
+    parts = [
+        f"{name} ({base:.0f} and {head:.0f})"
+        for name, (base, head) in zip(
+            names(list(pairing.other_work)).values(), pairing.other_work.values()
+        )
+    ]
+    if not parts:
+        return ""
+    return (
+        f"the two runs made different numbers of passes over {', '.join(parts)}, which cannot be "
+        "compared; take both with one --work=N"
+    )
 
 
 # ---- from runs to a pairing ---------------------------------------------------------------------
@@ -249,6 +317,8 @@ def shared_contenders(base_run, head_run, anchor):
 
 
 def checked(pairing, base_run, head_run):
+    if not pairing.cells and pairing.other_work:
+        raise InputError(work_differs(pairing))
     if not pairing.cells:
         raise InputError(
             f"nothing to compare: '{pairing.base_label}' of run '{base_run.name}' and "

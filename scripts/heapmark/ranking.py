@@ -3,7 +3,7 @@
 import math
 import re
 
-from heapmark import advice, floor, terminal
+from heapmark import advice, fallbacks, floor, terminal
 from heapmark.cells import short_label
 from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, TIE, Comparison
 from heapmark.load import cells_of, describe_failures
@@ -57,6 +57,8 @@ def header(comparison):
             f"not compared: {plural(comparison.cells_without_baseline, 'workload')} that ran "
             "without a baseline; --baseline=system gives one"
         )
+    if run.idle:
+        lines += terminal.paragraph(f"not compared: {idle(run)}")
     if comparison.measured_cells:
         lines += terminal.paragraph(noise(comparison))
         better = "faster, or leaner" if comparison.ranked_by == "time" else "better"
@@ -65,6 +67,11 @@ def header(comparison):
             f"less than 1 is {better}"
         )
     return lines
+
+
+def idle(run):
+    """What takes no part in any ratio, as a clause; ends without a full stop."""
+    return f"{', '.join(run.idle)}, for want of operations that a ratio could be of"
 
 
 def machine(facts):
@@ -153,7 +160,8 @@ def overall_notes(comparison, standings):
     if any(standing.verdict == TIE for standing in standings):
         words = WORDS[comparison.ranked_by]
         better, worse = (words.get(word, word) for word in (FASTER, SLOWER))
-        notes.append(f"tie: inside the noise, so neither {better} nor {worse}")
+        baseline = short_label(comparison.baseline)
+        notes.append(f"tie: inside the noise, so neither {better} nor {worse} than {baseline}")
     if any(standing.shared for standing in standings):
         notes.append("=: cannot be told from the first of that rank")
     if any(standing.rank == 0 for standing in standings):
@@ -180,6 +188,7 @@ class TimeMatrix:
 
     def __init__(self, comparison):
         self.comparison = comparison
+        self.has_untold = False  # in a field that was asked for
 
     def baseline_text(self, cell):
         if cell.is_paced:
@@ -193,12 +202,13 @@ class TimeMatrix:
         estimate = self.comparison.cell_ratio("time", cell, label)
         verdict = self.comparison.cell_verdict(cell, label, estimate)
         mark = {TIE: "~", CANNOT_TELL: "?"}.get(verdict, " ")
+        self.has_untold |= verdict == CANNOT_TELL
         return ratio(estimate, 2) + mark, VERDICT_STYLES.get(verdict)
 
     def notes(self):
         notes = ["~: tie, inside noise"]
-        if self.comparison.run.blocks == 1:
-            notes.append("?: too few blocks to tell")
+        if self.has_untold:
+            notes.append("?: too few blocks to tell it from chance")
         if self.comparison.paced_cells:
             notes.append("-: paced, so that the time is the recording's")
         return notes
@@ -342,7 +352,7 @@ def floors(run):
 
 def warnings(run):
     texts = run.env.get("warnings")
-    texts = texts if isinstance(texts, list) else []
+    texts = (texts if isinstance(texts, list) else []) + fallbacks.sentences(run)
     return [line for text in texts for line in terminal.paragraph(f"warning: {text}")]
 
 

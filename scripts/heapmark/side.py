@@ -52,15 +52,20 @@ def filled(name, texts, lines, path):
 
 
 def turns(run):
-    """The run's turns with their trial's `cell`, `label` and `block`, good trials only, or None."""
+    """The run's turns with their trial's `cell`, `label` and `block`, or None.
+
+    Of good trials that contend only.
+    """
     table = read(run, "turns.csv")
     if table is None or table.empty:
         return None
     path = run.path / "turns.csv"
+    if table.duplicated(["trial", "turn"]).any():
+        raise InputError(f"'{path}' holds a turn of a trial twice; the file was edited")
+    ok = run.ok[~run.ok["floor"]]  # what makes no operations has turns too, and takes no part
+    table = table[["trial", "turn", "wall_ns", "ops"]]
+    table = table.merge(ok[["trial", "cell", "label", "block"]], on="trial")
     for name in ("wall_ns", "ops"):
         if (table[name] == 0).any():
             raise InputError(f"'{path}': '{name}' is 0 in a turn; no ratio can be taken")
-    if table.duplicated(["trial", "turn"]).any():
-        raise InputError(f"'{path}' holds a turn of a trial twice; the file was edited")
-    trials = run.ok[["trial", "cell", "label", "block"]]
-    return table[["trial", "turn", "wall_ns", "ops"]].merge(trials, on="trial")
+    return table

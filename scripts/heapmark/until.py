@@ -13,6 +13,7 @@ from heapmark.cells import short_label
 from heapmark.comparison import Comparison
 from heapmark.errors import InputError
 from heapmark.load import load_run
+from heapmark.terminal import plural
 
 EXIT_NARROW, EXIT_NOT_YET = 0, 3
 
@@ -30,7 +31,7 @@ def command(options):
     is_narrow = width <= limit
     widest = "no interval yet" if math.isinf(width) else f"widest interval +-{100 * width:.1f} %"
     print(
-        f"after {comparison.run.blocks} blocks: {widest} ({name}), "
+        f"after {plural(comparison.run.blocks, 'block')}: {widest} ({name}), "
         f"{'within' if is_narrow else 'not yet within'} {100 * limit:g} %",
         file=sys.stderr,
     )

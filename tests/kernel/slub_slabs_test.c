@@ -154,6 +154,34 @@ static void test_fresh_ones_by_pages(void **state)
     kmem_cache_destroy(s);
 }
 
+/* A call that may not enter the system touches no page for what it fills a sheaf with. */
+static void test_no_page_is_touched_without_leave(void **state)
+{
+    enum { OBJECTS = 16 };
+    struct kmem_cache *s = kmem_cache_create("atomic", SLAB_PAGEWISE_MAX, 0, SLAB_NO_MERGE, NULL);
+    void *p[OBJECTS];
+    unsigned absent = 0;
+
+    (void)state;
+    if (s->path != PATH_SHEAF || s->debug) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    stay_on_this_cpu();
+    kmem_pages_release(0);
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        unsigned char resident = 1;
+
+        assert_non_null(p[i] = kmem_cache_alloc(s, i ? GFP_ATOMIC : GFP_KERNEL));
+        assert_int_equal(mincore((char *)p[i] - (uintptr_t)p[i] % PAGE_SIZE, PAGE_SIZE, &resident),
+                         0);
+        absent += !(resident & 1);
+    }
+    assert_true(absent > 0);
+    free_all(s, (char **)p, OBJECTS);
+    kmem_cache_destroy(s);
+}
+
 /* No object is there twice, and none that the cache does not have. */
 static void assert_distinct(struct kmem_cache *s, char **p, unsigned count)
 {
@@ -295,39 +323,30 @@ static unsigned reach_below(struct kmem_cache *s, unsigned objects)
 
 static void test_sheaves_reach_below_their_objects(void **state)
 {
-    struct kmem_cache *small = kmem_cache_create("deep", 48, 0, SLAB_NO_MERGE, NULL);
-    struct kmem_cache *large = kmem_cache_create("shallow", 24 << 10, 0, SLAB_NO_MERGE, NULL);
-    unsigned seen = 0;
+    unsigned seen = 0, all = (SHEAF_BYTES_MIN << SHEAF_CLASSES) - SHEAF_BYTES_MIN;
+    struct kmem_cache *s = kmem_cache_create("deep", 48, 0, SLAB_NO_MERGE, NULL);
 
     (void)state;
-    if (small->path == PATH_SHEAF) {
-        unsigned all = (SHEAF_BYTES_MIN << SHEAF_CLASSES) - SHEAF_BYTES_MIN;
-
-        stay_on_this_cpu();
-        /* They grow as objects come back; fresh ones come a page at a time, and do not fill them. */
-        for (int round = 0; round < 20 && seen != all - SHEAF_BYTES_MIN; round++)
-            seen |= reach_below(small, 20000);
-        assert_int_equal(seen, all - SHEAF_BYTES_MIN);
-        /* Of large objects not even a sheaf of the least size may hold many, and they get no larger one. */
-        assert_int_equal(reach_below(large, 100), SHEAF_BYTES_MIN);
-        assert_int_equal(sheaf_class_capacity(0), 2);
-    }
-    kmem_cache_destroy(small);
-    kmem_cache_destroy(large);
+    stay_on_this_cpu();
+    /* They grow as objects come back; fresh ones come a page at a time, and do not fill them. */
+    for (int round = 0; s->path == PATH_SHEAF && round < 20 && seen != all; round++)
+        seen |= reach_below(s, 20000);
+    assert_int_equal(seen, s->path == PATH_SHEAF ? all : 0);
+    kmem_cache_destroy(s);
 }
 
 /*
  * Between two sheaves, one full and one empty, allocations and frees go to and fro without a change of
- * sheaves for each: what was freed last came along to the other one.
+ * sheaves for each: what was freed last came along to the other one, but not all of it.
  */
 static void test_no_swap_for_each_call_at_the_border(void **state)
 {
-    enum { OBJECTS = 5000, TO_AND_FRO = 100 };
+    enum { OBJECTS = 5000, TO_AND_FRO = 100, AT_ONCE = 4 };
     struct kmem_cache *s = kmem_cache_create("border", 64, 0, SLAB_NO_MERGE, NULL);
     static char *p[OBJECTS];
     unsigned changes = 0;
     struct sheaf *was = NULL, *now;
-    void **top;
+    void **top, *some[AT_ONCE];
 
     (void)state;
     stay_on_this_cpu();
@@ -337,12 +356,12 @@ static void test_no_swap_for_each_call_at_the_border(void **state)
         kmem_cache_free(s, p[i]);
         /* Wherever this is: some go out and in again. */
         for (unsigned n = 0; n < TO_AND_FRO; n++) {
-            void *two[2] = {kmem_cache_alloc(s, GFP_KERNEL), kmem_cache_alloc(s, GFP_KERNEL)};
-
+            for (unsigned k = 0; k < AT_ONCE; k++)
+                assert_non_null(some[k] = kmem_cache_alloc(s, GFP_KERNEL));
             changes += (now = main_sheaf(s, &top)) != was;
             was = now;
-            kmem_cache_free(s, two[1]);
-            kmem_cache_free(s, two[0]);
+            for (unsigned k = AT_ONCE; k-- > 0;)
+                kmem_cache_free(s, some[k]);
             changes += (now = main_sheaf(s, &top)) != was;
             was = now;
         }
@@ -361,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_interior_pointers_are_refused),
         cmocka_unit_test(test_lowest_last),
         cmocka_unit_test(test_fresh_ones_by_pages),
+        cmocka_unit_test(test_no_page_is_touched_without_leave),
         cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_slabs_of_one_object),
         cmocka_unit_test(test_sheaves_reach_below_their_objects),

@@ -185,3 +185,49 @@ def test_holm_is_stepwise():
 ])  # fmt: skip
 def test_verdicts(estimate, noise, p, expected):
     assert verdict(estimate, noise, p) == expected
+
+
+def test_replays_of_other_work_are_left_out_and_said(heapmark, tmp_path):
+    """Of one pass and of fifty: neither memory nor time is that of the same thing."""
+    cells = [("replay", "trace=a.hmt", 1, 20.0, 40_000_000), ("replay", "trace=b.hmt", 1, 20.0, 40_000_000)]
+
+    def taken(name, passes, cells):
+        rows = synthetic.rows(cells, TWO, 8, noise=0.01, slow_share=0, spread=0, aa=False)
+        for row in rows:
+            row["work"] = passes if "a.hmt" in row["params"] else 50
+        return turned.plain(tmp_path / name, rows, TWO, 8)
+
+    (one,) = compared(heapmark, taken("many", 50, cells), taken("single", 1, cells))
+    assert {row["workload"] for row in one["rows"]} == {"overall", "replay b"}
+    assert any("passes over replay a (50 and 1)" in note and "--work=N" in note for note in one["notes"])
+    (alike,) = compared(heapmark, tmp_path / "many", taken("again", 40, cells))
+    assert "replay a" in {row["workload"] for row in alike["rows"]}
+    code, out, err = heapmark("compare", taken("m", 50, cells[:1]), taken("s", 1, cells[:1]))
+    assert (code, out) == (2, "") and "passes over replay a (50 and 1)" in err
+
+
+@pytest.mark.parametrize("ratio, expected", [(2.1, WORSE), (0.99, BETTER), (1.0, SAME), (1.0005, SAME)])
+def test_counts_of_one_block_are_told_apart(heapmark, tmp_path, ratio, expected):
+    """There is only ever one block of them, and they repeat; those of several threads do not."""
+    cells = [synthetic.CELLS[0], synthetic.CELLS[4]]  # of one thread and of two
+    rows = synthetic.rows(cells, TWO, 1, aa=False)
+    for row in rows:
+        is_mine = row["allocator"] == "mine"
+        row.update(instructions=round(1e9 * (ratio if is_mine else 1)), wall_ns="", malloc_ns_p99="",
+                   rss_bytes_peak="", flags="callgrind" + " percpu=thread" * is_mine)
+    (one,) = compared(heapmark, turned.plain(tmp_path / "r", rows, TWO, 1))
+    told = verdicts(one, "instructions")
+    assert told == {"overall": CANNOT_TELL, "pair": expected, "prodcons": CANNOT_TELL}
+    assert not any("--reps" in note for note in one["notes"])
+    (note,) = [note for note in one["notes"] if "percpu=thread" in note]
+    assert note.startswith("mine ran with a cache a thread") and note.endswith("in 2 trials")
+    (alone,) = compared(heapmark, turned.plain(tmp_path / "s", rows[:0] + [
+        row for row in rows if row["workload"] == "pair"], TWO, 1))
+    assert verdicts(alone, "instructions") == {"overall": expected, "pair": expected}
+    assert "note: mine ran with a cache a thread" in " ".join(heapmark("instructions", tmp_path / "r")[1].split())
+
+
+def test_a_time_of_one_block_still_cannot_be_told(heapmark, tmp_path):
+    (one,) = compared(heapmark, run(tmp_path / "r", TWO, blocks=1))
+    assert set(verdicts(one, "time").values()) == {CANNOT_TELL}
+    assert any("--reps=8" in note for note in one["notes"])

@@ -7,12 +7,14 @@ import re
 import types
 import xml.etree.ElementTree as xml
 
+import numpy as np
 import pytest
 import synthetic
 import turned
 from heapmark import load, pairing
 from heapmark.errors import InputError
-from heapmark.gate import allow, judge, limits, sources
+from heapmark.evidence import Paired
+from heapmark.gate import allow, decision, judge, limits, sources
 
 PASS, REGRESSION, CANNOT_TELL = 0, 1, 3
 
@@ -100,6 +102,95 @@ def test_memory_is_judged_where_enough_is_live(heapmark, tmp_path):
     small = turned.make(tmp_path / "small", cells=synthetic.CELLS[1:2])
     findings = judged(heapmark, *sides(small))[1]["findings"]
     assert [f["guard"] for f in findings if f["metric"] == "memory"] == [True]
+
+
+@pytest.mark.parametrize("memory, blocks, code, verdict", [
+    (3.0, 3, CANNOT_TELL, "cannot tell"), (3.0, 1, CANNOT_TELL, "cannot tell"),
+    (3.0, 14, REGRESSION, "regression"), (1.0, 14, PASS, "pass"), (1.02, 14, PASS, "pass"),
+])  # fmt: skip
+def test_a_guard_above_its_limit_is_no_pass(heapmark, tmp_path, memory, blocks, code, verdict):
+    """Three blocks cannot alarm; that makes what lies above the limit no pass."""
+    trials, _ = turned.rows(synthetic.CELLS[:1], 1.0, blocks)
+    for row in trials:
+        heap = 10e6 * (memory if row["allocator"] == "head" else 1) * (1 + row["block"] % 5 / 1e4)
+        row["rss_bytes_peak"] = round(row["harness_bytes"] + heap)
+    path = turned.plain(tmp_path / "r", trials, turned.LABELS, blocks, "base")
+    found, data = judged(heapmark, *sides(path), "--max-regress=time=off,rss=5%")
+    assert found == code
+    (finding,) = data["findings"]
+    assert finding["guard"] and finding["verdict"] == verdict
+    assert ("above its limit" in finding["detail"]) == (verdict == "cannot tell")
+    assert not any("too noisy" in note for note in data["notes"]), "it is not noise that keeps it open"
+
+
+def test_a_guard_whose_interval_holds_the_limit_passes(heapmark, tmp_path):
+    """A gate does not wait for it: it would wait for ever."""
+    path = turned.make(tmp_path / "r", process=0.0001, turn=0.0001)
+    trials = load.load_run(str(path)).trials
+    heads = trials["label"] == "head"
+    trials.loc[heads, "wall_ns"] *= [(0.7, 1.5)[block % 2] for block in trials.loc[heads, "block"]]
+    run = load.load_run(str(path))
+    pair = pairing.within(load.Run(run.path, run.name, run.baseline, run.env, trials, run.contenders))
+    findings = judge.Judge(limits.parse(["time=3%"], [], None)).look(pair)
+    total = [one for one in findings if one.metric == "total"]
+    assert total and all(one.estimate.low < 1.03 < one.estimate.high for one in total)
+    assert all(one.state == judge.PASS for one in total)
+
+
+def test_a_guard_is_judged_anew_at_each_look():
+    """Its pass was no decision, so that later blocks may still show a regression."""
+    quiet = decision.Test(Paired(np.linspace(-0.01, 0.01, 14)), 0.03, is_guard=True)
+    before = decision.decide([quiet], 1)
+    assert before == [decision.PASS]
+    worse = decision.Test(Paired(np.linspace(0.09, 0.11, 22)), 0.03, is_guard=True)
+    assert decision.decide([worse], 2, before) == [decision.REGRESSION]
+    assert decision.decide([quiet], 3, [decision.REGRESSION]) == [decision.REGRESSION]
+
+
+@pytest.mark.parametrize("passes, is_refused", [((50, 1), True), ((50, 25), True), ((50, 40), False)])
+def test_runs_of_other_work_are_refused(heapmark, tmp_path, passes, is_refused):
+    paths = []
+    for name, count in zip(("one", "other"), passes):
+        trials, _ = turned.rows([("replay", "trace=a.hmt", 1, 20.0, 40_000_000)], 1.0, 14)
+        rows = [row | {"work": count} for row in trials]
+        paths.append(turned.plain(tmp_path / name, rows, turned.LABELS, 14, "base"))
+    words = (f"--base={paths[0]}", f"--head={paths[1]}", "--base-label=head", "--head-label=head")
+    code, out, err = heapmark("gate", *words)
+    assert (code == 2) == is_refused
+    assert not is_refused or (out == "" and f"numbers of passes over replay a (50 and {passes[1]})" in err)
+
+
+def test_a_workload_without_operations_is_not_judged(heapmark, tmp_path):
+    """And does not keep the others from it, though its turns hold no operations either."""
+    cells = [*turned.BIG, ("idle", "size=64", 1, 5.0, 5_000_000)]
+    trials, parts = turned.rows(cells, [1.0, 1.0, 2.0], 14)
+    idle = {row["trial"] for row in trials if row["workload"] == "idle"}
+    for row in [row for row in [*trials, *parts] if row["trial"] in idle]:
+        row["ops"] = 0
+    env = synthetic.environment("r", turned.LABELS, 14, aa=False, baseline="base")
+    path = synthetic.write(tmp_path / "r", trials, env)
+    turned.write_turns(path, parts, "r")
+    code, data = judged(heapmark, *sides(path))
+    assert code == PASS and set(states(data)) == {"threadtest", "sizemix"}
+    assert [note for note in data["notes"] if "idle" in note] == [
+        "idle: no operations, and so no part in the comparison"]
+    _, text, _ = heapmark("ranking", path)
+    assert text.count("idle") == 1 and "not compared: idle" in text
+
+
+def test_an_interrupted_gate_says_what_it_leaves(heapmark, tmp_path, monkeypatch):
+    path = turned.make(tmp_path / "a run")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sources.live, "call", interrupted)
+    monkeypatch.setattr(sources, "job_has_turns", lambda _: True)
+    kept = ["gate", "--base=a", "--head=b", "--job=ci", f"--out={path}"]
+    code, _, err = heapmark(*kept)
+    assert code == 130 and f"'heapmark gate --base='{path}' --head='{path}'' judges it" in err
+    code, _, err = heapmark(*kept[:-1], f"--out={tmp_path / 'new'}")
+    assert (code, err) == (130, "heapmark: interrupted\n")
 
 
 def test_a_workload_that_breaks_on_head_is_a_regression(heapmark, tmp_path):

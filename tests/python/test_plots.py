@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rich
 from heapmark import load, plots, style
+from heapmark.plots import memory
 from heapmark.plots.data import PlotData
 from heapmark.statistics import Estimate
 
@@ -486,3 +487,59 @@ def test_numbers_in_svg_are_short():
     assert style.shorten_numbers(text) == (
         '<path d="M 1.23 2.5 L -10.98 3.00 " style="stroke-width: 1.234567"/>'
     )
+
+
+def test_lifetimes_of_a_trace_without_times_are_events():
+    from heapmark.plots import traces
+
+    text = TRACE.replace("lifetime_ns", traces.EVENTS)
+    histograms = traces.parse(text)
+    assert traces.describe("lifetimes", histograms) == (
+        "95 objects; 50 % at most 1,055 events, 90 % at most 1,081,343 events, 99 % at most "
+        "1,081,343 events; 5 more were never freed")
+    with style.apply():
+        (axes,) = traces.draw("lifetimes", "x", histograms).axes
+        axes.figure.canvas.draw()
+    assert axes.get_xlabel().endswith("in events")
+    assert [one.get_text() for one in axes.get_xticklabels()] == ["10,000", "1,000,000"]
+    assert traces.event_name(1) == "1 event"
+
+
+def test_nothing_of_a_trace_plot_lies_on_its_bars_or_outside():
+    from heapmark.plots import traces
+
+    text = "property,low,high,objects,bytes\r\n" + "".join(
+        f"size_bytes,{2**place},{2**place},1,{2**(20 - place)}\r\n" for place in range(4, 18))
+    with style.apply():
+        (axes,) = traces.draw("sizes", "x", traces.parse(text)).axes
+        axes.figure.canvas.draw()
+    legend = axes.get_legend().get_window_extent()
+    assert legend.y0 >= axes.bbox.y1 - 1
+    assert not any(text.get_window_extent().overlaps(legend) for text in axes.figure.texts)
+    (last,) = [one for one in axes.get_xticklabels() if one.get_text() == "256 KiB"] or axes.get_xticklabels()[-1:]
+    assert last.get_window_extent().x1 < axes.figure.bbox.x1 - 5
+
+
+@pytest.mark.parametrize("ratio, name", [(29.0, "30"), (31.0, "\u226530"), (2000.0, "\u226530")])
+def test_ratios_that_the_axis_cuts_are_said_to_be(ratio, name):
+    live = np.array([1.0, 1.0])
+    assert memory.ratio_name(30, memory.is_cut(memory.ratio_of(live * ratio, live))) == name
+    assert memory.ratio_name(10, True) == "10"
+    assert not memory.is_cut(np.array([np.nan, 3.0]))
+    figure = style.figure(2)
+    axes = figure.add_axes([0.2, 0.2, 0.7, 0.7])
+    has_cut = memory.draw_ratio(axes, np.array([0, 1]), live * ratio, live, {})
+    memory.finish_ratio(axes, has_cut)
+    figure.canvas.draw()
+    assert [one.get_text() for one in axes.get_yticklabels()][-1:] == [name]
+
+
+def test_an_error_without_a_file_names_none(heapmark, run, monkeypatch):
+    """A write that fails for want of room knows no name."""
+    import errno
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("heapmark.report.page.render", full)
+    assert heapmark("report", run) == (1, "", "heapmark: no space left on device\n")

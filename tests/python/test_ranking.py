@@ -9,9 +9,9 @@ import types
 
 import pytest
 import synthetic
-from heapmark import load
+from heapmark import answer, load
 from heapmark.cells import Cell, names
-from heapmark.comparison import BASELINE, FASTER, SLOWER, Comparison, verdict
+from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, Comparison, verdict
 from heapmark.plots import sweep
 from heapmark.plots import time as time_plot
 from heapmark.report import drawings, page, workload
@@ -329,3 +329,71 @@ def test_ten_thousand_rows_take_less_than_ten_seconds(heapmark, tmp_path):
     code, _, _ = heapmark("ranking", path)
     assert code == 0
     assert time.process_time() - start < 10
+
+
+def test_who_is_tied_with_the_first_shares_its_rank(tmp_path):
+    """Though another is between them that is not: as the words of the answer have it."""
+    truth = {"system": (1.0, 1.0, 0), "fast": (1.0, 1.0, 0), "wild": (1.0, 1.0, 0)}
+    rows = synthetic.rows([("replay", "trace=a.hmt", 1, 20.0, 40_000_000)], truth, 12, noise=0, spread=0, slow_share=0)
+    for row in rows:
+        wild = (0.7, 1.02, 1.03, 1.4)[row["block"] % 4]
+        factor = {"fast": 0.9, "wild": wild}.get(row["allocator"], 1.0) if not row["variant"] else 1.0
+        row["wall_ns"] = round(1e9 * factor * (1 + row["block"] % 5 / 1000))
+    data = compared(made(tmp_path, rows, truth, 12))
+    ranks = {one.label: (one.rank, one.shared) for one in data.ranking()}
+    assert ranks == {"fast": (1, True), "wild": (1, True), "system": (3, False)}
+    best = answer.best(data, "time")
+    assert {best.label, *best.alike} == {label for label, (rank, _) in ranks.items() if rank == 1}
+
+
+def test_what_is_chance_among_many_is_not_called_noise(heapmark, tmp_path):
+    """Beyond the noise and beside 1, but one of many comparisons and of few blocks."""
+    truth = {"system": (1.0, 1.0, 0)} | {f"a{k}": (1.0, 1.0, 0) for k in range(6)}
+    rows = synthetic.rows(synthetic.CELLS[:2], truth, 8, noise=0, spread=0, slow_share=0)
+    for row in rows:
+        is_odd = row["allocator"] == "a0" and row["workload"] == "pair"
+        scatter = (row["block"] * 3 % 8 - 3.5) / 100 if is_odd else 0
+        row["wall_ns"] = round(10**9 * (1 + scatter + (-0.029 if is_odd else 0)))
+    path = made(tmp_path, rows, truth, 8)
+    data = compared(path)
+    pair = next(cell for cell in data.cells if cell.workload == "pair")
+    estimate = data.cell_ratio("time", pair, "a0")
+    assert estimate.high < 1 and verdict(estimate, data.cell_noise(pair)) == FASTER
+    assert data.cell_verdict(pair, "a0", estimate) == CANNOT_TELL
+    _, out, _ = heapmark("ranking", path)
+    assert "0.97?" in out and "?: too few blocks to tell it from chance" in out
+
+
+def test_traces_of_one_name_are_told_apart_where_they_differ():
+    def named(*paths):
+        return list(names([Cell("replay", f"trace={path}", 1, "compact", "default") for path in paths]).values())
+
+    assert named("/home/d1/x.hmt", "/home/d2/x.hmt", "/home/y.hmt") == ["replay d1/x", "replay d2/x", "replay y"]
+    assert named("/a/q/x.hmt", "/b/q/x.hmt") == ["replay a/q/x", "replay b/q/x"]
+    assert named("d1/x.hmt", "x.hmt") == ["replay d1/x.hmt", "replay x.hmt"]
+    (short, other) = named("/far/" + "deep/" * 9 + "d1/x.hmt", "/far/" + "deep/" * 9 + "d2/x.hmt")
+    assert (short, other) == ("replay d1/x", "replay d2/x")
+
+
+@pytest.mark.parametrize("null_ns, is_floor", [(10.0, True), (90.0, False)])
+def test_a_floor_that_lies_above_others_is_said_to_be_none(heapmark, tmp_path, null_ns, is_floor):
+    truth = {"system": (1.0, 1.0, 0), "null": (null_ns / 33.0, 1.0, 0)}
+    rows = synthetic.rows(synthetic.CELLS[6:7], truth, 6, noise=0, slow_share=0, spread=0)
+    _, out, _ = heapmark("ranking", made(tmp_path, rows, truth, 6))
+    text = " ".join(out.split())
+    assert f"floor: replay over null {null_ns:.1f} ns per event (sqlite3)" in text
+    assert ("no floor here" not in text) == is_floor
+
+
+@pytest.mark.parametrize("variant, flags, is_said", [
+    ("", "percpu=thread", True), ("percpu=thread", "percpu=thread", False), ("", "unpinned", False)])
+def test_a_fallback_is_said_unless_it_was_asked_for(heapmark, tmp_path, variant, flags, is_said):
+    label = "slub:" + variant if variant else "slub"
+    truth = {"system": (1.0, 1.0, 0), label: (0.5, 1.0, 0)}
+    rows = synthetic.rows(ONE_CELL, truth, 4)
+    for row in rows:
+        row["flags"] = flags if row["allocator"] == "slub" else ""
+    path = made(tmp_path, rows, truth, 4)
+    said = " ".join(heapmark("ranking", path)[1].split())
+    assert ("slub ran with a cache a thread" in said) == is_said
+    assert bool(page.warnings(load.load_run(str(path)))[1:]) == is_said, "after the one of the machine"

@@ -1,12 +1,14 @@
 """The report: one file that needs nothing else, escaped, with its answer, and readable colours."""
 
+import html
 import html.parser
 import re
 import subprocess
 
 import pytest
 import rich
-from heapmark import answer, load, style
+import synthetic
+from heapmark import advice, answer, load, style
 from heapmark.plots.data import PlotData
 from heapmark.report import figures, page, pdf
 
@@ -285,11 +287,36 @@ def test_pdf_arguments_need_no_sandbox_for_root_only(monkeypatch):
 
 
 def test_empty_and_unmeasured_runs_are_refused(heapmark, tmp_path):
-    import synthetic
-
     env = synthetic.environment("x", ["system"], 1, aa=False, baseline=None)
     rows = synthetic.rows(rich.CELLS[:1], {"system": (1, 1, 1e6)}, 1, aa=False)
     path = synthetic.write(tmp_path / "x", rows, env)
     code, out, err = heapmark("report", path)
     assert (code, out) == (2, "") and "has nothing to report" in err
     assert subprocess.run(["test", "-e", path / "report.html"]).returncode == 1
+
+
+@pytest.mark.parametrize("change, is_answered, said", [
+    ({}, True, ""),
+    ({"work": 50}, False, "Memory is that of up to 50 passes over the trace in one process"),
+    ({"flags": "trace-sampled=1/50"}, False, "One object in 50 was recorded"),
+    ({"replay_live_drift_ppm": 6_430_000}, False, "Nobody is called the leanest: the live bytes"),
+    ({"flags": "trace-cut"}, True, "The trace is a piece of a longer one"),
+    ({"flags": "trace-partial"}, True, "Recording began or ended while the program ran"),
+])  # fmt: skip
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_the_page_is_as_careful_of_replays_as_the_terminal(tmp_path, monkeypatch, change, is_answered, said, is_alone):
+    cells = [("replay", "trace=a.hmt", 1, 20.0, 40_000_000), *([] if is_alone else rich.CELLS[2:3])]
+    rows = synthetic.rows(cells, {"system": (1, 1, 2e6), "lean": (1, 0.5, 2e6)}, 8)
+    for row in rows:
+        if row["workload"] == "replay":
+            row.update({"work": 1} | change)
+    path = synthetic.write(tmp_path / "r", rows, synthetic.environment("r", ["system", "lean"], 8, True))
+    data = PlotData(load.load_run(str(path)))
+    monkeypatch.setattr(page.drawings, "all_of", lambda _: page.drawings.Drawings([], {}))
+    monkeypatch.setattr(page.figures, "colour_rules", lambda _: ("", ""))
+    text = html.unescape(page.render(data))
+    assert ("<h3>Leanest</h3>" in text) == (is_answered or not is_alone)
+    assert f'<p class="fact">{said}' in text
+    assert text.count('<p class="fact">') == 3 + len(advice.cautions(data))
+    terminal = " ".join(" ".join(advice.lines(data)).split())
+    assert all(one in terminal for one in advice.cautions(data)) or not is_alone

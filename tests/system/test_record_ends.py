@@ -247,6 +247,35 @@ def test_two_recorders_at_once(tmp_path):
     assert second.returncode == 2 and "another 'heapmark record'" in second.stderr
 
 
+def test_directory_renamed_meanwhile(tmp_path):
+    """Its traces go with it; what is begun later does not find the recording, and that is the reason told."""
+    (tmp_path / "before").mkdir()
+    done = record(tmp_path, "sh", "-c", "mv before after; ls; true", output="before/t.hmt")
+    assert count(info(tmp_path / "after" / "t.hmt"), "malloc") > 0
+    assert sorted(os.listdir(tmp_path)) == ["after"]
+    assert not [name for name in os.listdir(tmp_path / "after") if not name.endswith(".hmt")]
+    assert "'/usr/bin/ls', which cannot be recorded: the recording's '.raw' file was deleted or moved" in done.stderr
+
+
+def test_raw_file_deleted_meanwhile(tmp_path):
+    done = record(tmp_path, "sh", "-c", "rm t.hmt.raw; ls; true")
+    assert count(info(tmp_path / "t.hmt"), "malloc") > 0
+    assert "which cannot be recorded: the recording's '.raw' file was deleted or moved" in done.stderr
+    (tmp_path / "all").mkdir()
+    done = record(tmp_path, "sh", "-c", "rm -r all", output="all/t.hmt", expect=2)
+    assert "all/t.hmt.raw' was deleted while it was written" in done.stderr
+
+
+def test_events_of_a_part_are_told_as_a_bound(tmp_path):
+    """Frees of what was made before the start stand in the file, and are no events."""
+    done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "--start-after=10ms", "--", "sh", "-c",
+                           f"sleep 0.1; {SUBJECT} pairs; true"], cwd=tmp_path, text=True, capture_output=True)
+    told = [int(line.split("': ")[1].split(" events at most,")[0]) for line in done.stderr.splitlines()
+            if " events at most," in line]
+    assert told and max(told) > ROUNDS, done.stderr
+    assert " at most" not in record(tmp_path, SUBJECT, "pairs").stderr
+
+
 def test_no_recording_to_recover(tmp_path):
     assert "its name ends in '.raw'" in refused(tmp_path, "trace", "recover", "x.hmt")
     assert "cannot open 'x.raw'" in refused(tmp_path, "trace", "recover", "x.raw")

@@ -104,7 +104,7 @@ static void resuming_keeps_whole_rows_only(void **state)
     (void)state;
     clock_use((struct clock_scale){.is_tsc = 0, .ns_per_tick = 1.0});
     histogram_record(&h, 100);
-    assert_int_equal(rundir_create(path("run"), &dir), 0);
+    assert_int_equal(rundir_create(path("run"), "", &dir), 0);
     size_t ends[TRIALS + 1];
     ends[0] = strlen(read_text(path("run/trials.csv")));
     for (uint64_t i = 0; i < TRIALS; i++) {
@@ -166,7 +166,7 @@ static void units_stand_or_fall_together(void **state)
         char command[300];
         snprintf(command, sizeof command, "rm -rf '%s'", name);
         assert_int_equal(system(command), 0);
-        assert_int_equal(rundir_create(name, &dir), 0);
+        assert_int_equal(rundir_create(name, "", &dir), 0);
         for (uint64_t i = 0; i < written; i++) {
             struct record record = sample(i);
             const struct turns_row turns[2] = {{.run = "r,\"s", .trial = i, .turn = 0},
@@ -196,10 +196,10 @@ static void a_run_is_never_overwritten(void **state)
 {
     struct rundir *dir;
     (void)state;
-    assert_int_equal(rundir_create(path("a/b/run"), &dir), 0);
+    assert_int_equal(rundir_create(path("a/b/run"), "", &dir), 0);
     assert_string_equal(rundir_name(dir), "run");
     rundir_close(dir);
-    assert_int_not_equal(rundir_create(path("a/b/run"), &dir), 0);
+    assert_int_not_equal(rundir_create(path("a/b/run"), "", &dir), 0);
 }
 
 static void other_columns_are_refused(void **state)
@@ -207,7 +207,7 @@ static void other_columns_are_refused(void **state)
     struct rundir *dir;
     bool done[1];
     (void)state;
-    assert_int_equal(rundir_create(path("run"), &dir), 0);
+    assert_int_equal(rundir_create(path("run"), "", &dir), 0);
     rundir_close(dir);
     FILE *file = fopen(path("run/trials.csv"), "w");
     fputs("run,block\r\n", file);

@@ -381,6 +381,13 @@ static int take(struct cut *c, const struct trace_event *event, uint64_t number,
 static int find_nothing(struct cut *c, const struct trace_file_header *header)
 {
     char what[160];
+    if (c->request->steady && c->request->thread != CUT_ALL_THREADS) {
+        snprintf(what, sizeof what,
+                 "thread %" PRId64 " does nothing in its steady part; choose a part with --from "
+                 "and --to",
+                 c->request->thread);
+        return fail(c, -EINVAL, what);
+    }
     snprintf(what, sizeof what, "nothing happens in that part of it; it lasts %.6f s",
              (double)header->duration_ticks / (double)header->ticks_hz);
     return fail(c, -EINVAL, what);
@@ -409,7 +416,7 @@ static int write_cut(struct cut *c, struct trace_reader *reader, int fd)
         return cannot_write(c, error);
     c->source_front = header->front_events;
     error = read_all(c, reader, take);
-    if (error == 0 && trace_writer_rules(c->writer)->events == 0)
+    if (error == 0 && trace_writer_rules(c->writer)->events == c->result->front_events)
         error = find_nothing(c, header);
     c->result->all_events = trace_reader_rules(reader)->events;
     bool to_the_end = c->to_tick == UINT64_MAX && c->end_event == UINT64_MAX;

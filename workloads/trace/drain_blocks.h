@@ -27,7 +27,7 @@ struct source {
     struct trace_block_header header;
     uint64_t offset_max;
     int error;
-    int failure; /* what the first write that failed said, -errno */
+    int failure;                      /* what the first write that failed said, -errno */
     struct raw_tally written, sealed; /* without it, and with it */
 };
 

@@ -289,7 +289,7 @@ static bool any_left(struct recording *r, uint32_t running)
         return running > 0;
     if (running > 0 || is_off_for_good(r))
         return running > 0 && orphans_exist(&r->orphans);
-    return orphans_may_call(&r->orphans, r->raw_path, raw_now(false));
+    return orphans_may_call(&r->orphans, r->raw_path, r->raw_fd, raw_now(false));
 }
 
 /* ---- the program ----------------------------------------------------------------------------- */
@@ -457,6 +457,11 @@ static int check_recorded(struct recording *r)
                               "(ulimit -v) leave no room for it",
                               program_name(r->raw));
     int failure = drain_failure(r->drain, 0);
+    if (r->raw_away && failure == -ENOENT)
+        return recording_fail(r, failure,
+                              "nothing was recorded: '%s' was deleted while it was written; choose "
+                              "another place with -o",
+                              r->raw_path);
     if (first->flags & RAW_NO_SPACE && failure != 0)
         return recording_fail(r, failure, "nothing was recorded: '%s' cannot be written: %s",
                               r->output, strerrordesc_np(-failure));
@@ -501,12 +506,16 @@ int recording_finish(struct recording *r)
     return error != 0 ? error : check_recorded(r);
 }
 
-/* Somebody who still writes would be cut off. */
+/*
+ * Somebody who still writes would be cut off. A PID alone does not tell who that is: it may be another
+ * program's by now.
+ */
 static int check_all_over(struct recording *r)
 {
     for (uint32_t i = 0; i < RAW_PROCESSES_MAX && i < r->raw->processes; i++) {
         uint32_t pid = raw_process(r->raw, i)->pid;
-        if (pid != 0 && kill((pid_t)pid, 0) == 0) /* 0 where the raw file was damaged */
+        if (pid != 0 && /* 0 where the raw file was damaged */
+            orphan_may_write((pid_t)pid, r->raw_path, r->raw_fd))
             return recording_fail(r, -EBUSY,
                                   "cannot recover '%s': process %" PRIu32
                                   " is still being recorded; wait for its end",

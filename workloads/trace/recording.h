@@ -37,6 +37,7 @@ struct recording {
     char output[PATH_MAX]; /* the first process's trace */
     char raw_path[PATH_MAX];
     int raw_fd;
+    bool raw_away; /* deleted or moved meanwhile: programs that are begun do not find it */
     struct raw_header *raw;
     struct drain *drain;
     struct recording_options options;

@@ -43,9 +43,39 @@ static void maps_path(const struct recording *r, uint32_t process, char path[PAT
     snprintf(path, PATH_MAX + 32, "%s.%" PRIu32 "%s", r->raw_path, process, RAW_MAPS_SUFFIX);
 }
 
+static bool is_raw_name(const char *path)
+{
+    size_t length = strlen(path), tail = strlen(raw_suffix);
+    return length > tail && length < PATH_MAX - 32 && strcmp(path + length - tail, raw_suffix) == 0;
+}
+
+static void name_files(struct recording *r, const char *raw_path)
+{
+    snprintf(r->raw_path, sizeof r->raw_path, "%s", raw_path);
+    snprintf(r->output, sizeof r->output, "%.*s", (int)(strlen(raw_path) - strlen(raw_suffix)),
+             raw_path);
+}
+
+/* The program may rename the directory: then the traces go where the raw file is, if it is anywhere. */
+static void follow_raw(struct recording *r)
+{
+    struct stat ours, there;
+    char link[64], path[PATH_MAX];
+    if (r->raw_fd < 0 || fstat(r->raw_fd, &ours) != 0 ||
+        (stat(r->raw_path, &there) == 0 && there.st_ino == ours.st_ino))
+        return;
+    r->raw_away = true;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", r->raw_fd);
+    ssize_t length = ours.st_nlink > 0 ? readlink(link, path, sizeof path - 1) : -1;
+    path[length > 0 ? length : 0] = '\0';
+    if (is_raw_name(path))
+        name_files(r, path);
+}
+
 static int open_part(void *context, uint32_t process, bool again)
 {
     char path[PATH_MAX + 32];
+    follow_raw(context);
     part_path(context, process, path);
     int fd = open(path, O_RDWR | O_CLOEXEC | (again ? 0 : O_CREAT | O_TRUNC), 0666);
     return fd >= 0 ? fd : -errno;
@@ -120,6 +150,16 @@ static uint32_t read_flags(const char *path)
     return got == sizeof header ? header.flags : 0;
 }
 
+static int cannot_place(struct recording *r, const char *trace, int error)
+{
+    if (error == -ENOENT && r->raw_away)
+        return recording_fail(r, error,
+                              "cannot write '%s': '%s' and what belongs to it was deleted while it "
+                              "was written; choose another place with -o",
+                              trace, r->raw_path);
+    return recording_fail(r, error, "cannot write '%s': %s", trace, strerrordesc_np(-error));
+}
+
 /* An existing trace stays whole until the new one is. */
 int recording_files_finish(struct recording *r, uint32_t process, int status)
 {
@@ -128,6 +168,7 @@ int recording_files_finish(struct recording *r, uint32_t process, int status)
     struct recording_trace *trace = new_trace(r);
     bool was_finished = raw_process(r->raw, process)->finished; /* by who was killed then */
     int error = trace == NULL ? -ENOMEM : drain_finish(r->drain, process, status, &bytes, &events);
+    follow_raw(r);
     part_path(r, process, part);
     if (error != 0)
         return recording_fail(r, error, "cannot write '%s': %s", r->output,
@@ -144,8 +185,7 @@ int recording_files_finish(struct recording *r, uint32_t process, int status)
     trace->at_limit = (raw_process(r->raw, process)->flags & RAW_SIZE_LIMIT) != 0;
     bool is_placed = rename(part, trace->path) != 0;
     if (is_placed && !(was_finished && errno == ENOENT))
-        return recording_fail(r, -errno, "cannot write '%s': %s", trace->path,
-                              strerrordesc_np(errno));
+        return cannot_place(r, trace->path, -errno);
     place_modules(r, process, trace->path, is_placed);
     trace->flags = read_flags(trace->path);
     r->trace_count++;
@@ -171,7 +211,7 @@ static bool tsc_is_invariant(void)
  */
 static void make_first_pages(int raw_fd)
 {
-    static const char zeros[4 * RAW_SEGMENT_BYTES_LARGE];
+    static char zeros[4 * RAW_SEGMENT_BYTES_LARGE]; /* not const: that would lie in our file */
     ssize_t ignored = pwrite(raw_fd, zeros, sizeof zeros, RAW_FIRST_SEGMENT);
     (void)ignored;
 }
@@ -257,6 +297,10 @@ static int fill_header(struct recording *r, char *const arguments[])
 static int check_output(struct recording *r, const char *output)
 {
     struct stat file;
+    if (output[0] == '\0')
+        return recording_fail(r, -EINVAL,
+                              "cannot write '': a trace needs a name; choose one with -o, such as "
+                              "app.hmt");
     if (stat(output, &file) == 0 && !S_ISREG(file.st_mode))
         return recording_fail(r, -EINVAL, "cannot write '%s': it is not a regular file", output);
     char here[PATH_MAX] = "";
@@ -332,14 +376,11 @@ int recording_begin(struct recording *r, const char *output, char *const argumen
 static int open_left(struct recording *r, const char *raw_path)
 {
     struct stat file;
-    size_t length = strlen(raw_path), tail = strlen(raw_suffix);
-    if (length <= tail || length >= PATH_MAX - 32 ||
-        strcmp(raw_path + length - tail, raw_suffix) != 0)
+    if (!is_raw_name(raw_path))
         return recording_fail(r, -EINVAL,
                               "'%s' is not what a recording leaves behind: its name ends in '%s'",
                               raw_path, raw_suffix);
-    snprintf(r->raw_path, sizeof r->raw_path, "%s", raw_path);
-    snprintf(r->output, sizeof r->output, "%.*s", (int)(length - tail), raw_path);
+    name_files(r, raw_path);
     r->raw_fd = open(raw_path, O_RDWR | O_CLOEXEC);
     if (r->raw_fd < 0 || fstat(r->raw_fd, &file) != 0)
         return recording_fail(r, -errno, "cannot open '%s': %s", raw_path, strerrordesc_np(errno));

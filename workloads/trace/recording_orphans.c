@@ -2,11 +2,14 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,41 +39,66 @@ bool orphans_exist(const struct orphans *orphans)
     return orphans->adopted && has_children();
 }
 
-/* Whether a line of the file holds `text`; false if it may not be read. */
-static bool file_holds(const char *path, const char *text)
+/* What a file is told by in /proc/PID/maps: the device there is another one on some file systems. */
+struct sought {
+    const char *name; /* without its directory, which may be another one to another process */
+    ino_t inode;
+};
+
+static bool is_line_of(const char *line, const struct sought *file)
 {
-    FILE *file = fopen(path, "re");
-    char *line = NULL;
+    unsigned long long inode = 0;
+    return strstr(line, file->name) != NULL && sscanf(line, "%*s %*s %*s %*s %llu", &inode) == 1 &&
+           inode == file->inode;
+}
+
+/* 1 or 0; -errno when it cannot be found out. A process that has ended maps nothing. */
+static int process_maps(pid_t pid, const struct sought *file)
+{
+    char path[64], *line = NULL;
     size_t room = 0;
-    bool found = false;
-    if (file == NULL)
-        return false;
-    while (!found && getline(&line, &room, file) > 0)
-        found = strstr(line, text) != NULL;
+    int found = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    FILE *maps = fopen(path, "re");
+    if (maps == NULL)
+        return -errno;
+    while (!found && getline(&line, &room, maps) > 0)
+        found = is_line_of(line, file);
     free(line);
-    fclose(file);
+    fclose(maps);
     return found;
 }
 
-/* By the file's name: one of the same name elsewhere makes a recording wait, and loses nothing. */
-static bool others_map(const char *raw_path)
+static struct sought sought_of(const char *raw_path, int raw_fd)
 {
-    const char *slash = strrchr(raw_path, '/'), *name = slash != NULL ? slash + 1 : raw_path;
+    struct stat file = {0};
+    const char *slash = strrchr(raw_path, '/');
+    fstat(raw_fd, &file);
+    return (struct sought){slash != NULL ? slash + 1 : raw_path, file.st_ino};
+}
+
+static bool others_map(const char *raw_path, int raw_fd)
+{
+    struct sought file = sought_of(raw_path, raw_fd);
     DIR *proc = opendir("/proc");
     bool found = proc == NULL; /* in doubt */
-    for (struct dirent *entry; !found && (entry = readdir(proc)) != NULL;) {
-        char maps[sizeof "/proc//maps" + NAME_MAX];
-        if (!isdigit((unsigned char)entry->d_name[0]) || atoi(entry->d_name) == getpid())
-            continue;
-        snprintf(maps, sizeof maps, "/proc/%s/maps", entry->d_name);
-        found = file_holds(maps, name);
-    }
+    for (struct dirent *entry; !found && (entry = readdir(proc)) != NULL;)
+        if (isdigit((unsigned char)entry->d_name[0]) && atoi(entry->d_name) != getpid())
+            found = process_maps(atoi(entry->d_name), &file) > 0;
     if (proc != NULL)
         closedir(proc);
     return found;
 }
 
-bool orphans_may_call(struct orphans *orphans, const char *raw_path, uint64_t now_ns)
+/* Who may not be looked at, as a program that has protected itself, is taken to be the one. */
+bool orphan_may_write(pid_t pid, const char *raw_path, int raw_fd)
+{
+    struct sought file = sought_of(raw_path, raw_fd);
+    int maps = process_maps(pid, &file);
+    return maps > 0 || (maps < 0 && maps != -ESRCH && kill(pid, 0) == 0);
+}
+
+bool orphans_may_call(struct orphans *orphans, const char *raw_path, int raw_fd, uint64_t now_ns)
 {
     if (!orphans_exist(orphans))
         return false;
@@ -78,7 +106,7 @@ bool orphans_may_call(struct orphans *orphans, const char *raw_path, uint64_t no
         orphans->found_ns = now_ns;
     if (now_ns - orphans->looked_ns >= LOOK_NS) {
         orphans->looked_ns = now_ns;
-        if (others_map(raw_path))
+        if (others_map(raw_path, raw_fd))
             orphans->found_ns = now_ns;
     }
     return now_ns - orphans->found_ns < LOADING_NS;

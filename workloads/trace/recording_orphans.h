@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct orphans {
     bool adopted;                 /* they become children of this process */
@@ -34,6 +35,12 @@ bool orphans_exist(const struct orphans *orphans);
  * Whether one is left that may still begin to be recorded. `now_ns` is of CLOCK_MONOTONIC. Who has not
  * mapped the file for about a second is taken not to be able to: static and setuid programs.
  */
-bool orphans_may_call(struct orphans *orphans, const char *raw_path, uint64_t now_ns);
+bool orphans_may_call(struct orphans *orphans, const char *raw_path, int raw_fd, uint64_t now_ns);
+
+/*
+ * Whether the process that has this PID now has the raw file mapped. Not so when it has ended and nobody has
+ * asked for its status, nor when the PID was given to another one.
+ */
+bool orphan_may_write(pid_t pid, const char *raw_path, int raw_fd);
 
 #endif

@@ -8,9 +8,8 @@
 static struct kmem_cache *sheaf_caches[SHEAF_CLASSES];
 
 enum {
-    SHEAF_OBJECT_BYTES = 128 << 10, /* in a sheaf that is not of the cache's first class */
-    SHEAF_OBJECT_LARGE = 16 << 10,  /* bytes of an object; larger ones begin with sheaves of two */
-    SHEAF_OBJECT_MAX = 32 << 10,    /* and larger ones than this have none */
+    SHEAF_OBJECT_BYTES = 128 << 10, /* in a sheaf that is not of the smallest class */
+    SHEAF_OBJECT_MAX = 32 << 10,    /* bytes of an object; larger ones have no sheaves */
     SHEAF_GROWS_AFTER = 2,          /* exchanges, and one more for each line of it */
     BARN_SHEAVES = 256,             /* full ones, whatever the knob says */
 };
@@ -26,9 +25,9 @@ static unsigned sheaf_class_of(const struct sheaf *sheaf)
 
 void sheaves_start(void)
 {
-    static const char *const names[SHEAF_CLASSES] = {"sheaf-64",   "sheaf-128",  "sheaf-256",
-                                                     "sheaf-512",  "sheaf-1024", "sheaf-2048",
-                                                     "sheaf-4096", "sheaf-8192"};
+    static const char *const names[SHEAF_CLASSES] = {"sheaf-128",  "sheaf-256",  "sheaf-512",
+                                                     "sheaf-1024", "sheaf-2048", "sheaf-4096",
+                                                     "sheaf-8192"};
 
     for (unsigned i = 0; i < SHEAF_CLASSES; i++)
         sheaf_caches[i] = create_cache(names[i], SHEAF_BYTES_MIN << i, 64,
@@ -37,17 +36,17 @@ void sheaves_start(void)
 
 void sheaves_configure(struct kmem_cache *s, slab_flags_t flags)
 {
-    unsigned class = SHEAF_CLASSES - 1, first = s->size > SHEAF_OBJECT_LARGE ? 0 : 1;
+    unsigned class = SHEAF_CLASSES - 1;
     size_t bytes;
 
     s->path = flags & SLAB_NO_SHEAVES ? PATH_DIRECT : PATH_CPU;
     if (s->path == PATH_DIRECT || !kmem_config.sheaves || s->size > SHEAF_OBJECT_MAX)
         return;
     s->path = PATH_SHEAF;
-    while (class > first && (size_t)sheaf_class_capacity(class) * s->size > SHEAF_OBJECT_BYTES)
+    while (class > 0 && (size_t)sheaf_class_capacity(class) * s->size > SHEAF_OBJECT_BYTES)
         class --;
     s->sheaf_class_max = class;
-    s->sheaf_class = first;
+    s->sheaf_class = 0;
     bytes = (size_t)sheaf_class_capacity(class) * s->size;
     s->barn_max = (unsigned)((kmem_config.barn / nr_barns + bytes - 1) / bytes);
     if (s->barn_max > BARN_SHEAVES)
@@ -117,7 +116,7 @@ void sheaves_grow(struct kmem_cache *s)
     if (class >= s->sheaf_class_max)
         return;
     traffic = __atomic_load_n(&s->sheaf_traffic, __ATOMIC_RELAXED) + 1;
-    if (traffic >= SHEAF_GROWS_AFTER + (1u << class)) {
+    if (traffic >= SHEAF_GROWS_AFTER + (2u << class)) {
         traffic = 0;
         __atomic_store_n(&s->sheaf_class, class + 1, __ATOMIC_RELAXED);
     }

@@ -24,10 +24,10 @@
  * counts the objects that are neither on the slab's own free list nor behind `fresh`: for the slab,
  * an object in a sheaf is in use. An object behind `fresh` was never touched (except by a
  * constructor, which runs for a whole slab), so that a slab costs page faults only as far as it is
- * used.
+ * used; small ones are handed out a page at a time (slab.h), and that page is touched.
  *
  * States of a slab: partial (on a node's list), full (on a node's other list), frozen (a CPU's slab
- * or on a CPU's partial list, on no node list). Only with sheaves=0 are slabs ever frozen: with
+ * or on a CPU's partial list, on no node list). Only in caches without sheaves are slabs ever frozen: with
  * sheaves the node's lists are visited once for a sheafful of objects, and a CPU has no need for a
  * slab of its own.
  *
@@ -82,8 +82,8 @@ struct sheaf {
     unsigned size; /* objects in it, while it is on no CPU as its main sheaf */
 };
 
-/* Bytes of a sheaf are 64 << its class. */
-enum { SHEAF_CLASSES = 8, SHEAF_BYTES_MIN = 64 };
+/* Bytes of a sheaf are 128 << its class. */
+enum { SHEAF_CLASSES = 7, SHEAF_BYTES_MIN = 128 };
 
 /*
  * A CPU keeps to the barn of its number: objects whose lines are in its own cache come back to it, and

@@ -11,6 +11,7 @@ BETTER, WORSE, SAME, CANNOT_TELL = "better", "worse", "same within noise", "cann
 METRICS = ("time", "memory", "p99", "instructions")
 OVERALL = "overall"
 SAME_MARGIN = 0.05  # a difference larger than that is excluded before "same" is said
+COUNT_MARGIN = 0.001  # counts repeat; where the memory lies, which may differ, is worth less
 ALPHA = 1 - statistics.CONFIDENCE
 
 
@@ -61,7 +62,13 @@ def cell_row(pairing, metric, cell):
         "noise": pairing.noise(metric, cell),
         "p_value": evidence.p_difference(),
         "detail": detail,
+        "is_exact": is_exact(pairing, metric, cell),
     }
+
+
+def is_exact(pairing, metric, cell):
+    """Whether the figure is a count that would be the same the next time."""
+    return metric == "instructions" and pairing.is_counted and cell.threads == 1
 
 
 def why_missing(pairing, cell):
@@ -82,6 +89,7 @@ def overall_row(pairing, metric, of_metric):
         "estimate": pairing.overall(metric, cells) if cells else None,
         "noise": pairing.overall_noise(metric, cells),
         "p_value": math.nan,
+        "is_exact": bool(cells) and all(is_exact(pairing, metric, cell) for cell in cells),
         "detail": f"without {missing} that failed" if missing else "",
     }
 
@@ -94,9 +102,20 @@ def judged_row(parts, margin):
         estimate=estimate,
         noise=parts["noise"],
         p_value=parts["p_value"],
-        verdict=verdict(estimate, parts["noise"], parts["p_value"], margin),
+        verdict=exact_verdict(estimate) if parts["is_exact"] else verdict(
+            estimate, parts["noise"], parts["p_value"], margin
+        ),
         detail=parts["detail"],
     )
+
+
+def exact_verdict(estimate):
+    """What a ratio of counts says, which needs no interval."""
+    if estimate is None:
+        return CANNOT_TELL
+    if abs(math.log(estimate.value)) <= COUNT_MARGIN:
+        return SAME
+    return BETTER if estimate.value < 1 else WORSE
 
 
 def verdict(estimate, noise, p_value, margin=SAME_MARGIN):

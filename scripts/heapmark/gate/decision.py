@@ -10,6 +10,8 @@ For each comparison (a metric of a workload) with the limit L, a true change c i
   them do, so one that regressed by L or more must itself be missed.
 - Between L/2 and L either may come first. Neither of both: the gate goes on, and at the end of its
   budget it **cannot tell**.
+- A guard need not be certain to pass, since it would keep most gates from their end. But one whose
+  interval lies above L as a whole is no pass: as long as it does not alarm, it cannot be told.
 
 Why not "regression when the estimate is above L": a true change of L would be found half of the
 time. Why not "when c is certainly above 0": a limit would then not limit anything.
@@ -32,7 +34,8 @@ REGRESSION, PASS, OPEN = "regression", "pass", "cannot tell"
 class Test:
     """One comparison: its evidence, and the limit as a logarithm of the worst allowed ratio.
 
-    `is_guard`: it can only find a regression; a gate passes without it.
+    `is_guard`: nobody waits until it is certain. It passes unless it alarms, or its interval lies
+    above the limit; each look judges it anew.
     `is_exact`: its figures have no noise, so that one look at the estimate decides.
     """
 
@@ -60,9 +63,13 @@ def decide(tests, look, settled=()):
     """States of the tests after look number `look`; `settled` are those of the look before.
 
     What was decided stays so: each look has spent its share of the error rates, and a test that
-    passed may not be tried again. Exact ones are decided at once.
+    passed may not be tried again. A guard's pass is no decision: only its alarm has a rate, which
+    the looks share. Exact ones are decided at once.
     """
     states = list(settled) or [OPEN] * len(tests)
+    for at, test in enumerate(tests):
+        if test.is_guard and states[at] == PASS:
+            states[at] = OPEN
     noisy = [at for at, test in enumerate(tests) if not test.is_exact]
     alarms = holm([tests[at].evidence.p_above(tests[at].innocent) for at in noisy])
     for at, p_value in zip(noisy, alarms):
@@ -77,7 +84,10 @@ def decide(tests, look, settled=()):
 
 
 def may_pass(test, look):
-    return test.is_guard or test.evidence.p_below(test.limit) <= MISS * look_share(look)
+    if test.is_guard:
+        estimate = test.evidence.estimate
+        return estimate is not None and estimate.low < test.limit  # not without an interval
+    return test.evidence.p_below(test.limit) <= MISS * look_share(look)
 
 
 def exact_state(test):

@@ -111,6 +111,8 @@ class Judge:
         state = self.states[metric, cell]
         gated = "time" if metric == TOTAL else metric
         detail = ""
+        if test.is_guard and state == OPEN:
+            detail = "above its limit, which so few blocks do not prove"
         if estimate is None:
             state, detail = OPEN, "not measured in this run"
             if metric == "instructions":
@@ -202,7 +204,9 @@ def can_stop(findings):
 
 def widest(findings):
     """The undecided Finding with the most noise: what keeps the gate from deciding."""
-    undecided = [f for f in findings if f.state == OPEN and not math.isnan(f.spread)]
+    undecided = [
+        f for f in findings if f.state == OPEN and not f.is_guard and not math.isnan(f.spread)
+    ]
     return max(undecided, key=lambda finding: finding.spread, default=None)
 
 

@@ -6,6 +6,7 @@ Ctrl-C would: finished trials stay.
 """
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -57,13 +58,25 @@ class Live:
             ]  # fmt: skip
         is_new = not self.path.exists()
         begun = time.monotonic()
-        is_whole = call(["run", *words], max(1.0, self.budget - self.spent))
+        try:
+            is_whole = call(["run", *words], max(1.0, self.budget - self.spent))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(*self.left_behind(is_new)) from None
         if self.blocks == 0 and not is_whole:
             if is_new:  # what somebody keeps in a directory of that name stays
                 remove_empty(self.path)
             raise OutOfTime
         self.block_seconds = (time.monotonic() - begun) / (blocks - self.blocks)
         self.blocks = blocks if is_whole else self.load().blocks
+
+    def left_behind(self, is_new):
+        """What an interrupted gate leaves, as a list of one sentence; none without any trial."""
+        if is_new:
+            remove_empty(self.path)
+        if not self.path.exists():
+            return []
+        name = shlex.quote(str(self.path))
+        return [f"what was measured is kept: 'heapmark gate --base={name} --head={name}' judges it"]
 
     def fitting(self):
         """Blocks that the rest of the budget holds."""

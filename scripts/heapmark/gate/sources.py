@@ -9,6 +9,7 @@ from pathlib import Path
 from heapmark import load, pairing, power
 from heapmark.errors import InputError
 from heapmark.gate import decision, judge, live, stored
+from heapmark.terminal import plural
 
 ANCHOR = "system"
 COUNTED = "instructions"
@@ -107,6 +108,8 @@ def from_runs(options, the_judge):
                 f"the runs share several contenders ({names}); pick one with --head-label"
             )
         pair = pairs[0]
+        if pair.other_work:
+            raise InputError(pairing.work_differs(pair))
     findings = the_judge.look(pair)
     blocks = min(base.blocks, head.blocks)
     return Outcome(findings, pair, blocks, 1, 0.0, pair.notes + too_few(the_judge, pair, blocks))
@@ -119,8 +122,8 @@ def too_few(the_judge, pair, blocks):
     needed = decision.blocks_at_first_look(alarms, pair.evidence_kind.least_p)
     if blocks >= needed:
         return []
-    return [f"{blocks} blocks are too few to find a regression among {alarms} comparisons; "
-            f"take the run with --reps={needed} or more"]  # fmt: skip
+    return [f"{plural(blocks, 'block')} cannot show a regression among "
+            f"{plural(alarms, 'comparison')}; take the run with --reps={needed} or more"]  # fmt: skip
 
 
 # ---- what is measured now -----------------------------------------------------------------------
@@ -181,10 +184,10 @@ def look_by_look(options, base, head, path, budget, a_judge, say, make_pairing, 
     blocks = decision.blocks_at_first_look(a_judge.alarms(pair), pair.evidence_kind.least_p)
     say(power.line([cell.workload for cell in pair.cells], 1 + run.fitting(), has_turns=True))
     if 1 + run.fitting() < blocks:
-        say(f"the budget holds about {1 + run.fitting()} blocks; a regression can be found from "
-            f"{blocks} on: raise --time-budget, or give a smaller job")  # fmt: skip
-    say(f"{len(pair.cells)} workloads, {a_judge.alarms(pair)} comparisons; looking after {blocks} "
-        f"blocks, about {blocks * run.block_seconds:.0f} s")  # fmt: skip
+        say(f"the budget holds about {plural(1 + run.fitting(), 'block')}; a regression can be "
+            f"found from {blocks} on: raise --time-budget, or give a smaller job")  # fmt: skip
+    say(f"{plural(len(pair.cells), 'workload')}, {plural(a_judge.alarms(pair), 'comparison')}; "
+        f"looking after {plural(blocks, 'block')}, about {blocks * run.block_seconds:.0f} s")
     trials = ()
     while True:
         while run.blocks < blocks and run.fitting() >= 1:
@@ -196,7 +199,8 @@ def look_by_look(options, base, head, path, budget, a_judge, say, make_pairing, 
         # What is decided stays so; only the others need more.
         cells = a_judge.open_cells
         trials = first_trials(run.load(), cells)
-        say(f"{len(cells)} of {len(pair.cells)} workloads not decided after {run.blocks} blocks "
+        say(f"{len(cells)} of {plural(len(pair.cells), 'workload')} not decided after "
+            f"{plural(run.blocks, 'block')} "
             f"({run.spent:.0f} s); going on with them to {blocks}")  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def panel(axes, comparison, cell, looks):
     place = [box.x0, box.y0, box.width, lower * 0.86]
     below = panels.add_axes(axes.figure, place, sharex=axes)
     axes.set_position([box.x0, box.y0 + lower, box.width, box.height - lower])
-    end = 0
+    end, has_cut = 0, False
     for label in looks.labels:
         found = series(comparison, cell, label)
         if found is None:
@@ -89,14 +89,14 @@ def panel(axes, comparison, cell, looks):
             axes.plot(calls, live, color=style.FAINT_INK, lw=1, zorder=2)
             draw_noise(axes, comparison, cell, found)
         axes.plot(calls, resident, zorder=3, **looks.curve(label, len(calls)))
-        draw_ratio(below, calls, resident, live, looks.curve(label, len(calls)))
+        has_cut |= draw_ratio(below, calls, resident, live, looks.curve(label, len(calls)))
         end = max(end, calls[-1])
     axes.set_xlim(0, end or 1)
     axes.set_ylim(bottom=0)
     panels.few_ticks(axes.yaxis)
     axes.tick_params(labelbottom=False)
     panels.name_axes(axes, "", "MiB")
-    finish_ratio(below)
+    finish_ratio(below, has_cut)
 
 
 def draw_noise(axes, comparison, cell, baseline):
@@ -115,12 +115,24 @@ def ratio_of(resident, live):
     return ratio
 
 
+def is_cut(ratio):
+    """Whether the axis ends below some of it."""
+    return bool((ratio > RATIO_MAX).any())
+
+
+def ratio_name(value, has_cut):
+    """Where ratios were cut, the axis' end is where all of them lie that are as large or larger."""
+    return f"\u2265{value:g}" if has_cut and value == RATIO_MAX else f"{value:g}"
+
+
 def draw_ratio(axes, calls, resident, live, look):
-    ratio = np.clip(ratio_of(resident, live), None, RATIO_MAX)
-    axes.plot(calls, ratio, zorder=3, **look | {"lw": 1.2, "ms": 3.5})
+    """Returns whether the axis cuts it."""
+    ratio = ratio_of(resident, live)
+    axes.plot(calls, np.clip(ratio, None, RATIO_MAX), zorder=3, **look | {"lw": 1.2, "ms": 3.5})
+    return is_cut(ratio)
 
 
-def finish_ratio(axes):
+def finish_ratio(axes, has_cut):
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(min(0.95, max(low, 0.5)), min(max(high, 1.6), RATIO_MAX * 1.1))
@@ -128,5 +140,5 @@ def finish_ratio(axes):
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: ratio_name(value, has_cut)))
     panels.name_axes(axes, "million calls", "ratio")

@@ -111,7 +111,7 @@ def caption(shown, comparison):
         parts.append(f"bars: 95 % intervals; {noise}")
     if any(label for _, label in shown):
         parts.append("fields: ratio and its 95 % interval; blue: faster, orange: slower, ~: inside "
-                     "the noise, ?: cannot tell")  # fmt: skip
+                     "the noise, ?: too few blocks to tell")  # fmt: skip
     return "\n".join(parts)
 
 

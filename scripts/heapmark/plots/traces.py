@@ -18,7 +18,9 @@ from heapmark.errors import InputError
 from heapmark.terminal import printable
 
 OBJECTS, BYTES = "#0072b2", "#e69f00"
+COUNTS = {10**n: f"{10**n:,}" for n in range(0, 13, 2)}
 TIMES = {1: "1 ns", 1e3: "1 µs", 1e6: "1 ms", 1e9: "1 s", 1e12: "1000 s"}
+EVENTS = "lifetime_events"  # in the place of lifetime_ns where the recording has no times
 KINDS = {
     "sizes": ("size_bytes", "Sizes asked for", "bytes"),
     "lifetimes": ("lifetime_ns", "Lifetimes of objects", "from birth to free or realloc"),
@@ -44,30 +46,41 @@ def read(path):
 
 
 def parse(text):
-    found = {"size_bytes": [], "lifetime_ns": [], "never_freed": []}
+    found = {"size_bytes": [], "lifetime_ns": [], EVENTS: [], "never_freed": []}
     for row in csv.DictReader(io.StringIO(text, newline="")):
         low, high = (float(row[name] or "nan") for name in ("low", "high"))
         found[row["property"]].append((low, high, float(row["objects"]), float(row["bytes"])))
     return {name: np.array(rows).reshape(-1, 4) for name, rows in found.items()}
 
 
+def kind_of(name, histograms):
+    """(rows, heading, unit, what names a value, names along the axis) of one of KINDS."""
+    key, heading, unit = KINDS[name]
+    if name == "sizes":
+        return histograms[key], heading, unit, size_name, None
+    if len(histograms[EVENTS]):
+        return histograms[EVENTS], heading, f"{unit}, in events", event_name, COUNTS
+    return histograms[key], heading, unit, time_name, TIMES
+
+
 def draw(name, title, histograms):
     """A figure of one of KINDS."""
-    key, heading, unit = KINDS[name]
-    rows = histograms[key]
+    rows, heading, unit, name_of, names = kind_of(name, histograms)
     figure = style.figure(4.4)
-    axes = figure.add_axes([0.075, 0.2, 0.9, 0.585])
+    axes = figure.add_axes([0.075, 0.2, 0.875, 0.585])  # a name at its right end needs room
     bins, objects, weights = binned(rows)
     width = np.diff(bins)
     for shares, colour, side in ((objects, OBJECTS, 0), (weights, BYTES, 0.5)):
         left = bins[:-1] + width * side
         axes.bar(left, 100 * shares, width * 0.5, align="edge", color=colour, lw=0)
     axes.set_xlim(bins[0], bins[-1])
-    name_axis(axes.xaxis, bins, size_name if name == "sizes" else time_name, name == "sizes")
+    name_axis(axes.xaxis, bins, name_of, names)
     axes.xaxis.grid(False)
     axes.set_xlabel(unit)
     axes.set_ylabel("per cent")
-    axes.legend(["of objects", "of bytes"], loc="upper right", fontsize=9)
+    # Above the bars, which may be high everywhere.
+    axes.legend(["of objects", "of bytes"], loc="lower right", bbox_to_anchor=(1, 1), ncol=2,
+                fontsize=9, borderaxespad=0)  # fmt: skip
     figure.text(0.02, 1 - 0.14 / 4.4, printable(f"{heading}: {title}"), size=14, weight="bold",
                 va="top")  # fmt: skip
     figure.text(0.02, 1 - 0.44 / 4.4, describe(name, histograms), size=9, color=style.FAINT_INK,
@@ -91,11 +104,11 @@ def quantile(rows, share):
 
 
 def describe(name, histograms):
-    rows = histograms[KINDS[name][0]]
+    rows, _, _, name_of, _ = kind_of(name, histograms)
     if not len(rows):
         return "no object was ever freed"
     ends = [quantile(rows, share) for share in (0.5, 0.9, 0.99)]
-    shown = [size_name(end, 1) if name == "sizes" else time_name(end, 1) for end in ends]
+    shown = [name_of(end, 1) for end in ends]
     text = f"{rows[:, 2].sum():,.0f} objects; " + ", ".join(
         f"{share} % at most {end}" for share, end in zip((50, 90, 99), shown)
     )
@@ -119,13 +132,17 @@ def time_name(value, digits=0):
     return f"{value:.0f} ns"
 
 
-def name_axis(axis, bins, name, is_size):
-    """Sizes are named at powers of two; times at powers of ten, which lie between bars' edges."""
-    if is_size:
+def event_name(value, digits=0):
+    return f"{value:,.0f} event" + ("" if value == 1 else "s")
+
+
+def name_axis(axis, bins, name, names):
+    """Sizes are named at powers of two; others at `names`, which lie between bars' edges."""
+    if names is None:
         step = 1 if len(bins) <= 14 else 2
         places = {place: name(2**place) for place in bins[::step]}
     else:
-        places = {np.log2(value): text for value, text in TIMES.items()
+        places = {np.log2(value): text for value, text in names.items()
                   if bins[0] <= np.log2(value) <= bins[-1]}  # fmt: skip
     axis.set_major_locator(FixedLocator(list(places)))
     axis.set_minor_locator(NullLocator())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-from heapmark import answer, fidelity, floor, style
+from heapmark import advice, answer, fallbacks, fidelity, floor, style
 from heapmark.cells import short_label
 from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, TIE
 from heapmark.load import describe_failures
@@ -46,6 +46,7 @@ def content(data):
         "title": f"heapmark: {printable(run.name)}",
         "facts": facts(data),
         "answers": answers(data),
+        "cautions": advice.cautions(data),
         "overall": overall(data),
         "ranked_by": data.ranked_by,
         "ratios": ratios(data),
@@ -107,6 +108,8 @@ def answers(data):
     """Sentences of the answer, each with its headline, figure, and what cannot be told apart."""
     found = []
     for one in answer.answers(data):
+        if one.metric == "memory" and not is_memory_answered(data):
+            continue
         baseline = short(data.baseline)
         times = f"{ratio(one.estimate)} times {baseline}"
         if one.label == data.baseline:
@@ -120,6 +123,14 @@ def answers(data):
             "scope": scope(data, one),
         })  # fmt: skip
     return found
+
+
+def is_memory_answered(data):
+    """As on the terminal: nobody is the leanest of replays whose memory decides nothing."""
+    is_all_replays = all(advice.traces_of(data))
+    return not is_all_replays or (
+        advice.is_programs_memory(data.run) and advice.passes(data) == 1
+    )
 
 
 def scope(data, one):
@@ -235,7 +246,8 @@ def failures(data):
 
 def warnings(run):
     found = run.env.get("warnings")
-    return [str(text) for text in found] if isinstance(found, list) else []
+    found = [str(text) for text in found] if isinstance(found, list) else []
+    return found + fallbacks.sentences(run)
 
 
 def machine(run):

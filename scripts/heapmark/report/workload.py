@@ -175,7 +175,9 @@ def overhead(chart, found, right):
     high = max(high, 1.6)
     ticks = memory.RATIO_TICKS_FEW if high > 6 else memory.RATIO_TICKS
     x, y = panel_scales(right, (0.8, high), log=True, top=PANEL[1] - 112)
-    chart.frame(x, y, round_ticks(right), [(tick, f"{tick:g}") for tick in ticks if tick <= high],
+    has_cut = any(map(memory.is_cut, ratios.values()))
+    names = [(tick, memory.ratio_name(tick, has_cut)) for tick in ticks if tick <= high]
+    chart.frame(x, y, round_ticks(right), names,
                 x_label="million calls; below: resident / most live so far")  # fmt: skip
     for label, values in ratios.items():
         chart.curve(pixels(x, y, found[label][0], np.minimum(values, high)), label)

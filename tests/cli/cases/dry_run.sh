@@ -6,3 +6,9 @@ heapmark run pair --allocators=system,null --seed=8 --dry-run >c
 cmp a b && echo "same seed, same plan"
 cmp -s a c || echo "other seed, other plan"
 ls
+# What a long name leaves of the columns; one of each; threads that nobody uses.
+heapmark run xz pair --threads=2 --allocators=system --reps=1 --dry-run
+heapmark run xz --threads=2 --allocators=system --reps=1 --dry-run 2>&1 >one
+sed -n '$s/ if.*//p' one | sed 's/, .*//'
+# The same workload for other allocators, as the floor of this job is, is no repetition.
+heapmark run quick --allocators=system --reps=1 --dry-run | grep -c ' pair '

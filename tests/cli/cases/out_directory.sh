@@ -5,3 +5,8 @@ touch file
 try run null --allocators=system --work=1 --reps=1 --out=file/run
 mkdir -p taken && touch taken/trials.csv
 try run null --allocators=system --work=1 --reps=1 --out=taken
+touch taken/job.ini
+try run null --allocators=system --work=1 --reps=1 --out=taken
+# A disk without room: nothing is left that the next try would meet.
+(trap '' XFSZ; ulimit -f 0; try run null --allocators=system --work=1 --reps=1 --out=full)
+ls full

@@ -33,11 +33,19 @@ try run pair --reps=0
 try run pair --until=0
 try run pair --until=abc
 try run pair --turns=100 --work=50
+try run pair --trial-time=1s --timeout=1s --dry-run
 try run pair --turns=many
 try run pair --resume=x
 try run --resume=nowhere --seed=3
 try run --resume=nowhere
 try run nowhere.ini
 try run nowhere.hmt
+touch unnamed a,b.hmt
+try run ./unnamed
+try run a,b.hmt
+try run xz --set trace=lua --dry-run
+try run pair pair --dry-run
+try run pair --threads=1,2,1 --dry-run
+try run xz xz --dry-run
 try topo --placement=scater
 try topo --threads=0

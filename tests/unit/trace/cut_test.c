@@ -380,6 +380,30 @@ static void test_cut_nothing(void **state)
     fixture_remove(path);
 }
 
+/* Where live bytes are steady the other thread has nothing to do, though some of what it made lives. */
+static void test_cut_of_an_idle_thread(void **state)
+{
+    enum { MADE = 100, STEADY = 1000 };
+    struct trace_event events[MADE + 2 * STEADY] = {0};
+    (void)state;
+    for (size_t i = 0; i < MADE; i++)
+        events[i] = (struct trace_event){.op = TRACE_MALLOC,
+                                         .size = 100,
+                                         .thread = i < MADE / 2,
+                                         .time = i};
+    for (size_t i = 0; i < STEADY; i++) {
+        size_t at = MADE + 2 * i;
+        events[at] = (struct trace_event){.op = TRACE_MALLOC, .size = 1, .time = at};
+        events[at + 1] = (struct trace_event){.op = TRACE_FREE, .slot = MADE, .time = at + 1};
+    }
+    char *path = fixture_trace(events, sizeof events / sizeof *events, 2);
+    assert_not_cut(path, &(struct cut_request){0, UINT64_MAX, 1, true},
+                   "thread 1 does nothing in its steady part");
+    assert_not_cut(path, &(struct cut_request){MADE, UINT64_MAX, 1, false},
+                   "nothing happens in that part");
+    fixture_remove(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_cut_keeps_cpus),
         cmocka_unit_test(test_cut_facts),
         cmocka_unit_test(test_cut_nothing),
+        cmocka_unit_test(test_cut_of_an_idle_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
