@@ -218,7 +218,7 @@ static void tell_trace(const struct recording_trace *trace)
         say_note("'%s': no events, as all that was called failed", path);
     else
         say_note("'%s': %" PRIu64 " event%s%s, %.2f bytes an event, %" PRIu64 " KiB", path,
-                 trace->events, trace->events == 1 ? "" : "s", events_bound(trace),
+                 trace->events, say_plural(trace->events), events_bound(trace),
                  (double)trace->bytes / (double)trace->events, (trace->bytes + 1023) / 1024);
     if (trace->at_limit)
         say_note("'%s' ends early: --max-size was reached", path);

@@ -23,12 +23,6 @@ const char *trace_find(const char *name, char *found, size_t bytes);
 struct argp_state;
 int trace_take_path(const char **path, const char *value, struct argp_state *state);
 
-/* The ending of a counted word: "" for one, "s" for any other number. */
-static inline const char *trace_plural(uint64_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 /* All that `info` prints. */
 struct trace_report {
     const struct trace_info *info;

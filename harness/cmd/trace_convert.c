@@ -140,7 +140,7 @@ static void say_cut(const struct request *request, const struct cut_result *resu
     printf("'%s': %" PRIu64 " of %" PRIu64 " events, from %s to %s, of %" PRIu32 " thread%s\n",
            request->output, result->events - result->front_events, result->all_events,
            chart_time((double)result->from_ns, from), chart_time((double)result->to_ns, to),
-           result->threads, trace_plural(result->threads));
+           result->threads, say_plural(result->threads));
     if (request->cut.steady)
         printf("steady there: live bytes stay within %.1f %% of %s, over %.0f %% of the events; it "
                "is the longest stretch in which they stay within %.0f %%\n",
@@ -149,7 +149,7 @@ static void say_cut(const struct request *request, const struct cut_result *resu
                100 * CUT_STEADY_SPREAD);
     if (result->front_events > 0)
         printf("in front, %" PRIu64 " event%s for the %s that lived at its start\n",
-               result->front_events, trace_plural(result->front_events),
+               result->front_events, say_plural(result->front_events),
                chart_bytes((double)result->front_bytes, bytes));
 }
 
@@ -282,11 +282,11 @@ static void say_import(const char *path, const struct import_result *result)
 {
     const struct trace_file_header *header = &result->header;
     printf("'%s': %" PRIu64 " event%s from %" PRIu64 " line%s of %s\n", path, header->events,
-           trace_plural(header->events), result->lines, trace_plural(result->lines),
+           say_plural(header->events), result->lines, say_plural(result->lines),
            import_description(result->format));
     if (header->skipped_lines > 0)
         printf("%" PRIu64 " line%s could not be used; the first is line %" PRIu64 ": %s\n",
-               header->skipped_lines, trace_plural(header->skipped_lines), result->first_skipped,
+               header->skipped_lines, say_plural(header->skipped_lines), result->first_skipped,
                result->skip_reason);
     const struct {
         uint64_t count;
@@ -300,7 +300,7 @@ static void say_import(const char *path, const struct import_result *result)
     for (size_t i = 0; i < sizeof oddities / sizeof *oddities; i++)
         if (oddities[i].count > 0)
             printf("%" PRIu64 " %s%s%s\n", oddities[i].count, oddities[i].what,
-                   trace_plural(oddities[i].count), oddities[i].then);
+                   say_plural(oddities[i].count), oddities[i].then);
 }
 
 static int import_from(const struct request *request, FILE *in)

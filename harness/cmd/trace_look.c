@@ -154,8 +154,8 @@ static int verify(const char *name)
     const struct trace_file_header *header = trace_reader_header(reader);
     if (next == TRACE_END)
         printf("'%s' is good: %" PRIu64 " event%s, %" PRIu32 " thread%s, %" PRIu64 " object%s\n",
-               path, header->events, trace_plural(header->events), header->threads,
-               trace_plural(header->threads), header->objects, trace_plural(header->objects));
+               path, header->events, say_plural(header->events), header->threads,
+               say_plural(header->threads), header->objects, say_plural(header->objects));
     else
         say_error("%s", trace_reader_error(reader));
     trace_reader_close(reader);
@@ -177,7 +177,7 @@ static int recover(const char *path)
     int result = recording_recover(&recording, path, error, sizeof error);
     for (uint32_t i = 0; i < recording.trace_count; i++)
         printf("'%s': %" PRIu64 " event%s\n", recording.traces[i].path, recording.traces[i].events,
-               trace_plural(recording.traces[i].events));
+               say_plural(recording.traces[i].events));
     if (recording.raw != NULL && recording.trace_count > 0)
         record_tell_missing(recording.raw, recording.raw_away);
     recording_release(&recording);

@@ -1,6 +1,7 @@
 /* heapmark trace info, for people. */
 #include "cmd/trace.h"
 #include "cmd/trace_chart.h"
+#include "util/say.h"
 #include "util/shell.h"
 #include "workloads/trace/import.h"
 
@@ -83,8 +84,9 @@ static void print_flags(const struct trace_file_header *header)
         printf("note              a sample: one object in %" PRIu32 "\n", header->sample);
     if (header->front_events > 0)
         printf("note              a part of a trace: its first %" PRIu64
-               " events make what lived where it was cut out\n",
-               header->front_events);
+               " event%s make%s what lived where it was cut out\n",
+               header->front_events, say_plural(header->front_events),
+               header->front_events == 1 ? "s" : "");
 }
 
 /* What an imported trace cannot tell, because its source did not. */
@@ -157,10 +159,10 @@ static void print_memory(const struct trace_info *info)
            header->live_bytes_peak, header->live_bytes_end);
     printf("peak              after %.6f s (%.0f %% of the time), with %" PRIu64 " object%s live\n",
            seconds, percent((double)info->peak_time, (double)header->duration_ticks),
-           info->peak_objects, trace_plural(info->peak_objects));
+           info->peak_objects, say_plural(info->peak_objects));
     printf("never freed       %" PRIu64 " object%s, %" PRIu64 " bytes, %.2f %% of all that was "
            "allocated\n",
-           info->live_objects_end, trace_plural(info->live_objects_end), header->live_bytes_end,
+           info->live_objects_end, say_plural(info->live_objects_end), header->live_bytes_end,
            percent((double)header->live_bytes_end, (double)info->allocated_bytes));
     printf("sizes             50 %% <= %" PRIu64 ", 90 %% <= %" PRIu64 ", 99 %% <= %" PRIu64
            ", largest %" PRIu64 " bytes\n",
