@@ -230,9 +230,9 @@ _Static_assert(sizeof(struct raw_header) <= RAW_PAGE_BYTES, "");
 
 /*
  * Tells the kernel about a mapping of the file's first `bytes`, RAW_FIRST_SEGMENT at least. Of what lies in
- * front of the segments few pages are ever used: without the second advice the kernel would make 32 of them at
- * the first touch of each, at a recording's start, and take as many away at its end (1.7 and 0.8 ms in place of
- * 0.1). Segments are used to the last page: those it should make together.
+ * front of the segments few pages are ever used: without the second advice the kernel would make as many as it
+ * reads ahead around each that is touched, at a recording's start, and take them away at its end (1.7 and 0.8 ms
+ * in place of 0.1, where a disk reads 8 MiB ahead). Segments are used to the last page: those it should make together.
  */
 static inline void raw_advise(struct raw_header *header, size_t bytes)
 {
