@@ -17,6 +17,7 @@ struct kmem_config kmem_config = {
     .cpu_partial = CONFIG_AUTO,
     .min_partial = CONFIG_AUTO,
     .barn = (size_t)4 << 20,
+    .near = 1,
 };
 
 /* In the order of enum percpu_mode. */
@@ -35,6 +36,7 @@ static const struct knob table[] = {
     KNOB("pool", pool, (size_t)4 << 20, (size_t)1 << 46, NULL),
     KNOB("reserve", reserve, 0, (size_t)1 << 40, NULL),
     KNOB("barn", barn, 0, (size_t)1 << 30, NULL),
+    KNOB("near", near, 0, 1, NULL),
     KNOB("stats", stats, 0, 1, NULL),
     KNOB("debug", debug, 0, 1, NULL),
     KNOB("warn", warn, 0, 1, NULL),

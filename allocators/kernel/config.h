@@ -21,6 +21,7 @@ struct kmem_config {
     size_t debug;       /* 1: find misuse of objects, see slub/debug.h; implies stats */
     size_t warn;        /* 1: a line for each allocation of pages that failed, see __GFP_NOWARN */
     size_t barn;        /* bytes of free objects that a node's barn holds, for each cache */
+    size_t near; /* 0: malloc and free look up what may be taken for granted, see rseq_x86_64.h */
 };
 
 extern struct kmem_config kmem_config;

@@ -20,6 +20,8 @@ static const struct allocator_knob knobs[] = {
     {"reserve", KNOB_BYTES, 0, TIB, NULL, "bytes that only GFP_ATOMIC may use"},
     {"barn", KNOB_BYTES, 0, 1 << 30, NULL,
      "bytes of free objects that each node keeps in sheaves, for each cache"},
+    {"near", KNOB_COUNT, 0, 1, NULL,
+     "0: malloc and free look up where rseq and the frames' cells are (default: known)"},
     {"stats", KNOB_COUNT, 0, 1, NULL, "1: count the events of every cache"},
     {"debug", KNOB_COUNT, 0, 1, NULL,
      "1: name double frees, writes past the end and writes after free (slow)"},

@@ -372,6 +372,39 @@ static void test_no_swap_for_each_call_at_the_border(void **state)
     kmem_cache_destroy(s);
 }
 
+/*
+ * Once sheaves have grown, batches much smaller than they are stay in one, whatever they were before: a
+ * small sheaf from the beginning does not go on taking its turns.
+ */
+static void changes_end(unsigned batch)
+{
+    enum { GROWING = 3000, GROWN = 100 };
+    struct kmem_cache *s = kmem_cache_create("grown", 64, 0, SLAB_NO_MERGE, NULL);
+    struct sheaf *was = NULL, *now;
+    unsigned changes = 0;
+    void **top, *p[128];
+
+    for (unsigned round = 0; round < GROWING + GROWN; round++) {
+        for (unsigned i = 0; i < batch; i++)
+            assert_non_null(p[i] = kmem_cache_alloc(s, GFP_KERNEL));
+        changes += round > GROWING && s->path == PATH_SHEAF && (now = main_sheaf(s, &top)) != was;
+        for (unsigned i = 0; i < batch; i++)
+            kmem_cache_free(s, p[i]);
+        was = s->path == PATH_SHEAF ? main_sheaf(s, &top) : NULL;
+    }
+    if (changes)
+        fail_msg("in batches of %u, %u changes of sheaves", batch, changes);
+    kmem_cache_destroy(s);
+}
+
+static void test_no_swap_for_each_batch(void **state)
+{
+    (void)state;
+    stay_on_this_cpu();
+    for (unsigned batch = 5; batch <= 125; batch += 8)
+        changes_end(batch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_slabs_of_one_object),
         cmocka_unit_test(test_sheaves_reach_below_their_objects),
         cmocka_unit_test(test_no_swap_for_each_call_at_the_border),
+        cmocka_unit_test(test_no_swap_for_each_batch),
     };
 
     slub_start();

@@ -68,9 +68,10 @@ void free_slow(void *memory)
     errno = saved;
 }
 
-RSEQ_DEFINE_MALLOC_STEPS(malloc_steps, malloc_slow)
-RSEQ_DEFINE_MALLOC(slub_malloc, malloc_steps, malloc_slow)
-RSEQ_DEFINE_FREE(slub_free, free_slow)
+RSEQ_DEFINE_MALLOC_FAR(malloc_far, malloc_slow)
+RSEQ_DEFINE_FREE_FAR(free_far, free_slow)
+RSEQ_DEFINE_MALLOC(slub_malloc, malloc_far, malloc_slow)
+RSEQ_DEFINE_FREE(slub_free, CELLS_IN_FRONT, free_far, free_slow)
 
 void *slub_calloc(size_t count, size_t bytes)
 {

@@ -30,10 +30,11 @@ static inline __attribute__((always_inline)) bool malloc_fast(size_t size, void 
 }
 
 /*
- * The rest of malloc and free, for assembly to jump to: sizes above those of small_cells from the main sheaf;
- * errno, refills, large requests, wrong pointers.
+ * The rest of malloc and free, for assembly to jump to: the same ways where the near ones are closed, and
+ * sizes above those of small_cells; errno, refills, large requests, wrong pointers.
  */
-__attribute__((used)) void *malloc_steps(size_t size);
+__attribute__((used)) void *malloc_far(size_t size);
+__attribute__((used)) void free_far(void *memory);
 __attribute__((used)) void *malloc_slow(size_t size);
 __attribute__((used)) void free_slow(void *memory);
 

@@ -4,8 +4,8 @@
 #include "slub_malloc.h"
 
 /* clang-format off */
-EXPORT RSEQ_DEFINE_MALLOC(malloc, malloc_steps, malloc_slow)
-EXPORT RSEQ_DEFINE_FREE(free, free_slow)
+EXPORT RSEQ_DEFINE_MALLOC(malloc, malloc_far, malloc_slow)
+EXPORT RSEQ_DEFINE_FREE(free, CELLS_IN_FRONT, free_far, free_slow)
 EXPORT_MALLOC_NAMES(slub);
 /* clang-format on */
 

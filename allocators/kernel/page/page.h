@@ -90,6 +90,14 @@ int kmem_pages_start(const struct page_config *config) __attribute__((warn_unuse
 uint16_t *kmem_pages_cells(void);
 
 /*
+ * Where address space is not limited and the pool is no larger than so many frames, the cells are those of so
+ * many (of a TiB), and end where the pool starts: who knows one address then knows the other. Those beyond the
+ * pool read as zero.
+ */
+#define CELLS_IN_FRONT ((size_t)1 << 28)
+bool kmem_pages_cells_in_front(void);
+
+/*
  * For the entrances of programs, whose first call may be any: starts everything with the configuration of
  * the environment unless there is a pool already. Of the layers above.
  */

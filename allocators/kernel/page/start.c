@@ -86,6 +86,43 @@ static void unmap_all(const struct range *r, unsigned n)
             kmem_os.unmap(r[i].start, r[i].bytes);
 }
 
+static bool may_have_cells_in_front(size_t frames)
+{
+    struct rlimit limit;
+
+    return frames <= CELLS_IN_FRONT && getrlimit(RLIMIT_AS, &limit) == 0 &&
+           limit.rlim_cur == RLIM_INFINITY;
+}
+
+/* Address space for the frames, and cells in front of them; both or nothing. */
+static bool reserve_in_front(size_t frames, struct range *all)
+{
+    size_t cells = CELLS_IN_FRONT * sizeof *pool.cells;
+
+    all->bytes = cells + (frames << PAGE_SHIFT) + MAX_ORDER_BYTES; /* more, to have it aligned */
+    all->start = may_have_cells_in_front(frames) ? kmem_os.reserve_zeros(all->bytes) : NULL;
+    if (!all->start)
+        return false;
+    page_globals.base = round_up((uintptr_t)all->start + cells, MAX_ORDER_BYTES);
+    pool.cells = (uint16_t *)page_globals.base - CELLS_IN_FRONT;
+    if (kmem_os.hide((void *)page_globals.base, frames << PAGE_SHIFT))
+        return true;
+    unmap_all(all, 1);
+    return false;
+}
+
+/* The same, apart. */
+static bool reserve_apart(size_t frames, struct range *all, struct range *cells)
+{
+    all->bytes = (frames << PAGE_SHIFT) + MAX_ORDER_BYTES;
+    all->start = kmem_os.reserve(all->bytes);
+    cells->bytes = frames * sizeof *pool.cells;
+    cells->start = kmem_os.reserve_zeros(cells->bytes);
+    page_globals.base = round_up((uintptr_t)all->start, MAX_ORDER_BYTES);
+    pool.cells = cells->start;
+    return all->start && cells->start;
+}
+
 /*
  * Address space for all frames and their descriptions; all of it or nothing. The descriptions become
  * writable together with their frames (see grow.c), lest the whole pool's be charged to a process that
@@ -95,22 +132,20 @@ static void unmap_all(const struct range *r, unsigned n)
 static bool reserve(const struct layout *l, const struct topology *t)
 {
     size_t frames = ((size_t)(t->nodes - 1) << l->node_shift) + l->low + l->high;
-    size_t bytes = (frames << PAGE_SHIFT) + MAX_ORDER_BYTES; /* more, to have it aligned */
-    const struct range r[] = {
-        {kmem_os.reserve(bytes), bytes},
+    struct range r[] = {
         {kmem_os.reserve(frames * sizeof(struct page)), frames * sizeof(struct page)},
         {kmem_os.reserve_zeros(frames), frames},
-        {kmem_os.reserve_zeros(frames * sizeof *pool.cells), frames * sizeof *pool.cells},
+        {NULL, 0},
+        {NULL, 0},
     };
+    bool pool_there = reserve_in_front(frames, &r[2]) || reserve_apart(frames, &r[2], &r[3]);
 
-    if (!all_there(r, 4) || !map_tables(t->nodes, t->cpus, frames)) {
+    if (!pool_there || !all_there(r, 2) || !map_tables(t->nodes, t->cpus, frames)) {
         unmap_all(r, 4);
         return false;
     }
-    page_globals.base = round_up((uintptr_t)r[0].start, MAX_ORDER_BYTES);
-    page_globals.mem_map = r[1].start;
-    page_globals.state = r[2].start;
-    pool.cells = r[3].start;
+    page_globals.mem_map = r[0].start;
+    page_globals.state = r[1].start;
     page_globals.node_shift = l->node_shift;
     page_globals.nodes = t->nodes;
     page_globals.frames = frames;
@@ -223,6 +258,11 @@ int kmem_pages_start(const struct page_config *config)
 uint16_t *kmem_pages_cells(void)
 {
     return pool.cells;
+}
+
+bool kmem_pages_cells_in_front(void)
+{
+    return pool.cells == (uint16_t *)page_globals.base - CELLS_IN_FRONT;
 }
 
 struct zone *zone_next(struct zone *z)

@@ -14,6 +14,7 @@ void *percpu_no_sheaf[2];
 void (*percpu_drain_block)(struct cpu_block *b);
 /* Used by assembly, which the compiler does not look into. */
 struct percpu_area percpu_area __attribute__((aligned(4096), used));
+uintptr_t percpu_near_pool __attribute__((aligned(32), used)) = PERCPU_NO_POOL;
 
 /* Of one node. */
 static unsigned indices;

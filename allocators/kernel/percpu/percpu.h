@@ -93,7 +93,8 @@ struct percpu_area {
     /* For each frame the cell of the slab's cache and node, 0: none, or see slab_cell(). */
     uint16_t *frame_cells;
     uint64_t unused_c8[2];
-    size_t small; /* entries of small_cells that malloc may use: all, or 0 */
+    /* Entries of small_cells that malloc may use: all, or 0, also where rseq is not at KMEM_RSEQ_OFFSET. */
+    size_t small;
     size_t sizes; /* the same of size_cells */
     uint64_t unused_e8[2];
     ptrdiff_t rseq;                      /* __rseq_offset */
@@ -120,6 +121,14 @@ _Static_assert(offsetof(struct percpu_area, none) % 4096 == 0 && PERCPU_FROM_NON
                "what is read often lies apart from what is stored often");
 
 extern struct percpu_area percpu_area;
+
+/*
+ * The address of frame 0 if free may count on two things that save it a load or two: that the cells of
+ * CELLS_IN_FRONT frames end there, and that rseq is at KMEM_RSEQ_OFFSET. Otherwise an address from which no
+ * pointer lies so many frames up. Not zero before the start, so not in the area. Aligned for the reason above.
+ */
+extern uintptr_t percpu_near_pool;
+#define PERCPU_NO_POOL ((uintptr_t)1 << 63)
 
 /* What size_cells has for `step`. */
 static inline size_t percpu_cell_of_step(const char *none, size_t step)

@@ -25,6 +25,11 @@
 
 #define RSEQ_SIGNATURE "0x53053053"
 
+/* Bytes from the thread pointer to the rseq area, as far as the build knows: see rseq_offset.cmake. */
+#ifndef KMEM_RSEQ_OFFSET
+#define KMEM_RSEQ_OFFSET 0
+#endif
+
 #define RSEQ_DESCRIPTOR                             \
     ".pushsection .data.rel.ro.rseq_cs, \"aw\"\n\t" \
     ".balign 32\n"                                  \
@@ -129,6 +134,11 @@ refused:
  * needs nothing but its argument, so that the block can be added to the register of the cell. Who is
  * not served jumps to `slow`, a function of the same type, with the argument untouched.
  *
+ * Each load and each store is felt, too: a CPU that makes four of them in a cycle spends most of a call on
+ * them. So there are two of either function. The near one takes rseq for granted where the C library of
+ * the build has it, KMEM_RSEQ_OFFSET from the thread pointer, and free also the cells of frames in front of the
+ * pool; where that is not so, its first test fails, and the far one is jumped to, which looks everything up.
+ *
  * Where they come to lie matters, for a reason that was not found: with the two a few hundred bytes elsewhere
  * in their pages, sizes in random order took up to 1.3 times as long (see speed.md). So they are aligned to
  * more than their lines, lest what is linked in front of them decide.
@@ -141,8 +151,16 @@ refused:
 
 #define RSEQ_NONE "leaq percpu_area + %c[none](%%rip), %%rdx\n\t"
 
-/* Offset of the cell in rcx, none in rdx; then the cell's address is in rcx. Writes rax, rsi. */
-#define RSEQ_ENTER(table)                     \
+/* Offset of the cell in rcx, none in rdx; then the cell's address is in rcx. Writes rax. */
+#define RSEQ_ENTER_NEAR(table)                \
+    "leaq 77b(%%rip), %%rax\n\t"              \
+    "movq %%rax, %%fs:8 + %c[rseq]\n"         \
+    "71:\n\t"                                 \
+    "movslq %%fs:4 + %c[rseq], %%rax\n\t"    \
+    "addq %c[" table "](%%rdx, %%rax, 8), %%rcx\n\t"
+
+/* The same wherever rseq is. Writes rsi, too. */
+#define RSEQ_ENTER_FAR(table)                 \
     "movq %c[rseq](%%rdx), %%rsi\n\t"         \
     "leaq 77b(%%rip), %%rax\n\t"              \
     "movq %%rax, %%fs:8(%%rsi)\n"             \
@@ -159,47 +177,40 @@ refused:
     "addq $-8, %%rdx\n\t"
 
 /*
- * malloc: sizes up to 1 KiB have a table by bytes; those above take one by steps, in a function of its own.
+ * malloc: sizes up to 1 KiB have a table by bytes; those above take one by steps, in the far function, which
+ * serves all.
  * Popping does not touch the object, and what its owner does first is most often a store, which asks for its line
  * only when it leaves the core, one after the other, until the stores that wait fill their buffer. So the
  * line of the object that is popped PERCPU_AHEAD calls later is asked for here: that of the one just
  * popped would come too late. (A CPU that does not know the instruction does nothing for it.) Of larger objects
  * a line is little, and often in no cache: there it is left out.
  */
-#define RSEQ_MALLOC_BODY(steps)                      \
+#define RSEQ_MALLOC_BODY(far)                        \
     "70:\n\t" RSEQ_NONE                              \
     "cmpq %c[small](%%rdx), %%rdi\n\t"               \
-    "jae " #steps "\n\t"                             \
+    "jae " #far "\n\t"                               \
     "movzwl %c[bytes](%%rdx, %%rdi, 2), %%ecx\n\t"   \
-    RSEQ_ENTER("alloc") RSEQ_POP                     \
+    RSEQ_ENTER_NEAR("alloc") RSEQ_POP                \
     "movq %c[ahead](%%rdx), %%rsi\n\t"               \
     "movq %%rdx, 16(%%rcx)\n"                        \
     "72:\n\t"                                        \
     "prefetchw (%%rsi)\n\t"                          \
     "ret\n"
 
-#define RSEQ_STEPS_BODY                              \
+#define RSEQ_MALLOC_FAR_BODY                         \
     "70:\n\t" RSEQ_NONE                              \
     "leaq -1(%%rdi), %%rax\n\t"                      \
     "shrq $4, %%rax\n\t"                             \
     "cmpq %c[sizes](%%rdx), %%rax\n\t"               \
     "jae 79f\n\t"                                    \
     "movzwl %c[steps](%%rdx, %%rax, 2), %%ecx\n\t"   \
-    RSEQ_ENTER("alloc") RSEQ_POP                     \
+    RSEQ_ENTER_FAR("alloc") RSEQ_POP                 \
     "movq %%rdx, 16(%%rcx)\n"                        \
     "72:\n\t"                                        \
     "ret\n"
 
-#define RSEQ_FREE_BODY                               \
-    "70:\n\t" RSEQ_NONE                              \
-    "movq %%rdi, %%rax\n\t"                          \
-    "subq %c[pool](%%rdx), %%rax\n\t"                \
-    "cmpq %c[bytes](%%rdx), %%rax\n\t"               \
-    "jae 79f\n\t"                                    \
-    "movq %%rax, %%r8\n\t"                           \
-    "movq %c[frames](%%rdx), %%rcx\n\t"              \
-    "shrq $12, %%rax\n\t"                            \
-    "movzwl (%%rcx, %%rax, 2), %%ecx\n\t" RSEQ_ENTER("free") \
+/* The object's offset in the pool in r8, its cell's address in rcx, the object in rdi. Writes rax. */
+#define RSEQ_PUSH                                    \
     "imulq (%%rcx), %%r8\n\t"                        \
     "cmpq %%rdi, %%r8\n\t"                           \
     "jae 79f\n\t"                                    \
@@ -210,9 +221,33 @@ refused:
     "je 79f\n\t"                                     \
     "movq %%rdi, (%%rax)\n\t"                        \
     "addq $8, %%rax\n\t"                             \
-    "movq %%rax, 16(%%rcx)\n"                       \
+    "movq %%rax, 16(%%rcx)\n"                        \
     "72:\n\t"                                       \
     "ret\n"
+
+#define RSEQ_FREE_BODY(far)                          \
+    "70:\n\t" RSEQ_NONE                              \
+    "movq percpu_near_pool(%%rip), %%rcx\n\t"        \
+    "movq %%rdi, %%r8\n\t"                           \
+    "subq %%rcx, %%r8\n\t"                           \
+    "movq %%r8, %%rax\n\t"                           \
+    "shrq $12, %%rax\n\t"                            \
+    "cmpq %[frames], %%rax\n\t"                      \
+    "jae " #far "\n\t"                               \
+    "movzwl -2 * %c[frames](%%rcx, %%rax, 2), %%ecx\n\t" \
+    RSEQ_ENTER_NEAR("free") RSEQ_PUSH
+
+#define RSEQ_FREE_FAR_BODY                           \
+    "70:\n\t" RSEQ_NONE                              \
+    "movq %%rdi, %%rax\n\t"                          \
+    "subq %c[pool](%%rdx), %%rax\n\t"                \
+    "cmpq %c[bytes](%%rdx), %%rax\n\t"               \
+    "jae 79f\n\t"                                    \
+    "movq %%rax, %%r8\n\t"                           \
+    "movq %c[frames](%%rdx), %%rcx\n\t"              \
+    "shrq $12, %%rax\n\t"                            \
+    "movzwl (%%rcx, %%rax, 2), %%ecx\n\t"            \
+    RSEQ_ENTER_FAR("free") RSEQ_PUSH
 
 /* Behind what runs, and still in the function: see RSEQ_BEGIN(). */
 #define RSEQ_OTHERWISE(slow)                                 \
@@ -222,32 +257,42 @@ refused:
     "74:\n\t"                                                \
     "jmp 70b\n"
 
-/* `steps` is a function that RSEQ_DEFINE_MALLOC_STEPS() defines: for all sizes, and takes those above 1 KiB. */
-#define RSEQ_DEFINE_MALLOC(name, steps, slow)                                             \
+#define RSEQ_DEFINE_MALLOC(name, far, slow)                                               \
     RSEQ_FUNCTION void *name(size_t size __attribute__((unused)))                         \
     {                                                                                     \
-        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_MALLOC_BODY(steps) RSEQ_OTHERWISE(slow)     \
+        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_MALLOC_BODY(far) RSEQ_OTHERWISE(slow)       \
                          :                                                                \
                          : [none] "i"(offsetof(struct percpu_area, none)),                \
                            [small] RSEQ_FIELD(small), [bytes] RSEQ_FIELD(small_cells),    \
-                           [rseq] RSEQ_FIELD(rseq), [alloc] RSEQ_FIELD(alloc),            \
+                           [rseq] "i"(KMEM_RSEQ_OFFSET), [alloc] RSEQ_FIELD(alloc),       \
                            [ahead] "i"(-8 * PERCPU_AHEAD));                               \
     }
 
-#define RSEQ_DEFINE_MALLOC_STEPS(name, slow)                                              \
+#define RSEQ_DEFINE_MALLOC_FAR(name, slow)                                                \
     RSEQ_FUNCTION void *name(size_t size __attribute__((unused)))                         \
     {                                                                                     \
-        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_STEPS_BODY RSEQ_OTHERWISE(slow)             \
+        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_MALLOC_FAR_BODY RSEQ_OTHERWISE(slow)        \
                          :                                                                \
                          : [none] "i"(offsetof(struct percpu_area, none)),                \
                            [sizes] RSEQ_FIELD(sizes), [steps] RSEQ_FIELD(size_cells),     \
                            [rseq] RSEQ_FIELD(rseq), [alloc] RSEQ_FIELD(alloc));           \
     }
 
-#define RSEQ_DEFINE_FREE(name, slow)                                                      \
+/* `frames`: of how many the cells lie in front of the pool. */
+#define RSEQ_DEFINE_FREE(name, frames_in_front, far, slow)                                \
     RSEQ_FUNCTION void name(void *memory __attribute__((unused)))                         \
     {                                                                                     \
-        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_FREE_BODY RSEQ_OTHERWISE(slow)                \
+        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_FREE_BODY(far) RSEQ_OTHERWISE(slow)         \
+                         :                                                                \
+                         : [none] "i"(offsetof(struct percpu_area, none)),                \
+                           [frames] "i"(frames_in_front),                                 \
+                           [rseq] "i"(KMEM_RSEQ_OFFSET), [free] RSEQ_FIELD(free));        \
+    }
+
+#define RSEQ_DEFINE_FREE_FAR(name, slow)                                                  \
+    RSEQ_FUNCTION void name(void *memory __attribute__((unused)))                         \
+    {                                                                                     \
+        __asm__ volatile(RSEQ_DESCRIPTOR RSEQ_FREE_FAR_BODY RSEQ_OTHERWISE(slow)          \
                          :                                                                \
                          : [none] "i"(offsetof(struct percpu_area, none)),                \
                            [pool] RSEQ_FIELD(pool), [bytes] RSEQ_FIELD(pool_bytes),       \

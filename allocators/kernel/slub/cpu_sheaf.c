@@ -8,7 +8,7 @@
 #include "fault.h"
 #include "slab.h"
 
-enum { TAKE_ALONG = 32 }; /* objects; or half a sheaf */
+enum { TAKE_ALONG = 128 }; /* objects; or half a sheaf */
 
 #define MAIN_CELL(s)  PERCPU_PAIR_CELL((s)->index)
 #define SPARE_CELL(s) (PERCPU_SLOW_CELL((s)->index) + offsetof(struct kmem_cache_cpu, spare))
@@ -27,11 +27,15 @@ static struct sheaf *take_main(struct kmem_cache *s)
     return percpu_swap(MAIN_CELL(s), none, &old) ? sheaf_of_pair(old.first, old.second) : NULL;
 }
 
-/* The sheaf becomes the spare; what was it is put away. */
+/* The sheaf becomes the spare, unless it is empty and outgrown; what was it is put away. */
 static void keep(struct kmem_cache *s, struct sheaf *sheaf)
 {
     void *old = sheaf;
 
+    if (sheaf->size == 0 && sheaf_outgrown(s, sheaf)) {
+        sheaf_destroy(s, sheaf);
+        return;
+    }
     percpu_exchange(SPARE_CELL(s), sheaf, &old);
     if (old)
         barn_put(s, old);
@@ -58,10 +62,7 @@ static void install(struct kmem_cache *s, struct sheaf *sheaf, const void *freed
     if (!was)
         return;
     check_top(was, freed);
-    if (was->size == 0 && sheaf_outgrown(s, was))
-        sheaf_destroy(s, was);
-    else
-        keep(s, was);
+    keep(s, was);
 }
 
 /* `empty`, which may be NULL, or a larger one in its place if it is outgrown and there is memory. */
@@ -172,6 +173,25 @@ static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full, gfp
     return full;
 }
 
+static unsigned along(const struct sheaf *spare)
+{
+    return spare->capacity / 2 < TAKE_ALONG ? spare->capacity / 2 : TAKE_ALONG;
+}
+
+/*
+ * How many objects of a full main sheaf go along to the spare, which takes its place: half of them at most, but
+ * of an outgrown one all that there is room for, besides the one that is freed.
+ */
+static unsigned how_many_along(const struct kmem_cache *s, const struct sheaf *main,
+                               const struct sheaf *spare)
+{
+    unsigned wanted = along(spare), room = spare->capacity - spare->size - 1;
+
+    if (sheaf_outgrown(s, main))
+        return main->size < room ? main->size : room;
+    return main->size / 2 < wanted ? main->size / 2 : wanted;
+}
+
 /*
  * The spare is about to become the main sheaf. Some of the objects that were freed last go along: where
  * allocations and frees go to and fro across the border of the two, there would be a swap for each otherwise.
@@ -179,14 +199,13 @@ static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full, gfp
  */
 static struct sheaf *take_along(struct kmem_cache *s, struct sheaf *spare, const void *freed)
 {
-    unsigned n = spare->capacity / 2 < TAKE_ALONG ? spare->capacity / 2 : TAKE_ALONG;
-    struct sheaf *main = spare->size < n ? take_main(s) : NULL;
+    struct sheaf *main = spare->size < along(spare) ? take_main(s) : NULL;
+    unsigned n;
 
     if (!main)
         return NULL;
     check_top(main, freed);
-    if (n > main->size / 2)
-        n = main->size / 2;
+    n = how_many_along(s, main, spare);
     main->size -= n;
     memcpy(sheaf_slots(spare) + spare->size, sheaf_slots(main) + main->size, n * sizeof(void *));
     spare->size += n;

@@ -44,8 +44,13 @@ static void start_pages(void)
 
 void slub_fast_paths(bool open)
 {
-    __atomic_store_n(&percpu_area.small, open ? PERCPU_SMALL : 0, __ATOMIC_RELEASE);
+    bool as_built = open && kmem_config.near && __rseq_offset == KMEM_RSEQ_OFFSET;
+    bool near = as_built && kmem_pages_cells_in_front();
+
+    __atomic_store_n(&percpu_area.small, as_built ? PERCPU_SMALL : 0, __ATOMIC_RELEASE);
     __atomic_store_n(&percpu_area.sizes, open ? PERCPU_SIZES : 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&percpu_near_pool, near ? page_globals.base : PERCPU_NO_POOL,
+                     __ATOMIC_RELEASE);
     __atomic_store_n(&percpu_area.pool_bytes, open ? page_globals.bytes : 0, __ATOMIC_RELEASE);
 }
 

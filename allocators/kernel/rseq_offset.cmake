@@ -1,0 +1,17 @@
+# KMEM_RSEQ_OFFSET: where the C library of the build keeps a thread's rseq area, in bytes from the thread pointer.
+# malloc and free have it as a constant, and look it up instead where they run with another library's (see
+# slub_fast_paths()). Not known when compiling for another machine: 0, which is nobody's.
+if(NOT DEFINED KMEM_RSEQ_OFFSET)
+    set(offset 0)
+    if(NOT CMAKE_CROSSCOMPILING)
+        file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/rseq_offset.c
+            "#include <stdio.h>\n#include <sys/rseq.h>\n"
+            "int main(void) { return printf(\"%td\", __rseq_offset) < 1; }\n")
+        try_run(run compiled ${CMAKE_CURRENT_BINARY_DIR} ${CMAKE_CURRENT_BINARY_DIR}/rseq_offset.c
+            RUN_OUTPUT_VARIABLE said)
+        if(compiled AND run EQUAL 0)
+            set(offset ${said})
+        endif()
+    endif()
+    set(KMEM_RSEQ_OFFSET ${offset} CACHE STRING "bytes from the thread pointer to its rseq area")
+endif()
