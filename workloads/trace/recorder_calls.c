@@ -251,8 +251,6 @@ static void *realloc_described(void *block, size_t size, const void *frame)
 
 static __attribute__((noinline)) void *realloc_slowly(void *block, size_t size, const void *frame)
 {
-    if (block == NULL)
-        return allocated(RAW_MALLOC, next.realloc(NULL, size), size, frame);
     if (in_arena(block))
         return realloc_from_arena(block, size, frame);
     if (size == 0)
@@ -298,7 +296,9 @@ EXPORT void free(void *block)
 
 INLINE void *resized(void *block, size_t size, const void *frame)
 {
-    if (UNLIKELY(block == NULL || size == 0 || in_arena(block)) ||
+    if (block == NULL) /* Lua, for one, has no other malloc */
+        return allocated(RAW_MALLOC, next.malloc(size), size, frame);
+    if (UNLIKELY(size == 0 || in_arena(block)) ||
         UNLIKELY(!log_claim(RAW_REALLOC_BEGIN, (uintptr_t)block, 0)))
         return realloc_slowly(block, size, frame);
     void *moved = next.realloc(block, size);

@@ -193,13 +193,17 @@ static struct raw_segment *carve(uint32_t bytes)
     return segment;
 }
 
-/* One that went round lies in the file already, but perhaps not yet in this process's page table. */
+/*
+ * One that went round lies in the file already, but not in this process's page table if it was last another
+ * one's.
+ */
 static struct raw_segment *find_segment(uint32_t bytes)
 {
     struct raw_segment *segment = raw_take(log_header, bytes, mapped_bytes);
     if (segment == NULL)
         return carve(bytes);
-    populate(segment, bytes);
+    if (segment->process != process_index)
+        populate(segment, bytes);
     return segment;
 }
 

@@ -78,7 +78,7 @@ static inline enum raw_level log_level(void)
 }
 
 enum {
-    LOG_CALLS_A_TIME = 8,     /* that may carry one reading of the clock, */
+    LOG_CALLS_A_TIME = 16,    /* that may carry one reading of the clock, */
     LOG_DENSE_TICKS = 1 << 13 /* if as many before took no longer: 3 us or so */
 };
 

@@ -19,11 +19,11 @@ enum {
     CALIBRATION_NS = 10000000, /* shortest span over which the clock's rate is taken */
     /*
      * How often the drain looks, if it does not have to wait (recording_pace.h). Seldom enough to cost
-     * nothing, often enough for the memory that goes round to stay in the caches: 5 ms of the
-     * fastest program are 4 MiB.
+     * nothing, often enough for the memory that goes round to stay in the caches: 3 ms of the
+     * fastest program are 2 MiB.
      */
-    ROUND_BUSY_MS = 5,
-    ROUND_IDLE_MS = 20,
+    ROUND_BUSY_MS = 3,
+    ROUND_IDLE_MS = 20, /* comes by doubling: a program that has just begun is idle, too */
     BUSY_EVENTS = 1000, /* in a round */
 };
 
@@ -361,9 +361,13 @@ static int drain_failed(struct recording *r, int error)
                           strerrordesc_np(-error));
 }
 
-/* A round of the drain, if it is the time for one. *pause_ms: how long until the next. 0 or -errno. */
+/*
+ * A round of the drain, if it is the time for one. *pause_ms: how long it was to this one, and is to the next. 0 or
+ * -errno.
+ */
 static int drain_in_turn(struct recording *r, struct pace *pace, int *pause_ms)
 {
+    int paused_ms = *pause_ms;
     *pause_ms = ROUND_BUSY_MS;
     if (!pace_allows(pace, r->raw, raw_now(false)))
         return 0;
@@ -373,14 +377,14 @@ static int drain_in_turn(struct recording *r, struct pace *pace, int *pause_ms)
     if (events >= DRAIN_ROUND_EVENTS)
         *pause_ms = 0;
     else if (events <= BUSY_EVENTS)
-        *pause_ms = ROUND_IDLE_MS;
+        *pause_ms = paused_ms < ROUND_IDLE_MS / 2 ? 2 * paused_ms + 1 : ROUND_IDLE_MS;
     return 0;
 }
 
 /* Until the program has ended and all that it started, or until a signal says so. */
 static int follow(struct recording *r, void (*note)(const char *text))
 {
-    int pidfd = open_pidfd((uint32_t)child), pause_ms, error = 0;
+    int pidfd = open_pidfd((uint32_t)child), pause_ms = 0, error = 0;
     sig_atomic_t toggles_seen = 0; /* one may have come before */
     uint32_t running = 0;
     bool told = false;
@@ -389,6 +393,7 @@ static int follow(struct recording *r, void (*note)(const char *text))
     while (error == 0) {
         read_end_clocks(r);
         control_level(r, &toggles_seen);
+        space_keep_ahead(&r->space, r->raw);
         error = drain_in_turn(r, &pace, &pause_ms);
         if (error == 0)
             error = see_new_processes(r);

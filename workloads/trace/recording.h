@@ -7,6 +7,7 @@
 
 #include "workloads/trace/drain.h"
 #include "workloads/trace/recording_orphans.h"
+#include "workloads/trace/recording_space.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -39,6 +40,7 @@ struct recording {
     int raw_fd;
     bool raw_away; /* deleted or moved meanwhile: programs that are begun do not find it */
     struct raw_header *raw;
+    struct space space;
     struct drain *drain;
     struct recording_options options;
     struct recorded_process *processes; /* as many as have been seen */

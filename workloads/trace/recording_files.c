@@ -205,17 +205,6 @@ static bool tsc_is_invariant(void)
 #endif
 }
 
-/*
- * Makes the first segments' pages, before anybody else has the file: the first touch of one that is not there
- * reads ahead as far as the disk is set to, which may be megabytes (2 ms). Where it fails, nothing is lost.
- */
-static void make_first_pages(int raw_fd)
-{
-    static char zeros[4 * RAW_SEGMENT_BYTES_LARGE]; /* not const: that would lie in our file */
-    ssize_t ignored = pwrite(raw_fd, zeros, sizeof zeros, RAW_FIRST_SEGMENT);
-    (void)ignored;
-}
-
 /* As large as the file system and our own limits allow: the mapping is address space only. */
 static int stretch(struct recording *r)
 {
@@ -283,6 +272,8 @@ static int fill_header(struct recording *r, char *const arguments[])
         .next = RAW_FIRST_SEGMENT,
     };
     put_command(&header, arguments);
+    if (space_begin(&r->space, r->raw_fd, header.size_max))
+        header.options |= RAW_SPACE_AHEAD;
     if (pwrite(r->raw_fd, &header, sizeof header, 0) != sizeof header ||
         fallocate(r->raw_fd, 0, 0, RAW_FIRST_SEGMENT) != 0)
         return recording_fail(r, -errno,
@@ -290,7 +281,6 @@ static int fill_header(struct recording *r, char *const arguments[])
                               "limit "
                               "for files (ulimit -f)",
                               r->output, strerrordesc_np(errno));
-    make_first_pages(r->raw_fd);
     return stretch(r);
 }
 

@@ -1,22 +1,15 @@
 #include "workloads/trace/recording_pace.h"
 
+#include "workloads/trace/recording_space.h"
+
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
-/*
- * At most this much waits, and no more than these parts of the memory and of the disk: it is dirty
- * page cache, and on a full disk the recording ends.
- */
+/* At most this much waits, and no more than space_bytes_max(). */
 #define BACKLOG_BYTES_MAX (UINT64_C(256) << 20)
-enum { PART_OF_MEMORY = 64, PART_OF_DISK = 16, WAIT_NS_MAX = 1000000000 };
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
+enum { WAIT_NS_MAX = 1000000000 };
 
 void pace_begin(struct pace *pace, int raw_fd)
 {
@@ -25,17 +18,10 @@ void pace_begin(struct pace *pace, int raw_fd)
                           .backlog_bytes_max = BACKLOG_BYTES_MAX};
 }
 
-/* Anew each time: traces and programs fill the disk meanwhile. */
 static uint64_t backlog_bytes_max(const struct pace *pace, const struct raw_header *header)
 {
-    struct statvfs disk;
-    uint64_t most = pace->backlog_bytes_max;
-    long pages = sysconf(_SC_PHYS_PAGES);
-    if (pages > 0)
-        most = least(most, (uint64_t)pages * RAW_PAGE_BYTES / PART_OF_MEMORY);
-    if (fstatvfs(pace->raw_fd, &disk) == 0 && disk.f_blocks != 0) /* else it has no limit */
-        most = least(most, (uint64_t)disk.f_bavail * disk.f_frsize / PART_OF_DISK);
-    return header->size_max != 0 ? least(most, header->size_max) : most;
+    uint64_t most = space_bytes_max(pace->raw_fd, header->size_max);
+    return most < pace->backlog_bytes_max ? most : pace->backlog_bytes_max;
 }
 
 /* That we may use: what we record may as a rule use the same. */

@@ -1,0 +1,106 @@
+/* How much disk space lies ready for segments: twice what was carved off, within bounds. */
+#include "fixture.h"
+
+#include "workloads/trace/raw.h"
+#include "workloads/trace/recording_space.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+static uint64_t bytes_of(int fd)
+{
+    struct stat file;
+    assert_int_equal(fstat(fd, &file), 0);
+    return (uint64_t)file.st_blocks * 512;
+}
+
+static struct raw_header header_of(uint64_t carved)
+{
+    return (struct raw_header){.next = RAW_FIRST_SEGMENT + carved, .file_bytes = 1024 * MIB};
+}
+
+static uint64_t ahead_after(struct space *space, uint64_t carved)
+{
+    struct raw_header header = header_of(carved);
+    space_keep_ahead(space, &header);
+    return space->end - RAW_FIRST_SEGMENT - carved;
+}
+
+/* Deleted at once; where the file system is nearly full, there is nothing to be seen. */
+static FILE *file_with_room(void)
+{
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    if (space_bytes_max(fileno(file), 0) < 32 * MIB)
+        skip();
+    return file;
+}
+
+static void it_grows_with_what_was_carved_off(void **state)
+{
+    (void)state;
+    FILE *file = file_with_room();
+    int fd = fileno(file);
+    struct space space;
+    if (!space_begin(&space, fd, 0)) {
+        fclose(file);
+        skip(); /* a file system that gives none in advance */
+    }
+    assert_int_equal(space.end, RAW_FIRST_SEGMENT + 4 * MIB);
+    assert_true(bytes_of(fd) >= 4 * MIB);
+    assert_int_equal(ahead_after(&space, MIB), 3 * MIB); /* more than half is left */
+    assert_int_equal(ahead_after(&space, 3 * MIB), 6 * MIB);
+    assert_int_equal(ahead_after(&space, 8 * MIB), 16 * MIB);
+    assert_int_equal(ahead_after(&space, 30 * MIB), 32 * MIB);
+    assert_int_equal(ahead_after(&space, 100 * MIB), 32 * MIB); /* from there on, not from behind */
+    assert_true(bytes_of(fd) >= (4 + 5 + 15 + 32 + 32) * MIB);
+    fclose(file);
+}
+
+static void it_stays_within_bounds(void **state)
+{
+    (void)state;
+    FILE *file = file_with_room();
+    struct space space;
+    if (!space_begin(&space, fileno(file), MIB)) {
+        fclose(file);
+        skip();
+    }
+    assert_int_equal(space.end, RAW_FIRST_SEGMENT + MIB); /* as much as the traces may have */
+    struct raw_header header = header_of(10 * MIB);
+    header.size_max = MIB;
+    space_keep_ahead(&space, &header);
+    assert_int_equal(space.end, header.next + MIB);
+    header = header_of(20 * MIB);
+    header.file_bytes = header.next + 3 * MIB; /* not beyond the file */
+    space_keep_ahead(&space, &header);
+    assert_int_equal(space.end, header.file_bytes);
+    header = header_of(40 * MIB);
+    header.cut = header.next; /* the disk is full: nobody takes more */
+    space_keep_ahead(&space, &header);
+    assert_int_equal(space.end, RAW_FIRST_SEGMENT + 23 * MIB);
+    fclose(file);
+}
+
+static void a_file_that_gets_none(void **state)
+{
+    (void)state;
+    struct raw_header header = header_of(10 * MIB);
+    struct space space;
+    assert_false(space_begin(&space, -1, 0));
+    space_keep_ahead(&space, &header);
+    assert_int_equal(space.end, UINT64_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_grows_with_what_was_carved_off),
+        cmocka_unit_test(it_stays_within_bounds),
+        cmocka_unit_test(a_file_that_gets_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

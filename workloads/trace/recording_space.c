@@ -1,0 +1,64 @@
+#include "workloads/trace/recording_space.h"
+
+#include "workloads/trace/raw.h"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* Twice what has been carved off so far, within these. */
+#define AHEAD_BYTES_MIN (UINT64_C(4) << 20)
+#define AHEAD_BYTES_MAX (UINT64_C(32) << 20)
+
+enum { PART_OF_MEMORY = 64, PART_OF_DISK = 16 };
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t space_bytes_max(int raw_fd, uint64_t size_max)
+{
+    struct statvfs disk;
+    uint64_t most = size_max != 0 ? size_max : UINT64_MAX;
+    long pages = sysconf(_SC_PHYS_PAGES);
+    if (pages > 0)
+        most = least(most, (uint64_t)pages * RAW_PAGE_BYTES / PART_OF_MEMORY);
+    if (fstatvfs(raw_fd, &disk) == 0 && disk.f_blocks != 0) /* else it has no limit */
+        most = least(most, (uint64_t)disk.f_bavail * disk.f_frsize / PART_OF_DISK);
+    return most;
+}
+
+static bool take(struct space *space, uint64_t bytes)
+{
+    bool taken =
+        bytes > 0 && fallocate(space->raw_fd, 0, (off_t)space->end, (off_t)bytes) == 0;
+    if (taken)
+        space->end += bytes;
+    return taken;
+}
+
+bool space_begin(struct space *space, int raw_fd, uint64_t size_max)
+{
+    *space = (struct space){.raw_fd = raw_fd, .end = RAW_FIRST_SEGMENT};
+    bool taken = take(space, least(AHEAD_BYTES_MIN, space_bytes_max(raw_fd, size_max)));
+    if (!taken)
+        space->end = UINT64_MAX;
+    return taken;
+}
+
+void space_keep_ahead(struct space *space, const struct raw_header *header)
+{
+    uint64_t next = header->next, ahead = 2 * (next - RAW_FIRST_SEGMENT);
+    if (ahead < AHEAD_BYTES_MIN)
+        ahead = AHEAD_BYTES_MIN;
+    ahead = least(ahead, AHEAD_BYTES_MAX);
+    if (header->cut != 0 || space->end == UINT64_MAX || space->end >= next + ahead / 2)
+        return;
+    ahead = least(ahead, space_bytes_max(space->raw_fd, header->size_max));
+    if (space->end < next)
+        space->end = next; /* what was carved off has its blocks by now */
+    uint64_t end = least(next + ahead, header->file_bytes);
+    if (end > space->end)
+        take(space, end - space->end);
+}

@@ -1,0 +1,32 @@
+/*
+ * Disk space for segments, taken ahead of their use. A page of a file costs several times as much to make
+ * where the file system must look for its block at that moment as where the file has it already; and
+ * only of such pages can several be made as one.
+ */
+#ifndef HEAPMARK_TRACE_RECORDING_SPACE_H
+#define HEAPMARK_TRACE_RECORDING_SPACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct raw_header;
+
+struct space {
+    int raw_fd;
+    uint64_t end; /* of what the raw file has; UINT64_MAX: it was given none, and none is asked for */
+};
+
+/*
+ * How many bytes of the raw file may wait for the drain or lie ready: small parts of the memory, since they are
+ * dirty page cache, and of the disk, on which traces and programs need room, and what the traces may have at
+ * all (`size_max`; 0: no limit). Anew each time: others fill the disk meanwhile. Any thread.
+ */
+uint64_t space_bytes_max(int raw_fd, uint64_t size_max);
+
+/* For the first segments. False: the file system gives none in advance, or there is none. */
+bool space_begin(struct space *space, int raw_fd, uint64_t size_max);
+
+/* Some more, when less than half of what there should be is left. Never an error: it is only quicker. */
+void space_keep_ahead(struct space *space, const struct raw_header *header);
+
+#endif
