@@ -31,8 +31,7 @@ uint64_t space_bytes_max(int raw_fd, uint64_t size_max)
 
 static bool take(struct space *space, uint64_t bytes)
 {
-    bool taken =
-        bytes > 0 && fallocate(space->raw_fd, 0, (off_t)space->end, (off_t)bytes) == 0;
+    bool taken = bytes > 0 && fallocate(space->raw_fd, 0, (off_t)space->end, (off_t)bytes) == 0;
     if (taken)
         space->end += bytes;
     return taken;

@@ -13,7 +13,8 @@ struct raw_header;
 
 struct space {
     int raw_fd;
-    uint64_t end; /* of what the raw file has; UINT64_MAX: it was given none, and none is asked for */
+    uint64_t
+        end; /* of what the raw file has; UINT64_MAX: it was given none, and none is asked for */
 };
 
 /*

@@ -2,26 +2,28 @@
 
 #include <string.h>
 
-enum { STEP = 16, LINEAR = 128, CLASSES = 8 + 4 * 8 };
+enum { LEAST = 8, STEP = 16, LINEAR = 128, CLASSES = 1 + 8 + 4 * 8 };
 
 static struct kmem_cache *caches[CLASSES];
 
-/* 0 for up to 16 bytes, 7 for up to 128, then four to each doubling. */
+/* 0 for up to 8 bytes, 1 for up to 16, 8 for up to 128, then four to each doubling. */
 static unsigned class_of(size_t size)
 {
     unsigned shift;
 
     if (size <= LINEAR)
-        return size ? (unsigned)((size - 1) / STEP) : 0;
+        return size <= LEAST ? 0 : 1 + (unsigned)((size - 1) / STEP);
     shift = 63 - (unsigned)__builtin_clzl(size - 1); /* 7: 129 to 256 */
-    return 8 + (shift - 7) * 4 + (unsigned)(((size - 1) >> (shift - 2)) & 3);
+    return 9 + (shift - 7) * 4 + (unsigned)(((size - 1) >> (shift - 2)) & 3);
 }
 
 static size_t class_bytes(unsigned class)
 {
-    unsigned shift = 7 + (class - 8) / 4, quarter = (class - 8) % 4;
+    unsigned shift = 7 + (class - 9) / 4, quarter = (class - 9) % 4;
 
-    return class < 8 ? (class + 1) * (size_t)STEP : ((size_t)(quarter + 5) << shift) / 4;
+    if (class == 0)
+        return LEAST;
+    return class < 9 ? class * (size_t)STEP : ((size_t)(quarter + 5) << shift) / 4;
 }
 
 size_t malloc_class_size(size_t size)
@@ -46,7 +48,7 @@ static void name_class(char *name, size_t bytes)
 
 /*
  * From now on the fast path finds the cache. Until then, and with stats=1, the tables lead to cell 0,
- * which never serves.
+ * which never serves. The table by steps, which cannot tell them apart, has objects of 16 bytes for 8.
  */
 static void open_class(const struct kmem_cache *s, unsigned class)
 {
@@ -72,7 +74,7 @@ static struct kmem_cache *make(unsigned class)
     s = caches[class];
     if (!s) {
         name_class(name, bytes);
-        s = create_cache(name, bytes, STEP, SLAB_NO_MERGE, 0, bytes, NULL);
+        s = create_cache(name, bytes, bytes < STEP ? bytes : STEP, SLAB_NO_MERGE, 0, bytes, NULL);
         if (s) {
             open_class(s, class);
             __atomic_store_n(&caches[class], s, __ATOMIC_RELEASE);

@@ -1,6 +1,7 @@
 /*
- * Sizes of malloc. Multiples of 16 up to 128, then four steps in each doubling: at most a fifth of an
- * object is wasted, where the kernel's powers of two would waste up to a half. Above
+ * Sizes of malloc. 8, which is enough alignment for what fits there, multiples of 16 up to 128, then four steps
+ * in each doubling: at most a fifth of an object is wasted, where the kernel's powers of two would waste up
+ * to a half. Above
  * MALLOC_CACHE_MAX come blocks of pages, above MALLOC_PAGES_MAX mappings.
  */
 #ifndef KMEM_MALLOC_CLASSES_H

@@ -60,7 +60,7 @@ static struct sheaf *barn_get_full(struct kmem_cache *s, struct node_barn *barn,
     if (!lock_take_soon_here(&barn->lock))
         return NULL;
     full = pop(&barn->sheaves_full, &barn->nr_full, &barn->idle_full);
-    if (full && *empty && barn->nr_empty < s->barn_max) {
+    if (full && *empty && barn->nr_empty < s->barn_max && !sheaf_outgrown(s, *empty)) {
         push(&barn->sheaves_empty, &barn->nr_empty, *empty);
         *empty = NULL;
     }

@@ -29,9 +29,13 @@ void sheaves_start(void)
                                                      "sheaf-1024", "sheaf-2048", "sheaf-4096",
                                                      "sheaf-8192"};
 
-    for (unsigned i = 0; i < SHEAF_CLASSES; i++)
+    for (unsigned i = 0; i < SHEAF_CLASSES; i++) {
         sheaf_caches[i] = create_cache(names[i], SHEAF_BYTES_MIN << i, 64,
                                        SLAB_NO_SHEAVES | SLAB_NO_MERGE | SLAB_PANIC, 0, 0, NULL);
+        /* They come and go by the thousand objects, and most of a size only until a cache has grown. */
+        if (sheaf_caches[i] && kmem_config.min_partial == CONFIG_AUTO)
+            sheaf_caches[i]->min_partial = 1;
+    }
 }
 
 void sheaves_configure(struct kmem_cache *s, slab_flags_t flags)
