@@ -40,6 +40,20 @@ static void *os_reserve_zeros(size_t bytes)
     return os_map_with(bytes, PROT_READ);
 }
 
+static bool protect(void *start, size_t bytes, int prot)
+{
+    int saved = errno;
+    bool done = mprotect(start, bytes, prot) == 0;
+
+    errno = saved;
+    return done;
+}
+
+static bool os_show_zeros(void *start, size_t bytes)
+{
+    return protect(start, bytes, PROT_READ);
+}
+
 static void *os_map(size_t bytes)
 {
     return os_map_with(bytes, PROT_READ | PROT_WRITE);
@@ -47,11 +61,7 @@ static void *os_map(size_t bytes)
 
 static bool os_commit(void *start, size_t bytes)
 {
-    int saved = errno;
-    bool done = mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
-
-    errno = saved;
-    return done;
+    return protect(start, bytes, PROT_READ | PROT_WRITE);
 }
 
 static bool os_unmap(void *start, size_t bytes)
@@ -221,6 +231,7 @@ uint64_t os_now_ms(void)
 struct kmem_os kmem_os = {
     .reserve = os_reserve,
     .reserve_zeros = os_reserve_zeros,
+    .show_zeros = os_show_zeros,
     .commit = os_commit,
     .map = os_map,
     .unmap = os_unmap,

@@ -17,6 +17,8 @@ struct kmem_os {
     void *(*reserve)(size_t bytes);
     /* The same, but what is not made writable reads as zero. */
     void *(*reserve_zeros)(size_t bytes);
+    /* Makes reserved memory read as zero; pages of it are not made, even where memory is locked. */
+    bool (*show_zeros)(void *start, size_t bytes);
     /*
      * Makes reserved memory readable and writable; it reads as zero if it was never written or was
      * purged.

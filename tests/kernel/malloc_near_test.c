@@ -1,6 +1,6 @@
 /*
  * The two ways of malloc and free, see percpu/rseq_x86_64.h: the near ones are open where they may be, and either
- * way pops and pushes the CPU's main sheaf without a call into C. The knob near=0 comes from the environment.
+ * way pops and pushes the CPU's main sheaf. The knobs near=0 and pool=256m come from the environment.
  */
 #include "support.h"
 
@@ -37,10 +37,49 @@ static void test_which_ways_are_open(void **state)
     assert_int_equal(percpu_near_pool, as_built ? percpu_area.pool : PERCPU_NO_POOL);
 }
 
-/* A call into C would take from, or fill, another sheaf. */
+/* The section that was announced last begins in `function`, which is less than 1 KiB long. */
+static bool ran_in(const void *function)
+{
+    const struct rseq *area =
+        (const struct rseq *)((const char *)__builtin_thread_pointer() + __rseq_offset);
+    const struct rseq_cs *section = (const struct rseq_cs *)(uintptr_t)area->rseq_cs;
+
+    return section && section->start_ip - (uintptr_t)function < 1024;
+}
+
+/* The kernel takes the announcement back when it interrupts: then once more. */
+static void assert_way(size_t size, const void *malloc_way, const void *free_way)
+{
+    bool by_malloc = false, by_free = false;
+
+    for (int i = 0; i < 100 && !(by_malloc && by_free); i++) {
+        void *p = slub_malloc(size);
+
+        by_malloc |= ran_in(malloc_way);
+        slub_free(p);
+        by_free |= ran_in(free_way);
+    }
+    assert_true(by_malloc);
+    assert_true(by_free);
+}
+
+static void test_which_function_serves(void **state)
+{
+    static const size_t sizes[] = {0, 1, 16, 100, 1024, 1025, 5000, 32768};
+    bool near = kmem_config.near && __rseq_offset == KMEM_RSEQ_OFFSET;
+
+    (void)state;
+    if (!machine_has_rseq())
+        skip();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        assert_way(sizes[i],
+                   near && sizes[i] <= 1024 ? (const void *)slub_malloc : (const void *)malloc_far,
+                   near ? (const void *)slub_free : (const void *)free_far);
+}
+
 static void test_objects_go_by_the_main_sheaf(void **state)
 {
-    static const size_t sizes[] = {1, 16, 100, 1024, 1025, 5000, 32768};
+    static const size_t sizes[] = {0, 16, 100, 1024, 1025, 5000, 32768};
 
     (void)state;
     if (!machine_has_rseq())
@@ -106,6 +145,11 @@ static void start_limited(void)
         abort();
 }
 
+static void free_integer(void)
+{
+    slub_free((void *)((uintptr_t)1 << 63));
+}
+
 static void test_limited_address_space(void **state)
 {
     struct ending e = ending_of(start_limited);
@@ -117,12 +161,14 @@ static void test_limited_address_space(void **state)
 
 static void test_wrong_pointers_beyond_the_pool(void **state)
 {
-    struct ending beyond = ending_of(free_beyond),
+    struct ending beyond = ending_of(free_beyond), integer = ending_of(free_integer),
                   at_the_end = ending_of(free_at_the_end_of_the_window);
 
     (void)state;
     assert_non_null(strstr(beyond.said, "free: not from malloc"));
     assert_int_equal(signal_of(&beyond), SIGABRT);
+    assert_non_null(strstr(integer.said, "free: not from malloc"));
+    assert_int_equal(signal_of(&integer), SIGABRT);
     assert_non_null(strstr(at_the_end.said, "free: not from malloc"));
     assert_int_equal(signal_of(&at_the_end), SIGABRT);
 }
@@ -132,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limited_address_space), /* before anything has started */
         cmocka_unit_test(test_which_ways_are_open),
+        cmocka_unit_test(test_which_function_serves),
         cmocka_unit_test(test_objects_go_by_the_main_sheaf),
         cmocka_unit_test(test_what_no_cell_is_known_for),
         cmocka_unit_test(test_wrong_pointers_beyond_the_pool),

@@ -138,6 +138,11 @@ static void *refuse_reserve(size_t bytes)
     return refuse(refusal.reserve) ? NULL : real.reserve(bytes);
 }
 
+static bool refuse_show(void *start, size_t bytes)
+{
+    return !refuse(refusal.show) && real.show_zeros(start, bytes);
+}
+
 static bool refuse_commit(void *start, size_t bytes)
 {
     return !refuse(refusal.commit) && real.commit(start, bytes);
@@ -184,6 +189,7 @@ void refuse_start(void)
     real = kmem_os;
     refusal = (struct refusal){.random = 88172645463325252u};
     kmem_os.reserve = refuse_reserve;
+    kmem_os.show_zeros = refuse_show;
     kmem_os.commit = refuse_commit;
     kmem_os.map = refuse_map;
     kmem_os.purge = refuse_purge;

@@ -62,7 +62,7 @@ void assert_whole(void);
  * come before the pool's start or when no thread is in it.
  */
 struct refusal {
-    bool reserve, commit, map, purge, populate, memfd, map_memfd, hide, bind;
+    bool reserve, show, commit, map, purge, populate, memfd, map_memfd, hide, bind;
     unsigned of_16; /* calls refused at random, of 16, of those named above; 16: all */
     uint64_t random;
     size_t calls; /* into the system, refused or not */

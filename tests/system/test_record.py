@@ -350,6 +350,18 @@ def test_times_after_a_pause(tmp_path):
     assert len(set(times)) > len(times) / 20
 
 
+def test_sparse_calls_have_times_of_their_own(tmp_path):
+    """Only calls that follow closely share a reading of the clock, not a few that do between others."""
+    record(tmp_path, SUBJECT, "sparse")
+    done = subprocess.run([HEAPMARK, "trace", "export", "--format=csv", "t.hmt"], cwd=tmp_path, text=True,
+                          capture_output=True)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(",") for line in done.stdout.splitlines()[1:]]
+    times = [int(row[0]) for row in rows if row[2] == "malloc"]
+    assert len(times) == 1000
+    assert sum(after - before > 20_000 for before, after in zip(times, times[1:])) > 900
+
+
 def test_streams_are_untouched(tmp_path):
     done = subprocess.run([HEAPMARK, "record", "-o", "c.hmt", "cat"], cwd=tmp_path, input="in\n",
                           text=True, capture_output=True)

@@ -141,6 +141,26 @@ def test_full_disk(tmp_path):
         subprocess.run(["umount", small], check=True)
 
 
+def test_full_disk_with_large_pages(tmp_path):
+    """What is given up there shares pages with what is still written: nobody dies of it."""
+    small, image = tmp_path / "small", tmp_path / "image"
+    small.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(20 << 20)
+    made = subprocess.run(["mkfs.ext4", "-q", "-b", "4096", image], capture_output=True, check=False)
+    mounted = made.returncode == 0 and subprocess.run(["mount", "-o", "loop", image, small], capture_output=True)
+    if not mounted or mounted.returncode != 0:
+        pytest.skip("mounting needs root, and ext4")
+    try:
+        for _ in range(12):
+            done = subprocess.run([HEAPMARK, "record", "-o", "small/t.hmt", SUBJECT, "millions"], cwd=tmp_path,
+                                  text=True, capture_output=True, timeout=60)
+            assert done.returncode == 0, done.stderr
+            assert sorted(os.listdir(small)) == ["lost+found", "t.hmt"]
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
 def limited(tmp_path, *command, mib):
     """Under a limit for the size of files, whose signal would end heapmark as well as the program."""
     return subprocess.run(["bash", "-c", f'ulimit -f {mib * 1024}; exec "$@"', "bash", *command], cwd=tmp_path,

@@ -1,5 +1,6 @@
 #include "workloads/trace/drain_blocks.h"
 #include "workloads/trace/commit.h"
+#include "workloads/trace/recording_space.h"
 #include "workloads/trace/varint.h"
 
 #include <errno.h>
@@ -153,12 +154,20 @@ static void begin_block(struct source *source)
  * Nobody writes there any more. The first page stays: it says how long the segment is, and to look
  * at a page that is not there takes space as well.
  */
+/*
+ * Its first page goes on being written. Where that lies in a large dirty page together with what goes, ext4 wants blocks for
+ * all of it when it is next written, and finds the disk full: a SIGBUS. A clean one is divided.
+ */
 static void discard(struct raw_segment *segment)
 {
     segment->state = RAW_SEGMENT_GONE;
+    msync(segment, segment->bytes, MS_SYNC);
     if (segment->bytes > RAW_PAGE_BYTES)
         madvise((char *)segment + RAW_PAGE_BYTES, segment->bytes - RAW_PAGE_BYTES, MADV_REMOVE);
 }
+
+/* Segments that threads carve off which saw the level before it was set to off. */
+#define IN_FLIGHT_BYTES (UINT64_C(1) << 20)
 
 /*
  * The disk is full, and mostly of what the raw file holds: recording ends here, and what the block
@@ -170,6 +179,7 @@ static void make_room(struct drain *d, const struct source *source)
     struct raw_segment *segment;
     header->level = RAW_OFF;
     atomic_fetch_or(&source->process->flags, RAW_NO_SPACE);
+    space_release(header, IN_FLIGHT_BYTES);
     while ((segment = raw_take(header, RAW_SEGMENT_BYTES_LARGE, header->file_bytes)) != NULL)
         discard(segment);
     for (uint32_t i = 0; i < source->stream_count; i++)

@@ -31,6 +31,10 @@ struct log_thread {
     uint32_t left;    /* which so many more calls may carry, */
     uint32_t coarse;  /* while the header's `coarse` is this */
 
+    uint64_t since; /* a time that was read, */
+    uint32_t
+        calls; /* and how many calls there were after it up to the last one that may carry `now` */
+
     struct raw_segment *segment;
     uint64_t created; /* when it was about to be started; 0: not known */
     uint64_t started; /* when it ran; 0: not known */
@@ -82,6 +86,16 @@ enum {
     LOG_DENSE_TICKS = 1 << 13 /* if as many before took no longer: 3 us or so */
 };
 
+/* The clock was read: how many calls after this one may carry the time. */
+static inline void log_share(struct log_thread *t, uint64_t now)
+{
+    t->now = now;
+    if (!log_is_alone || ++t->calls < LOG_CALLS_A_TIME)
+        return;
+    t->left = t->calls = now - t->since < LOG_DENSE_TICKS ? LOG_CALLS_A_TIME - 1 : 0;
+    t->since = now;
+}
+
 /*
  * To read the clock costs more than all the rest. Between threads it gives the order, and must be
  * read with every call; a process's only thread has its order anyway, so calls that follow closely
@@ -97,9 +111,11 @@ static inline uint64_t log_now(void)
         return t->now;
     }
     uint64_t now = raw_now(log_is_tsc);
-    t->left = log_is_alone && now - t->now < LOG_DENSE_TICKS ? LOG_CALLS_A_TIME - 1 : 0;
+    t->calls -= t->left; /* which did not come while they might */
+    t->left = 0;
     t->coarse = coarse;
-    return t->now = now;
+    log_share(t, now);
+    return now;
 }
 
 /* There is, or is about to be, another thread. */
@@ -187,9 +203,7 @@ static inline __attribute__((always_inline)) bool log_claim(enum raw_op op, uint
         t->left--;
     } else {
         now = raw_now(true);
-        if (log_is_alone && now - t->now < LOG_DENSE_TICKS)
-            t->left = LOG_CALLS_A_TIME - 1;
-        t->now = now;
+        log_share(t, now);
     }
     struct raw_record *record = log_advance(t);
     if (UNLIKELY(!log_fits(t, record)))

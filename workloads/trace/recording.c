@@ -534,6 +534,8 @@ int recording_recover(struct recording *r, const char *raw_path, char *error, si
     int result = recording_files_reopen(r, raw_path, error, error_bytes);
     if (result == 0)
         result = check_all_over(r);
+    if (result == 0)
+        space_release(r->raw, 0);
     r->first_pid = (pid_t)(r->raw != NULL ? raw_process(r->raw, 0)->pid : 0);
     r->exit_status = -1;
     r->recovered = true;

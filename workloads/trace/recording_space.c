@@ -3,12 +3,14 @@
 #include "workloads/trace/raw.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Twice what has been carved off so far, within these. */
 #define AHEAD_BYTES_MIN (UINT64_C(4) << 20)
 #define AHEAD_BYTES_MAX (UINT64_C(32) << 20)
+#define STEP_BYTES      (UINT64_C(1) << 20)
 
 enum { PART_OF_MEMORY = 64, PART_OF_DISK = 16 };
 
@@ -29,21 +31,29 @@ uint64_t space_bytes_max(int raw_fd, uint64_t size_max)
     return most;
 }
 
+/* A fallocate() that fails keeps what it got, though it says nothing of it: hence in steps. */
 static bool take(struct space *space, uint64_t bytes)
 {
-    bool taken = bytes > 0 && fallocate(space->raw_fd, 0, (off_t)space->end, (off_t)bytes) == 0;
-    if (taken)
-        space->end += bytes;
-    return taken;
+    while (bytes > 0) {
+        uint64_t step = least(bytes, STEP_BYTES);
+        if (fallocate(space->raw_fd, 0, (off_t)space->end, (off_t)step) != 0)
+            return false;
+        space->end += step;
+        bytes -= step;
+    }
+    return true;
 }
 
 bool space_begin(struct space *space, int raw_fd, uint64_t size_max)
 {
+    uint64_t bytes = least(AHEAD_BYTES_MIN, space_bytes_max(raw_fd, size_max));
     *space = (struct space){.raw_fd = raw_fd, .end = RAW_FIRST_SEGMENT};
-    bool taken = take(space, least(AHEAD_BYTES_MIN, space_bytes_max(raw_fd, size_max)));
-    if (!taken)
-        space->end = UINT64_MAX;
-    return taken;
+    if (bytes > 0 && take(space, bytes))
+        return true;
+    int ignored = ftruncate(raw_fd, RAW_FIRST_SEGMENT);
+    (void)ignored;
+    space->end = UINT64_MAX;
+    return false;
 }
 
 void space_keep_ahead(struct space *space, const struct raw_header *header)
@@ -58,6 +68,14 @@ void space_keep_ahead(struct space *space, const struct raw_header *header)
     if (space->end < next)
         space->end = next; /* what was carved off has its blocks by now */
     uint64_t end = least(next + ahead, header->file_bytes);
-    if (end > space->end)
-        take(space, end - space->end);
+    if (end > space->end && !take(space, end - space->end))
+        space->end = UINT64_MAX;
+}
+
+void space_release(struct raw_header *header, uint64_t keep_bytes)
+{
+    uint64_t from = header->next + keep_bytes;
+    from = (from + RAW_PAGE_BYTES - 1) & -(uint64_t)RAW_PAGE_BYTES;
+    if (from < header->file_bytes)
+        madvise((char *)header + from, header->file_bytes - from, MADV_REMOVE);
 }

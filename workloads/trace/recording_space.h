@@ -24,10 +24,19 @@ struct space {
  */
 uint64_t space_bytes_max(int raw_fd, uint64_t size_max);
 
-/* For the first segments. False: the file system gives none in advance, or there is none. */
+/*
+ * For the first segments, of a file that ends where they begin, and does so again if there is none: false. Before
+ * anybody else has the file.
+ */
 bool space_begin(struct space *space, int raw_fd, uint64_t size_max);
 
-/* Some more, when less than half of what there should be is left. Never an error: it is only quicker. */
+/*
+ * Some more, when less than half of what there should be is left. Never an error: it is only quicker. Once the
+ * file system refuses it is not asked again.
+ */
 void space_keep_ahead(struct space *space, const struct raw_header *header);
+
+/* Gives back all that lies so far beyond the segments that were carved off: nobody may write there. */
+void space_release(struct raw_header *header, uint64_t keep_bytes);
 
 #endif

@@ -48,7 +48,7 @@ static void name_class(char *name, size_t bytes)
 
 /*
  * From now on the fast path finds the cache. Until then, and with stats=1, the tables lead to cell 0,
- * which never serves. The table by steps, which cannot tell them apart, has objects of 16 bytes for 8.
+ * which never serves.
  */
 static void open_class(const struct kmem_cache *s, unsigned class)
 {
@@ -57,7 +57,7 @@ static void open_class(const struct kmem_cache *s, unsigned class)
 
     if (s->path != PATH_SHEAF || kmem_config.stats)
         return;
-    for (size_t i = first / STEP; i < end / STEP; i++)
+    for (size_t i = first / 8; i < end / 8; i++)
         __atomic_store_n(&percpu_area.size_cells[i], cell, __ATOMIC_RELEASE);
     for (size_t size = first; size <= end && size < PERCPU_SMALL; size++)
         __atomic_store_n(&percpu_area.small_cells[size], cell, __ATOMIC_RELEASE);

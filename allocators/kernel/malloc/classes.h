@@ -12,7 +12,7 @@
 #define MALLOC_CACHE_MAX ((size_t)32 << 10)
 #define MALLOC_PAGES_MAX ((size_t)2 << 20)
 
-_Static_assert(MALLOC_CACHE_MAX / 16 == PERCPU_SIZES, "the table of sizes covers all classes");
+_Static_assert(MALLOC_CACHE_MAX / 8 == PERCPU_SIZES, "the table of sizes covers all classes");
 
 /* The cache for `size` up to MALLOC_CACHE_MAX, made if need be; NULL: out of memory. */
 struct kmem_cache *malloc_cache(size_t size);
@@ -23,7 +23,7 @@ size_t malloc_class_size(size_t size);
 /* From the main sheaf; false: it is empty, or the size is 0 or too large. */
 static inline __attribute__((always_inline)) bool malloc_fast(size_t size, void **memory)
 {
-    size_t step = (size - 1) / 16;
+    size_t step = (size - 1) / 8;
     char *none = percpu_none();
 
     return likely(step < __atomic_load_n(&percpu_area.sizes, __ATOMIC_RELAXED)) &&

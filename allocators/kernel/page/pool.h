@@ -67,6 +67,7 @@ struct pool {
     unsigned cpus;
     uint8_t *node_of_cpu;
     uint16_t *cells;             /* see kmem_pages_cells() */
+    bool cells_in_front;         /* kmem_pages_cells_in_front() */
     uint8_t *pageblock;          /* written when the frontier enters it */
     uint16_t *pageblock_present; /* frames of each that are free and present */
     size_t failures, reclaims;

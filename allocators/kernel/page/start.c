@@ -100,15 +100,15 @@ static bool reserve_in_front(size_t frames, struct range *all)
     size_t cells = CELLS_IN_FRONT * sizeof *pool.cells;
 
     all->bytes = cells + (frames << PAGE_SHIFT) + MAX_ORDER_BYTES; /* more, to have it aligned */
-    all->start = may_have_cells_in_front(frames) ? kmem_os.reserve_zeros(all->bytes) : NULL;
+    all->start = may_have_cells_in_front(frames) ? kmem_os.reserve(all->bytes) : NULL;
     if (!all->start)
         return false;
     page_globals.base = round_up((uintptr_t)all->start + cells, MAX_ORDER_BYTES);
     pool.cells = (uint16_t *)page_globals.base - CELLS_IN_FRONT;
-    if (kmem_os.hide((void *)page_globals.base, frames << PAGE_SHIFT))
-        return true;
-    unmap_all(all, 1);
-    return false;
+    pool.cells_in_front = kmem_os.show_zeros(pool.cells, cells);
+    if (!pool.cells_in_front)
+        unmap_all(all, 1);
+    return pool.cells_in_front;
 }
 
 /* The same, apart. */
@@ -262,7 +262,7 @@ uint16_t *kmem_pages_cells(void)
 
 bool kmem_pages_cells_in_front(void)
 {
-    return pool.cells == (uint16_t *)page_globals.base - CELLS_IN_FRONT;
+    return pool.cells_in_front;
 }
 
 struct zone *zone_next(struct zone *z)

@@ -82,6 +82,16 @@ static int pauses(void)
     return 0;
 }
 
+/* A malloc and a free at a time, with a tenth of a millisecond in between. */
+static int sparse(void)
+{
+    for (int i = 0; i < 1000; i++) {
+        free(grab((size_t)i));
+        usleep(50);
+    }
+    return 0;
+}
+
 const struct scene call_scenes[] = {
     {"nothing", nothing},
     {"every_call", every_call},
@@ -92,5 +102,6 @@ const struct scene call_scenes[] = {
     {"millions_undrained", millions_undrained},
     {"millions_in_two_parts", millions_in_two_parts},
     {"pauses", pauses},
+    {"sparse", sparse},
     {NULL, NULL},
 };
