@@ -24,7 +24,7 @@ static void test_usable_size(void **state)
         void *p = slub_malloc(bytes);
         size_t usable = slub_malloc_usable_size(p);
 
-        assert_int_equal((uintptr_t)p % (bytes <= 8 ? 8 : 16), 0);
+        assert_int_equal((uintptr_t)p % 16, 0);
         assert_true(usable >= bytes);
         if (bytes <= 32768)
             assert_in_range(usable, bytes, bytes + bytes / 4 + 16);

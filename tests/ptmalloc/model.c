@@ -7,11 +7,6 @@
 
 #include "ptmalloc.h"
 
-/* What malloc's blocks of so many bytes are aligned to: another allocator's header may say less. */
-#ifndef ptm_alignment
-#define ptm_alignment(bytes) ((size_t)16)
-#endif
-
 void model_fail(const char *what, const struct block *b)
 {
     fprintf(stderr, "model: %s: block %p of %zu bytes\n", what, b ? (void *)b->memory : NULL,
@@ -126,7 +121,7 @@ static void do_calloc(struct model *m, struct block *b)
     for (size_t i = 0; memory && i < bytes; i++)
         if (memory[i])
             model_fail("calloc did not clear", &(struct block){memory, bytes, 0});
-    take_in(m, b, memory, bytes, ptm_alignment(bytes));
+    take_in(m, b, memory, bytes, 16);
 }
 
 static void do_aligned(struct model *m, struct block *b)
@@ -158,7 +153,7 @@ static void do_realloc(struct model *m, struct block *b)
     old.memory = memory;
     verify(&old, kept <= 8192 ? kept : 64);
     b->memory = NULL;
-    take_in(m, b, memory, bytes, ptm_alignment(bytes));
+    take_in(m, b, memory, bytes, 16);
 }
 
 static void do_free(struct block *b)
@@ -186,7 +181,7 @@ void model_step(struct model *m)
     } else {
         size_t bytes = random_bytes(m);
 
-        take_in(m, b, ptm_malloc(bytes), bytes, ptm_alignment(bytes));
+        take_in(m, b, ptm_malloc(bytes), bytes, 16);
     }
 }
 

@@ -32,8 +32,7 @@ struct log_thread {
     uint32_t coarse;  /* while the header's `coarse` is this */
 
     uint64_t since; /* a time that was read, */
-    uint32_t
-        calls; /* and how many calls there were after it up to the last one that may carry `now` */
+    uint32_t calls; /* and the calls after it, up to the last one that may carry `now` */
 
     struct raw_segment *segment;
     uint64_t created; /* when it was about to be started; 0: not known */

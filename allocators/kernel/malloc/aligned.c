@@ -30,7 +30,7 @@ static void *allocate_aligned(size_t align, size_t bytes)
     void *memory;
 
     if (align <= 16)
-        return slub_malloc(bytes < align ? align : bytes); /* objects of 8 bytes lie on 8 */
+        return slub_malloc(bytes);
     if (bytes > PTRDIFF_MAX)
         return out_of_memory();
     slub_start(); /* for the configuration */

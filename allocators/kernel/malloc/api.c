@@ -107,7 +107,7 @@ void *slub_realloc(void *memory, size_t bytes)
     if (copy)
         return copy;
     /* In place, unless that keeps more than half of the object idle. */
-    if (bytes <= old && granted(bytes) >= old / 2)
+    if (bytes <= old && granted(bytes) > old / 2)
         return memory;
     ahead = bytes > old ? large_ahead(bytes) : bytes;
     copy = slub_malloc(ahead);

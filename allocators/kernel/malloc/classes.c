@@ -2,28 +2,26 @@
 
 #include <string.h>
 
-enum { LEAST = 8, STEP = 16, LINEAR = 128, CLASSES = 1 + 8 + 4 * 8 };
+enum { STEP = 16, LINEAR = 128, CLASSES = 8 + 4 * 8 };
 
 static struct kmem_cache *caches[CLASSES];
 
-/* 0 for up to 8 bytes, 1 for up to 16, 8 for up to 128, then four to each doubling. */
+/* 0 for up to 16 bytes, 7 for up to 128, then four to each doubling. */
 static unsigned class_of(size_t size)
 {
     unsigned shift;
 
     if (size <= LINEAR)
-        return size <= LEAST ? 0 : 1 + (unsigned)((size - 1) / STEP);
+        return size ? (unsigned)((size - 1) / STEP) : 0;
     shift = 63 - (unsigned)__builtin_clzl(size - 1); /* 7: 129 to 256 */
-    return 9 + (shift - 7) * 4 + (unsigned)(((size - 1) >> (shift - 2)) & 3);
+    return 8 + (shift - 7) * 4 + (unsigned)(((size - 1) >> (shift - 2)) & 3);
 }
 
 static size_t class_bytes(unsigned class)
 {
-    unsigned shift = 7 + (class - 9) / 4, quarter = (class - 9) % 4;
+    unsigned shift = 7 + (class - 8) / 4, quarter = (class - 8) % 4;
 
-    if (class == 0)
-        return LEAST;
-    return class < 9 ? class * (size_t)STEP : ((size_t)(quarter + 5) << shift) / 4;
+    return class < 8 ? (class + 1) * (size_t)STEP : ((size_t)(quarter + 5) << shift) / 4;
 }
 
 size_t malloc_class_size(size_t size)
@@ -57,7 +55,7 @@ static void open_class(const struct kmem_cache *s, unsigned class)
 
     if (s->path != PATH_SHEAF || kmem_config.stats)
         return;
-    for (size_t i = first / 8; i < end / 8; i++)
+    for (size_t i = first / STEP; i < end / STEP; i++)
         __atomic_store_n(&percpu_area.size_cells[i], cell, __ATOMIC_RELEASE);
     for (size_t size = first; size <= end && size < PERCPU_SMALL; size++)
         __atomic_store_n(&percpu_area.small_cells[size], cell, __ATOMIC_RELEASE);
@@ -74,7 +72,7 @@ static struct kmem_cache *make(unsigned class)
     s = caches[class];
     if (!s) {
         name_class(name, bytes);
-        s = create_cache(name, bytes, bytes < STEP ? bytes : STEP, SLAB_NO_MERGE, 0, bytes, NULL);
+        s = create_cache(name, bytes, STEP, SLAB_NO_MERGE, 0, bytes, NULL);
         if (s) {
             open_class(s, class);
             __atomic_store_n(&caches[class], s, __ATOMIC_RELEASE);

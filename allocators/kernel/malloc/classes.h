@@ -1,7 +1,6 @@
 /*
- * Sizes of malloc. 8, which is enough alignment for what fits there, multiples of 16 up to 128, then four steps
- * in each doubling: at most a fifth of an object is wasted, where the kernel's powers of two would waste up
- * to a half. Above
+ * Sizes of malloc. Multiples of 16 up to 128, then four steps in each doubling: at most a fifth of an
+ * object is wasted, where the kernel's powers of two would waste up to a half. Above
  * MALLOC_CACHE_MAX come blocks of pages, above MALLOC_PAGES_MAX mappings.
  */
 #ifndef KMEM_MALLOC_CLASSES_H
@@ -12,7 +11,7 @@
 #define MALLOC_CACHE_MAX ((size_t)32 << 10)
 #define MALLOC_PAGES_MAX ((size_t)2 << 20)
 
-_Static_assert(MALLOC_CACHE_MAX / 8 == PERCPU_SIZES, "the table of sizes covers all classes");
+_Static_assert(MALLOC_CACHE_MAX / 16 == PERCPU_SIZES, "the table of sizes covers all classes");
 
 /* The cache for `size` up to MALLOC_CACHE_MAX, made if need be; NULL: out of memory. */
 struct kmem_cache *malloc_cache(size_t size);
@@ -23,7 +22,7 @@ size_t malloc_class_size(size_t size);
 /* From the main sheaf; false: it is empty, or the size is 0 or too large. */
 static inline __attribute__((always_inline)) bool malloc_fast(size_t size, void **memory)
 {
-    size_t step = (size - 1) / 8;
+    size_t step = (size - 1) / 16;
     char *none = percpu_none();
 
     return likely(step < __atomic_load_n(&percpu_area.sizes, __ATOMIC_RELAXED)) &&

@@ -99,6 +99,7 @@ static bool reserve_in_front(size_t frames, struct range *all)
 {
     size_t cells = CELLS_IN_FRONT * sizeof *pool.cells;
 
+    pool.cells_in_front = false;
     all->bytes = cells + (frames << PAGE_SHIFT) + MAX_ORDER_BYTES; /* more, to have it aligned */
     all->start = may_have_cells_in_front(frames) ? kmem_os.reserve(all->bytes) : NULL;
     if (!all->start)

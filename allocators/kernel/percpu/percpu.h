@@ -33,7 +33,7 @@
 #define PERCPU_CELLS 2048 /* of all nodes; a cell's offset fits 16 bits */
 #define PERCPU_CELL  32   /* bytes */
 #define PERCPU_CPUS  8192 /* the most a kernel can be built for */
-#define PERCPU_SIZES 4096 /* requests up to 32 KiB, in steps of 8 bytes */
+#define PERCPU_SIZES 2048 /* requests up to 32 KiB, in steps of 16 bytes */
 #define PERCPU_SMALL 1025 /* requests up to 1 KiB, by the byte */
 #define PERCPU_AHEAD 4    /* malloc asks for the line of the object so far below the popped one */
 
@@ -107,7 +107,7 @@ struct percpu_area {
     char *free[PERCPU_CPUS]; /* the CPU's block */
     char unused_sizes[0xf80];
     uint16_t small_cells[PERCPU_SMALL]; /* malloc's: the cell for a size; 0: none */
-    uint16_t size_cells[PERCPU_SIZES];  /* and for (size - 1) / 8 */
+    uint16_t size_cells[PERCPU_SIZES];  /* and for (size - 1) / 16 */
 };
 
 #define PERCPU_FROM_NONE(field) \

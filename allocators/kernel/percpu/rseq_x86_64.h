@@ -202,7 +202,7 @@ refused:
     "movq %%rdi, %%rax\n\t"                          \
     "subq $1, %%rax\n\t" /* 0 like 1 */              \
     "adcq $0, %%rax\n\t"                             \
-    "shrq $3, %%rax\n\t"                             \
+    "shrq $4, %%rax\n\t"                             \
     "cmpq %c[sizes](%%rdx), %%rax\n\t"               \
     "jae 79f\n\t"                                    \
     "movzwl %c[steps](%%rdx, %%rax, 2), %%ecx\n\t"   \

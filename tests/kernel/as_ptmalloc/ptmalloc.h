@@ -22,7 +22,4 @@
 #define ptm_mallinfo2          slub_mallinfo2
 #define ptm_check              kmem_check
 
-/* What fits 8 bytes needs no more alignment. */
-#define ptm_alignment(bytes) ((size_t)((bytes) <= 8 ? 8 : 16))
-
 #endif
