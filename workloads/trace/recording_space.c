@@ -12,6 +12,12 @@
 #define AHEAD_BYTES_MAX (UINT64_C(32) << 20)
 #define STEP_BYTES      (UINT64_C(1) << 20)
 
+#define LARGE_PAGE_BYTES (UINT64_C(2) << 20)
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
 enum { PART_OF_MEMORY = 64, PART_OF_DISK = 16 };
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -56,13 +62,25 @@ bool space_begin(struct space *space, int raw_fd, uint64_t size_max)
     return false;
 }
 
-void space_keep_ahead(struct space *space, const struct raw_header *header)
+/* The first touch makes a large page as a whole; where the file system has only small ones, it is next to nothing. */
+static void make_pages(struct space *space, struct raw_header *header)
+{
+    uint64_t next = header->next;
+    if (space->made < next)
+        space->made = next;
+    while (space->made < next + LARGE_PAGE_BYTES && space->made + RAW_PAGE_BYTES <= space->end) {
+        madvise((char *)header + space->made, RAW_PAGE_BYTES, MADV_POPULATE_WRITE);
+        space->made = (space->made / LARGE_PAGE_BYTES + 1) * LARGE_PAGE_BYTES;
+    }
+}
+
+static void keep_ahead(struct space *space, const struct raw_header *header)
 {
     uint64_t next = header->next, ahead = 2 * (next - RAW_FIRST_SEGMENT);
     if (ahead < AHEAD_BYTES_MIN)
         ahead = AHEAD_BYTES_MIN;
     ahead = least(ahead, AHEAD_BYTES_MAX);
-    if (header->cut != 0 || space->end == UINT64_MAX || space->end >= next + ahead / 2)
+    if (space->end >= next + ahead / 2)
         return;
     ahead = least(ahead, space_bytes_max(space->raw_fd, header->size_max));
     if (space->end < next)
@@ -70,6 +88,15 @@ void space_keep_ahead(struct space *space, const struct raw_header *header)
     uint64_t end = least(next + ahead, header->file_bytes);
     if (end > space->end && !take(space, end - space->end))
         space->end = UINT64_MAX;
+}
+
+void space_keep_ahead(struct space *space, struct raw_header *header)
+{
+    if (header->cut != 0 || space->end == UINT64_MAX)
+        return;
+    keep_ahead(space, header);
+    if (space->end != UINT64_MAX)
+        make_pages(space, header);
 }
 
 void space_release(struct raw_header *header, uint64_t keep_bytes)

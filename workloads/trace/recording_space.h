@@ -13,8 +13,8 @@ struct raw_header;
 
 struct space {
     int raw_fd;
-    uint64_t
-        end; /* of what the raw file has; UINT64_MAX: it was given none, and none is asked for */
+    uint64_t end;  /* of what the raw file has; UINT64_MAX: none is to be had */
+    uint64_t made; /* up to here its large pages are made */
 };
 
 /*
@@ -31,10 +31,11 @@ uint64_t space_bytes_max(int raw_fd, uint64_t size_max);
 bool space_begin(struct space *space, int raw_fd, uint64_t size_max);
 
 /*
- * Some more, when less than half of what there should be is left. Never an error: it is only quicker. Once the
- * file system refuses it is not asked again.
+ * Some more, when less than half of what there should be is left, and the next of its large pages made: a millisecond
+ * for 2 MiB, which the program would have to take otherwise. Never an error: it is only quicker. Once the file
+ * system refuses it is not asked again.
  */
-void space_keep_ahead(struct space *space, const struct raw_header *header);
+void space_keep_ahead(struct space *space, struct raw_header *header);
 
 /* Gives back all that lies so far beyond the segments that were carved off: nobody may write there. */
 void space_release(struct raw_header *header, uint64_t keep_bytes);

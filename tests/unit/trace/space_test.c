@@ -5,10 +5,12 @@
 #include "workloads/trace/recording_space.h"
 
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MIB (UINT64_C(1) << 20)
+#define MIB        (UINT64_C(1) << 20)
+#define FILE_BYTES (1024 * MIB)
 
 static uint64_t bytes_of(int fd)
 {
@@ -17,16 +19,29 @@ static uint64_t bytes_of(int fd)
     return (uint64_t)file.st_blocks * 512;
 }
 
-static struct raw_header header_of(uint64_t carved)
+/* The file as `heapmark record` maps it, of which so much is carved off. Mapped until the process ends. */
+static struct raw_header *header_of(int fd, uint64_t carved)
 {
-    return (struct raw_header){.next = RAW_FIRST_SEGMENT + carved, .file_bytes = 1024 * MIB};
+    assert_int_equal(ftruncate(fd, FILE_BYTES), 0);
+    struct raw_header *header = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(header, MAP_FAILED);
+    *header = (struct raw_header){.next = RAW_FIRST_SEGMENT + carved, .file_bytes = FILE_BYTES};
+    return header;
 }
 
 static uint64_t ahead_after(struct space *space, uint64_t carved)
 {
-    struct raw_header header = header_of(carved);
-    space_keep_ahead(space, &header);
+    space_keep_ahead(space, header_of(space->raw_fd, carved));
     return space->end - RAW_FIRST_SEGMENT - carved;
+}
+
+/* So that a program finds it there. */
+static bool page_is_made(int fd, uint64_t at)
+{
+    unsigned char resident = 0;
+    char *page = (char *)header_of(fd, 0) + at / RAW_PAGE_BYTES * RAW_PAGE_BYTES;
+    assert_int_equal(mincore(page, 1, &resident), 0);
+    return resident & 1;
 }
 
 /* Deleted at once; where the file system is nearly full, there is nothing to be seen. */
@@ -52,6 +67,8 @@ static void it_grows_with_what_was_carved_off(void **state)
     assert_int_equal(space.end, RAW_FIRST_SEGMENT + 4 * MIB);
     assert_true(bytes_of(fd) >= 4 * MIB);
     assert_int_equal(ahead_after(&space, MIB), 3 * MIB); /* more than half is left */
+    assert_true(page_is_made(fd, RAW_FIRST_SEGMENT + MIB));
+    assert_true(page_is_made(fd, 4 * MIB));
     assert_int_equal(ahead_after(&space, 3 * MIB), 6 * MIB);
     assert_int_equal(ahead_after(&space, 8 * MIB), 16 * MIB);
     assert_int_equal(ahead_after(&space, 30 * MIB), 32 * MIB);
@@ -70,17 +87,18 @@ static void it_stays_within_bounds(void **state)
         skip();
     }
     assert_int_equal(space.end, RAW_FIRST_SEGMENT + MIB); /* as much as the traces may have */
-    struct raw_header header = header_of(10 * MIB);
-    header.size_max = MIB;
-    space_keep_ahead(&space, &header);
-    assert_int_equal(space.end, header.next + MIB);
-    header = header_of(20 * MIB);
-    header.file_bytes = header.next + 3 * MIB; /* not beyond the file */
-    space_keep_ahead(&space, &header);
-    assert_int_equal(space.end, header.file_bytes);
-    header = header_of(40 * MIB);
-    header.cut = header.next; /* the disk is full: nobody takes more */
-    space_keep_ahead(&space, &header);
+    int fd = fileno(file);
+    struct raw_header *header = header_of(fd, 10 * MIB);
+    header->size_max = MIB;
+    space_keep_ahead(&space, header);
+    assert_int_equal(space.end, header->next + MIB);
+    header = header_of(fd, 20 * MIB);
+    header->file_bytes = header->next + 3 * MIB; /* not beyond the file */
+    space_keep_ahead(&space, header);
+    assert_int_equal(space.end, header->file_bytes);
+    header = header_of(fd, 40 * MIB);
+    header->cut = header->next; /* the disk is full: nobody takes more */
+    space_keep_ahead(&space, header);
     assert_int_equal(space.end, RAW_FIRST_SEGMENT + 23 * MIB);
     fclose(file);
 }
@@ -88,7 +106,7 @@ static void it_stays_within_bounds(void **state)
 static void a_file_that_gets_none(void **state)
 {
     (void)state;
-    struct raw_header header = header_of(10 * MIB);
+    struct raw_header header = {.next = RAW_FIRST_SEGMENT + 10 * MIB, .file_bytes = FILE_BYTES};
     struct space space;
     assert_false(space_begin(&space, -1, 0));
     space_keep_ahead(&space, &header);
