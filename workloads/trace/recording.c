@@ -371,6 +371,7 @@ static int drain_in_turn(struct recording *r, struct pace *pace, int *pause_ms)
     *pause_ms = ROUND_BUSY_MS;
     if (!pace_allows(pace, r->raw, raw_now(false)))
         return 0;
+    space_make_pages(&r->space, r->raw);
     int64_t events = drain_round(r->drain);
     if (events < 0)
         return drain_failed(r, (int)events);

@@ -62,25 +62,13 @@ bool space_begin(struct space *space, int raw_fd, uint64_t size_max)
     return false;
 }
 
-/* The first touch makes a large page as a whole; where the file system has only small ones, it is next to nothing. */
-static void make_pages(struct space *space, struct raw_header *header)
-{
-    uint64_t next = header->next;
-    if (space->made < next)
-        space->made = next;
-    while (space->made < next + LARGE_PAGE_BYTES && space->made + RAW_PAGE_BYTES <= space->end) {
-        madvise((char *)header + space->made, RAW_PAGE_BYTES, MADV_POPULATE_WRITE);
-        space->made = (space->made / LARGE_PAGE_BYTES + 1) * LARGE_PAGE_BYTES;
-    }
-}
-
-static void keep_ahead(struct space *space, const struct raw_header *header)
+void space_keep_ahead(struct space *space, const struct raw_header *header)
 {
     uint64_t next = header->next, ahead = 2 * (next - RAW_FIRST_SEGMENT);
     if (ahead < AHEAD_BYTES_MIN)
         ahead = AHEAD_BYTES_MIN;
     ahead = least(ahead, AHEAD_BYTES_MAX);
-    if (space->end >= next + ahead / 2)
+    if (header->cut != 0 || space->end == UINT64_MAX || space->end >= next + ahead / 2)
         return;
     ahead = least(ahead, space_bytes_max(space->raw_fd, header->size_max));
     if (space->end < next)
@@ -90,13 +78,18 @@ static void keep_ahead(struct space *space, const struct raw_header *header)
         space->end = UINT64_MAX;
 }
 
-void space_keep_ahead(struct space *space, struct raw_header *header)
+/* The first touch makes a large page as a whole; where the file system has only small ones, it is next to nothing. */
+void space_make_pages(struct space *space, struct raw_header *header)
 {
+    uint64_t next = header->next;
     if (header->cut != 0 || space->end == UINT64_MAX)
         return;
-    keep_ahead(space, header);
-    if (space->end != UINT64_MAX)
-        make_pages(space, header);
+    if (space->made < next)
+        space->made = next;
+    while (space->made < next + LARGE_PAGE_BYTES && space->made + RAW_PAGE_BYTES <= space->end) {
+        madvise((char *)header + space->made, RAW_PAGE_BYTES, MADV_POPULATE_WRITE);
+        space->made = (space->made / LARGE_PAGE_BYTES + 1) * LARGE_PAGE_BYTES;
+    }
 }
 
 void space_release(struct raw_header *header, uint64_t keep_bytes)

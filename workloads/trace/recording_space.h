@@ -31,11 +31,16 @@ uint64_t space_bytes_max(int raw_fd, uint64_t size_max);
 bool space_begin(struct space *space, int raw_fd, uint64_t size_max);
 
 /*
- * Some more, when less than half of what there should be is left, and the next of its large pages made: a millisecond
- * for 2 MiB, which the program would have to take otherwise. Never an error: it is only quicker. Once the file
- * system refuses it is not asked again.
+ * Some more, when less than half of what there should be is left. Never an error: it is only quicker. Once the
+ * file system refuses it is not asked again.
  */
-void space_keep_ahead(struct space *space, struct raw_header *header);
+void space_keep_ahead(struct space *space, const struct raw_header *header);
+
+/*
+ * Makes the next of its large pages, a millisecond for 2 MiB, which the program would have to take otherwise. Where it has a
+ * CPU for that.
+ */
+void space_make_pages(struct space *space, struct raw_header *header);
 
 /* Gives back all that lies so far beyond the segments that were carved off: nobody may write there. */
 void space_release(struct raw_header *header, uint64_t keep_bytes);
