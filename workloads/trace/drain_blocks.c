@@ -155,7 +155,7 @@ static void begin_block(struct source *source)
  * at a page that is not there takes space as well.
  */
 /*
- * Its first page goes on being written. Where that lies in a large dirty page together with what goes, ext4 wants blocks for
+ * Its first page goes on being written. Where that lies in a large dirty folio together with what goes, ext4 wants blocks for
  * all of it when it is next written, and finds the disk full: a SIGBUS. A clean one is divided.
  */
 static void discard(struct raw_segment *segment)

@@ -185,8 +185,7 @@ enum raw_level {
 enum raw_option {
     RAW_CPUS = 1, /* CPU and node are recorded */
     RAW_FOLLOW = 2,
-    RAW_CONFINED = 4,    /* `heapmark record` itself runs under seccomp, so a container's, say */
-    RAW_SPACE_AHEAD = 8, /* segments have their disk space as a rule before they are touched */
+    RAW_CONFINED = 4, /* `heapmark record` itself runs under seccomp, so a container's, say */
 };
 
 struct raw_header {
@@ -233,15 +232,12 @@ _Static_assert(sizeof(struct raw_header) <= RAW_PAGE_BYTES, "");
  * Tells the kernel about a mapping of the file's first `bytes`, RAW_FIRST_SEGMENT at least. Of what lies in
  * front of the segments few pages are ever used: without the second advice the kernel would make as many as it
  * reads ahead around each that is touched, at a recording's start, and take them away at its end (1.7 and 0.8 ms
- * in place of 0.1, where a disk reads 8 MiB ahead). Segments are used to the last page: those it should make
- * together, as large ones where they have their space (0.6 us for 4 KiB, where single ones without took 2 to 6).
+ * in place of 0.1, where a disk reads 8 MiB ahead). Segments are used to the last page: those it should make together.
  */
 static inline void raw_advise(struct raw_header *header, size_t bytes)
 {
     madvise(header, bytes, MADV_DONTDUMP);
     madvise(header, RAW_FIRST_SEGMENT, MADV_RANDOM);
-    if (header->options & RAW_SPACE_AHEAD)
-        madvise((char *)header + RAW_FIRST_SEGMENT, bytes - RAW_FIRST_SEGMENT, MADV_HUGEPAGE);
 }
 
 static inline struct raw_process *raw_process(struct raw_header *header, uint32_t index)

@@ -272,15 +272,14 @@ static int fill_header(struct recording *r, char *const arguments[])
         .next = RAW_FIRST_SEGMENT,
     };
     put_command(&header, arguments);
-    bool has_table = fallocate(r->raw_fd, 0, 0, RAW_FIRST_SEGMENT) == 0;
-    if (has_table && space_begin(&r->space, r->raw_fd, header.size_max))
-        header.options |= RAW_SPACE_AHEAD;
-    if (!has_table || pwrite(r->raw_fd, &header, sizeof header, 0) != sizeof header)
+    if (pwrite(r->raw_fd, &header, sizeof header, 0) != sizeof header ||
+        fallocate(r->raw_fd, 0, 0, RAW_FIRST_SEGMENT) != 0)
         return recording_fail(r, -errno,
                               "cannot write '%s': %s; choose another place with -o, or raise a "
                               "limit "
                               "for files (ulimit -f)",
                               r->output, strerrordesc_np(errno));
+    space_begin(&r->space, r->raw_fd, header.size_max);
     return stretch(r);
 }
 

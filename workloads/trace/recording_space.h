@@ -1,7 +1,6 @@
 /*
  * Disk space for segments, taken ahead of their use. A page of a file costs several times as much to make
- * where the file system must look for its block at that moment as where the file has it already; and
- * only of such pages can several be made as one.
+ * where the file system must look for its block at that moment as where the file has it already.
  */
 #ifndef HEAPMARK_TRACE_RECORDING_SPACE_H
 #define HEAPMARK_TRACE_RECORDING_SPACE_H
@@ -14,7 +13,7 @@ struct raw_header;
 struct space {
     int raw_fd;
     uint64_t end;  /* of what the raw file has; UINT64_MAX: none is to be had */
-    uint64_t made; /* up to here its large pages are made */
+    uint64_t made; /* up to here its pages are made */
 };
 
 /*
@@ -25,10 +24,10 @@ struct space {
 uint64_t space_bytes_max(int raw_fd, uint64_t size_max);
 
 /*
- * For the first segments, of a file that ends where they begin, and does so again if there is none: false. Before
+ * For the first segments, of a file that ends where they begin, and does so again where there is none. Before
  * anybody else has the file.
  */
-bool space_begin(struct space *space, int raw_fd, uint64_t size_max);
+void space_begin(struct space *space, int raw_fd, uint64_t size_max);
 
 /*
  * Some more, when less than half of what there should be is left. Never an error: it is only quicker. Once the
@@ -36,10 +35,7 @@ bool space_begin(struct space *space, int raw_fd, uint64_t size_max);
  */
 void space_keep_ahead(struct space *space, const struct raw_header *header);
 
-/*
- * Makes the next of its large pages, a millisecond for 2 MiB, which the program would have to take otherwise. Where it has a
- * CPU for that.
- */
+/* Makes the next of its pages, which the program would have to make otherwise: where there is a CPU for that. */
 void space_make_pages(struct space *space, struct raw_header *header);
 
 /* Gives back all that lies so far beyond the segments that were carved off: nobody may write there. */

@@ -61,7 +61,8 @@ static void it_grows_with_what_was_carved_off(void **state)
     FILE *file = file_with_room();
     int fd = fileno(file);
     struct space space;
-    if (!space_begin(&space, fd, 0)) {
+    space_begin(&space, fd, 0);
+    if (space.end == UINT64_MAX) {
         fclose(file);
         skip(); /* a file system that gives none in advance */
     }
@@ -70,7 +71,7 @@ static void it_grows_with_what_was_carved_off(void **state)
     assert_int_equal(ahead_after(&space, MIB), 3 * MIB); /* more than half is left */
     space_make_pages(&space, header_of(fd, MIB));
     assert_true(page_is_made(fd, RAW_FIRST_SEGMENT + MIB));
-    assert_true(page_is_made(fd, 4 * MIB));
+    assert_true(page_is_made(fd, RAW_FIRST_SEGMENT + 2 * MIB - 1));
     assert_int_equal(ahead_after(&space, 3 * MIB), 6 * MIB);
     assert_int_equal(ahead_after(&space, 8 * MIB), 16 * MIB);
     assert_int_equal(ahead_after(&space, 30 * MIB), 32 * MIB);
@@ -84,7 +85,8 @@ static void it_stays_within_bounds(void **state)
     (void)state;
     FILE *file = file_with_room();
     struct space space;
-    if (!space_begin(&space, fileno(file), MIB)) {
+    space_begin(&space, fileno(file), MIB);
+    if (space.end == UINT64_MAX) {
         fclose(file);
         skip();
     }
@@ -110,7 +112,7 @@ static void a_file_that_gets_none(void **state)
     (void)state;
     struct raw_header header = {.next = RAW_FIRST_SEGMENT + 10 * MIB, .file_bytes = FILE_BYTES};
     struct space space;
-    assert_false(space_begin(&space, -1, 0));
+    space_begin(&space, -1, 0);
     space_keep_ahead(&space, &header);
     space_make_pages(&space, &header);
     assert_int_equal(space.end, UINT64_MAX);
