@@ -1,6 +1,7 @@
 #include "results/env_json.h"
 
 #include "results/machine.h"
+#include "results/noted_file.h"
 #include "results/traces_json.h"
 #include "util/say.h"
 #include "util/shell.h"
@@ -146,22 +147,16 @@ int env_json_write(struct rundir *dir, const struct plan *plan, const struct top
 
 static int check_contender(const json_t *list, const struct contender *c)
 {
-    size_t index;
-    json_t *entry;
-    json_array_foreach (list, index, entry) {
-        const char *label = json_string_value(json_object_get(entry, "label"));
-        const char *old = json_string_value(json_object_get(entry, "sha256"));
-        if (label == NULL || strcmp(label, c->label) != 0)
-            continue;
-        const char *new = machine_sha256(c->path);
-        if (old != NULL && new != NULL && strcmp(old, new) == 0)
-            return 0;
+    switch (noted_file(list, "label", c->label, c->path)) {
+    case FILE_UNCHANGED: return 0;
+    case FILE_CHANGED:
         say_error("allocator '%s' (%s) has changed since the run began; begin a new run", c->label,
                   c->path);
         return -EINVAL;
+    default:
+        say_error("allocator '%s' is not in the run's env.json; begin a new run", c->label);
+        return -EINVAL;
     }
-    say_error("allocator '%s' is not in the run's env.json; begin a new run", c->label);
-    return -EINVAL;
 }
 
 static int is_cell(const json_t *entry, const struct cell *cell)

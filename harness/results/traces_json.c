@@ -1,6 +1,7 @@
 #include "results/traces_json.h"
 
 #include "results/machine.h"
+#include "results/noted_file.h"
 #include "util/pool.h"
 #include "util/say.h"
 #include "util/shell.h"
@@ -120,22 +121,13 @@ json_t *traces_json(const struct plan *plan)
     return list;
 }
 
+/* One that is not noted: a run from before traces were. */
 static int check(const json_t *list, const struct cell *cell)
 {
-    size_t index;
-    json_t *entry;
-    json_array_foreach (list, index, entry) {
-        const char *name = json_string_value(json_object_get(entry, "trace"));
-        const char *old = json_string_value(json_object_get(entry, "sha256"));
-        if (name == NULL || old == NULL || strcmp(name, utf8_text(cell->trace)) != 0)
-            continue;
-        const char *new = machine_sha256(cell->trace_path);
-        if (new != NULL && strcmp(old, new) == 0)
-            return 0;
-        say_error("trace '%s' has changed since the run began; begin a new run", cell->trace_path);
-        return -EINVAL;
-    }
-    return 0; /* a run from before its traces were noted */
+    if (noted_file(list, "trace", utf8_text(cell->trace), cell->trace_path) != FILE_CHANGED)
+        return 0;
+    say_error("trace '%s' has changed since the run began; begin a new run", cell->trace_path);
+    return -EINVAL;
 }
 
 int traces_json_check(const json_t *list, const struct plan *plan)

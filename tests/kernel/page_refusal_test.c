@@ -124,7 +124,7 @@ static int start_with_cells_apart(void)
 
 static int refused_starts(void)
 {
-    int failed = 0, started = 0;
+    int failed = 1, started = 0; /* without a child, too */
 
     fflush(NULL);
     if (fork() == 0)

@@ -4,7 +4,6 @@
 #include "workloads/trace/varint.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 static int put_number(struct source *source, uint64_t value)
@@ -151,19 +150,14 @@ static void begin_block(struct source *source)
 }
 
 /*
- * Nobody writes there any more. The first page stays: it says how long the segment is, and to look
- * at a page that is not there takes space as well.
- */
-/*
- * Its first page goes on being written. Where that lies in a large dirty folio together with what goes, ext4 wants blocks for
- * all of it when it is next written, and finds the disk full: a SIGBUS. A clean one is divided.
+ * Nobody writes there any more. The first page stays: it says how long the segment is and goes on being written, and
+ * to look at a page that is not there takes space as well.
  */
 static void discard(struct raw_segment *segment)
 {
     segment->state = RAW_SEGMENT_GONE;
-    msync(segment, segment->bytes, MS_SYNC);
     if (segment->bytes > RAW_PAGE_BYTES)
-        madvise((char *)segment + RAW_PAGE_BYTES, segment->bytes - RAW_PAGE_BYTES, MADV_REMOVE);
+        space_remove((char *)segment + RAW_PAGE_BYTES, segment->bytes - RAW_PAGE_BYTES);
 }
 
 /* Segments that threads carve off which saw the level before it was set to off. */

@@ -18,6 +18,8 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
+#define FOLIO_BYTES_MAX (UINT64_C(2) << 20)
+
 enum { PART_OF_MEMORY = 64, PART_OF_DISK = 16 };
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -91,10 +93,16 @@ void space_make_pages(struct space *space, struct raw_header *header)
     space->made = end;
 }
 
+void space_remove(char *start, uint64_t bytes)
+{
+    msync(start - FOLIO_BYTES_MAX, 2 * FOLIO_BYTES_MAX, MS_SYNC);
+    madvise(start, bytes, MADV_REMOVE);
+}
+
 void space_release(struct raw_header *header, uint64_t keep_bytes)
 {
     uint64_t from = header->next + keep_bytes;
     from = (from + RAW_PAGE_BYTES - 1) & -(uint64_t)RAW_PAGE_BYTES;
     if (from < header->file_bytes)
-        madvise((char *)header + from, header->file_bytes - from, MADV_REMOVE);
+        space_remove((char *)header + from, header->file_bytes - from);
 }

@@ -38,6 +38,12 @@ void space_keep_ahead(struct space *space, const struct raw_header *header);
 /* Makes the next of its pages, which the program would have to make otherwise: where there is a CPU for that. */
 void space_make_pages(struct space *space, struct raw_header *header);
 
+/*
+ * Takes pages out of the mapped raw file. Those beside them that share a dirty folio with them are written out first: else ext4
+ * wants blocks for all of the folio when they are written next, and on a full disk that is a SIGBUS. A clean one is divided.
+ */
+void space_remove(char *start, uint64_t bytes);
+
 /* Gives back all that lies so far beyond the segments that were carved off: nobody may write there. */
 void space_release(struct raw_header *header, uint64_t keep_bytes);
 
