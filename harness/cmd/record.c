@@ -246,6 +246,18 @@ static void tell_largest(const struct recording *recording)
                  shell_quote(short_path(largest->path)));
 }
 
+/* What one process meets ends the recording of all. Each trace says so, but not every process has one then. */
+static void tell_limit(const struct recording *recording)
+{
+    bool reached = false;
+    for (uint32_t i = 0; i < recording->trace_count; i++)
+        reached |= (recording->traces[i].flags & TRACE_TRUNCATED) != 0;
+    if (reached && recording->without_trace > 0)
+        say_note("%u process%s beside them %s no trace: recording had ended first",
+                 recording->without_trace, recording->without_trace == 1 ? "" : "es",
+                 recording->without_trace == 1 ? "has" : "have");
+}
+
 enum { TRACES_TOLD_MAX = 20 };
 
 static void tell_traces(const struct recording *recording)
@@ -257,6 +269,7 @@ static void tell_traces(const struct recording *recording)
         say_note("and %u more traces beside them", count - TRACES_TOLD_MAX);
     if (count > 0)
         tell_largest(recording);
+    tell_limit(recording);
 }
 
 /* The program's own end, as an exit code of ours. */

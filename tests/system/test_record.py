@@ -150,6 +150,32 @@ def test_program_that_closes_all_descriptors(tmp_path):
     assert (ops["malloc"], ops["free"]) == (2 * ROUNDS, 2 * ROUNDS)
 
 
+LOCKS = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+int main(void)
+{
+    free(malloc(100));
+    int wrong = mlockall(64) == 0, result = mlockall(MCL_CURRENT | MCL_FUTURE);
+    free(malloc(1 << 20));
+    perror("mlockall");
+    return wrong || result;
+}
+"""
+
+
+@pytest.mark.parametrize("limit, status", [(8 << 20, 0), (0, 1)])
+def test_program_that_locks_its_memory(tmp_path, limit, status):
+    """The room for a recording of any length is not made pages of, nor counts for the program's limit."""
+    if shutil.which("setpriv") is None or os.geteuid() != 0:
+        pytest.skip("giving up the right to lock without limit needs root and setpriv")
+    subprocess.run(["cc", "-fno-builtin", "-x", "c", "-o", tmp_path / "locks", "-"], input=LOCKS, text=True, check=True)
+    plain = ["prlimit", f"--memlock={limit}:{limit}", "setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "./locks"]
+    assert subprocess.run(plain, cwd=tmp_path, capture_output=True).returncode == status
+    record(tmp_path, *plain, expect=status)
+
+
 def test_changed_root(tmp_path):
     """After chroot() neither the program nor its children find the raw file by its path."""
     if os.geteuid() != 0:

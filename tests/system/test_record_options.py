@@ -1,6 +1,7 @@
 """Options of `heapmark record`, and what it refuses to record: said, exit status 2, nothing run."""
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -210,6 +211,53 @@ def test_stacks_without_frame_pointers(tmp_path):
         assert done.returncode == 0, done.stderr
         figures = info(tmp_path / "t.hmt")
         assert count(figures, "malloc") > 10 and "sort" in figures["text"]
+
+
+FRAMELESS = r"""
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum { STACK = 256 << 10 };
+static char *stack;
+
+/* As a compiler may without frame pointers: the register holds a pointer to the end of the stack. */
+static void *thread(void *unused)
+{
+    register char *end __asm__("rbp") = stack + STACK;
+    for (int i = 0; i < 1000; i++) {
+        __asm__ volatile("" : : "r"(end));
+        free(malloc(i));
+        __asm__ volatile("" : : "r"(end));
+    }
+    return unused;
+}
+
+int main(void)
+{
+    pthread_attr_t attributes;
+    pthread_t id;
+    char *room = mmap(NULL, 4 * STACK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack = room + STACK;
+    mprotect(stack, STACK, PROT_READ | PROT_WRITE);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstack(&attributes, stack, STACK);
+    pthread_create(&id, &attributes, thread, NULL);
+    return pthread_join(id, NULL);
+}
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="names a register")
+def test_stacks_beside_pages_that_may_not_be_read(tmp_path):
+    """Reserved pages are mapped, and reading them is the program's end."""
+    subprocess.run(["cc", "-O2", "-fomit-frame-pointer", "-fno-builtin", "-pthread", "-x", "c", "-o", tmp_path / "frameless",
+                    "-"], input=FRAMELESS, text=True, check=True)
+    for depth in (1, 2, 62):
+        done = subprocess.run([HEAPMARK, "record", f"--stacks={depth}", "-o", "t.hmt", "./frameless"], cwd=tmp_path,
+                              stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 0, done.stderr
+        assert count(info(tmp_path / "t.hmt"), "malloc") >= 1000
 
 
 def test_ordered(tmp_path):

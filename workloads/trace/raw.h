@@ -34,6 +34,8 @@
 #ifndef HEAPMARK_TRACE_RAW_H
 #define HEAPMARK_TRACE_RAW_H
 
+#include "workloads/trace/identity.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,7 +50,7 @@
 #define RAW_ENV         "HEAPMARK_RECORD" /* the raw file's absolute path, in the programs' environment */
 
 enum {
-    RAW_VERSION = 8,
+    RAW_VERSION = 9,
     RAW_PAGE_BYTES = 4096,
     RAW_SEGMENT_BYTES_SMALL = RAW_PAGE_BYTES,      /* a thread's first: many never need more */
     RAW_SEGMENT_BYTES_LARGE = 16 * RAW_PAGE_BYTES, /* small enough to stay in the caches */
@@ -153,6 +155,8 @@ struct raw_process {
     _Atomic uint32_t flags;                    /* enum raw_flag */
     _Atomic uint32_t threads;                  /* that have a segment */
     _Atomic uint64_t null_frees, failed_calls; /* of threads that had no segment */
+    uint64_t birth, space;                     /* see identity.h */
+    _Atomic uint32_t identified;               /* they are there; written behind them */
 
     /* The drain's, kept here so that another one can go on if it dies. */
     uint64_t base_ticks;         /* time 0 of the trace */
@@ -243,6 +247,12 @@ static inline void raw_advise(struct raw_header *header, size_t bytes)
 static inline struct raw_process *raw_process(struct raw_header *header, uint32_t index)
 {
     return (struct raw_process *)((char *)header + RAW_PAGE_BYTES) + index;
+}
+
+static inline struct identity raw_identity(struct raw_header *header, uint32_t index)
+{
+    const struct raw_process *process = raw_process(header, index);
+    return (struct identity){process->pid, process->birth, process->space};
 }
 
 /*

@@ -4,11 +4,16 @@
  */
 #include "workloads/trace/recorder_log.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#endif
 
 /* ---- the sample ------------------------------------------------------------------------------ */
 
@@ -136,16 +141,23 @@ struct frame {
 
 enum { FRAME_BYTES_MAX = 1 << 20, PAGE = 4096 };
 
+static bool is_readable(uintptr_t page)
+{
+    int saved_errno = errno;
+    bool is = madvise((void *)(page * PAGE), PAGE, MADV_POPULATE_READ) == 0;
+    errno = saved_errno;
+    return is;
+}
+
 /*
  * Follows frame pointers. The first return address is always right. The others are as far as the
  * program was compiled with -fno-omit-frame-pointer: without, the register holds anything, so each
  * step must go up, by no more than a frame is large, and stay on the pages that are this stack's:
- * a page not yet trusted is asked of the kernel first, once, with mincore(), which fails where
- * nothing is mapped.
+ * the kernel is asked for a page that is not yet trusted, once, with MADV_POPULATE_READ, which fails where
+ * nothing is mapped or nothing may be read, as in the guard pages of stacks.
  */
 static unsigned walk(const struct frame *frame, uint64_t *addresses, unsigned depth)
 {
-    unsigned char resident;
     unsigned count = 0;
     uintptr_t trusted = (uintptr_t)frame / PAGE; /* up to this page */
     for (;;) {
@@ -156,7 +168,7 @@ static unsigned walk(const struct frame *frame, uint64_t *addresses, unsigned de
             return count;
         uintptr_t last = ((uintptr_t)caller + sizeof *caller - 1) / PAGE;
         for (uintptr_t page = trusted + 1; page <= last; page++)
-            if (mincore((void *)(page * PAGE), PAGE, &resident) != 0)
+            if (!is_readable(page))
                 return count;
         if (last > trusted)
             trusted = last;

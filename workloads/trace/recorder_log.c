@@ -83,6 +83,14 @@ static bool refuse(bool forked)
     return true;
 }
 
+static void identify(void)
+{
+    struct identity identity = identity_of_self();
+    process->birth = identity.birth;
+    process->space = identity.space;
+    process->identified = 1;
+}
+
 /* From here on the process has an entry of its own. */
 static bool begin_process(bool forked)
 {
@@ -92,6 +100,7 @@ static bool begin_process(bool forked)
     if (process == NULL)
         return false;
     process_index = (uint32_t)(process - raw_process(log_header, 0));
+    identify();
     process->parent_pid = (uint32_t)getppid();
     log_is_tsc = log_header->is_tsc != 0;
     log_is_plain = log_header->sample <= 1 && log_header->stack_depth == 0 &&

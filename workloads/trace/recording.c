@@ -3,6 +3,7 @@
 #include "workloads/trace/format.h"
 #include "workloads/trace/recording_files.h"
 #include "workloads/trace/recording_pace.h"
+#include "workloads/trace/recording_processes.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,12 +25,6 @@ enum {
     ROUND_BUSY_MS = 3,
     ROUND_IDLE_MS = 20, /* comes by doubling: a program that has just begun is idle, too */
     BUSY_EVENTS = 1000, /* in a round */
-};
-
-/* An entry of the raw file's table, as long as it is recorded. */
-struct recorded_process {
-    int pidfd; /* -1: none could be had */
-    bool over;
 };
 
 /* ---- the clock ------------------------------------------------------------------------------- */
@@ -146,12 +140,26 @@ static void set_level(struct recording *r, enum raw_level level)
     r->raw->level = level;
 }
 
-static bool at_limit(const struct recording *r)
+/* Why no process is recorded any more: of enum raw_flag; 0: there is room. */
+static uint32_t limit_reached(const struct recording *r)
 {
+    uint32_t limit = 0;
     for (uint32_t i = 0; i < r->process_count; i++)
-        if (raw_process(r->raw, i)->flags & (RAW_NO_SPACE | RAW_SIZE_LIMIT))
-            return true;
-    return false;
+        limit |= raw_process(r->raw, i)->flags & (RAW_NO_SPACE | RAW_SIZE_LIMIT);
+    return limit & RAW_SIZE_LIMIT ? RAW_SIZE_LIMIT : limit;
+}
+
+/* What one process has met ends the recording of all: those that run are marked before they are cut off. */
+static void heed_limit(struct recording *r)
+{
+    uint32_t limit = limit_reached(r);
+    if (limit == 0 || r->all_ended)
+        return;
+    r->all_ended = true;
+    processes_mark_running(r, limit);
+    r->raw->level = RAW_OFF;
+    if (processes_see_new(r) == 0) /* else the next round says so */
+        processes_mark_running(r, limit);
 }
 
 /* What the clock and the signals have asked for since the last time. */
@@ -159,10 +167,8 @@ static void control_level(struct recording *r, sig_atomic_t *toggles_seen)
 {
     uint64_t elapsed = raw_now(false) - r->raw->start_ns;
     struct recording_options *options = &r->options;
-    if (at_limit(r)) {
-        r->raw->level = RAW_OFF;
+    if (r->all_ended)
         return;
-    }
     if (options->start_after_ns != 0 && elapsed >= options->start_after_ns) {
         options->start_after_ns = 0;
         set_level(r, RAW_ALL);
@@ -178,61 +184,15 @@ static void control_level(struct recording *r, sig_atomic_t *toggles_seen)
     }
 }
 
-/* ---- processes ------------------------------------------------------------------------------- */
-
-static int open_pidfd(uint32_t pid)
-{
-    return (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-}
-
-static int see_new_processes(struct recording *r)
-{
-    uint32_t count = r->raw->processes;
-    if (count > RAW_PROCESSES_MAX)
-        count = RAW_PROCESSES_MAX;
-    if (count > r->process_count) {
-        struct recorded_process *processes = realloc(r->processes, count * sizeof *r->processes);
-        if (processes == NULL)
-            return -ENOMEM;
-        r->processes = processes;
-    }
-    for (; r->process_count < count; r->process_count++) {
-        uint32_t pid = raw_process(r->raw, r->process_count)->pid;
-        r->processes[r->process_count] = (struct recorded_process){.pidfd = open_pidfd(pid)};
-    }
-    return 0;
-}
-
-static bool was_replaced(const struct recording *r, uint32_t index)
-{
-    uint32_t pid = raw_process(r->raw, index)->pid;
-    for (uint32_t i = index + 1; i < r->process_count; i++)
-        if (raw_process(r->raw, i)->pid == pid)
-            return true;
-    return false;
-}
-
-/* One that another process's namespace hides from us counts as running while the first one does. */
-static bool is_over(const struct recording *r, uint32_t index)
-{
-    const struct recorded_process *process = &r->processes[index];
-    if (was_replaced(r, index))
-        return true;
-    if (raw_process(r->raw, index)->pid == (uint32_t)r->first_pid)
-        return child == 0;
-    if (process->pidfd < 0)
-        return child == 0;
-    struct pollfd end = {.fd = process->pidfd, .events = POLLIN};
-    return poll(&end, 1, 0) == 1;
-}
+/* ---- the end of processes -------------------------------------------------------------------- */
 
 static int end_process(struct recording *r, uint32_t index)
 {
     struct recorded_process *process = &r->processes[index];
     struct raw_process *raw = raw_process(r->raw, index);
-    bool replaced = was_replaced(r, index);
+    bool replaced = process_was_replaced(r, index);
     int status = -1;
-    if (raw->pid == (uint32_t)r->first_pid && !replaced)
+    if (process_is_first(r, index) && !replaced)
         status = r->exit_status;
     if (replaced)
         atomic_fetch_or(&raw->flags, RAW_REPLACED);
@@ -250,11 +210,11 @@ static int end_processes(struct recording *r, uint32_t *running)
     for (uint32_t i = 0; i < r->process_count; i++) {
         if (r->processes[i].over)
             continue;
-        if (!is_over(r, i)) {
+        if (!process_is_over(r, i)) {
             ++*running;
             continue;
         }
-        if (raw_process(r->raw, i)->pid == (uint32_t)r->first_pid && child == 0)
+        if (process_is_first(r, i) && child == 0)
             wait_for_rate(r);
         int error = end_process(r, i);
         if (error != 0)
@@ -272,14 +232,15 @@ static void reap(struct recording *r)
             continue;
         r->exit_status = status;
         child = 0;
+        r->first_is_over = true;
     }
 }
 
 /* After a limit, or a stop without a signal to start again, nothing begins to be recorded. */
 static bool is_off_for_good(const struct recording *r)
 {
-    return at_limit(r) || (r->raw->level != RAW_ALL && r->options.start_after_ns == 0 &&
-                           r->options.toggle_signal == 0);
+    return limit_reached(r) != 0 || (r->raw->level != RAW_ALL && r->options.start_after_ns == 0 &&
+                                     r->options.toggle_signal == 0);
 }
 
 /* The table alone does not tell: a PID namespace of the program's hides who is in it. */
@@ -309,6 +270,7 @@ static _Noreturn void run_program(const struct recording *r, const char *path,
 {
     sigaction(SIGCHLD, &inherited_child_ends, NULL);
     sigaction(SIGXFSZ, &r->inherited_size_limit, NULL);
+    sigaction(SIGPIPE, &r->inherited_pipe_end, NULL);
     sigprocmask(SIG_SETMASK, &inherited_mask, NULL);
     if (preload(library, r->raw_path))
         execv(path, arguments);
@@ -337,8 +299,11 @@ static int start_program(struct recording *r, const char *path, char *const argu
     while (child > 0 && (got = read(status[0], &error, sizeof error)) < 0 && errno == EINTR)
         continue;
     close(status[0]);
-    if (child > 0 && got != sizeof error)
+    if (child > 0 && got != sizeof error) {
+        r->first = identity_of((uint32_t)child);
+        r->first.space = identity_of_self().space; /* of one that has ended it is not told */
         return 0;
+    }
     if (child > 0)
         waitpid((pid_t)child, NULL, 0);
     child = 0;
@@ -385,7 +350,7 @@ static int drain_in_turn(struct recording *r, struct pace *pace, int *pause_ms)
 /* Until the program has ended and all that it started, or until a signal says so. */
 static int follow(struct recording *r, void (*note)(const char *text))
 {
-    int pidfd = open_pidfd((uint32_t)child), pause_ms = 0, error = 0;
+    int pidfd = processes_open_pidfd((uint32_t)child), pause_ms = 0, error = 0;
     sig_atomic_t toggles_seen = 0; /* one may have come before */
     uint32_t running = 0;
     bool told = false;
@@ -396,8 +361,9 @@ static int follow(struct recording *r, void (*note)(const char *text))
         control_level(r, &toggles_seen);
         space_keep_ahead(&r->space, r->raw);
         error = drain_in_turn(r, &pace, &pause_ms);
+        heed_limit(r);
         if (error == 0)
-            error = see_new_processes(r);
+            error = processes_see_new(r);
         if (error == 0)
             error = end_processes(r, &running);
         if (error != 0 || (child == 0 && (interrupted || !any_left(r, running))))
@@ -435,6 +401,7 @@ int recording_run(struct recording *r, const char *path, char *const arguments[]
         while (child > 0 && waitpid((pid_t)child, &r->exit_status, 0) < 0 && errno == EINTR)
             continue;
         child = 0;
+        r->first_is_over = true;
         restore_signals(&saved);
     }
     sigaction(SIGCHLD, &inherited_child_ends, NULL);
@@ -463,32 +430,41 @@ static int check_recorded(struct recording *r)
                               "(ulimit -v) leave no room for it",
                               program_name(r->raw));
     int failure = drain_failure(r->drain, 0);
+    uint32_t limit = limit_reached(r);
     if (r->raw_away && failure == -ENOENT)
         return recording_fail(r, failure,
                               "nothing was recorded: '%s' was deleted while it was written; choose "
                               "another place with -o",
                               r->raw_path);
-    if (first->flags & RAW_NO_SPACE && failure != 0)
+    if (limit == RAW_NO_SPACE && failure != 0)
         return recording_fail(r, failure, "nothing was recorded: '%s' cannot be written: %s",
                               r->output, strerrordesc_np(-failure));
-    if (first->flags & RAW_NO_SPACE)
+    if (limit == RAW_NO_SPACE)
         return recording_fail(r, -ENOSPC,
                               "nothing was recorded: no space left beside '%s'; choose another "
                               "place with -o",
                               r->output);
-    if (first->flags & RAW_SIZE_LIMIT)
+    if (limit == RAW_SIZE_LIMIT)
         return recording_fail(r, -EFBIG,
                               "nothing was recorded: the size limit has no room for the beginning");
     if (r->raw->sample > 1)
         return recording_fail(r, -ENODATA,
                               "nothing was recorded: none of the objects of '%s' was drawn into "
-                              "the sample, if it made any; ask for a larger one than "
+                              "the sample, if it made any%s; ask for a larger one than "
                               "--sample=1/%" PRIu32,
-                              program_name(r->raw), r->raw->sample);
+                              program_name(r->raw),
+                              r->raw->ever_partial ? " while recording was on" : "",
+                              r->raw->sample);
     if (r->raw->ever_partial)
         return recording_fail(r, -ENODATA,
                               "nothing was recorded: the program never allocated while recording "
                               "was on");
+    if (r->exit_status != -1 && WIFSIGNALED(r->exit_status))
+        return recording_fail(r, -ENODATA,
+                              "nothing was recorded: '%s' was ended by signal %d (%s) before it "
+                              "made a call to malloc that a preloaded library sees",
+                              program_name(r->raw), WTERMSIG(r->exit_status),
+                              sigdescr_np(WTERMSIG(r->exit_status)));
     return recording_fail(r, -ENODATA,
                           "nothing was recorded: '%s' made no call to malloc that a preloaded "
                           "library sees; it may bring its own allocator inside",
@@ -499,7 +475,7 @@ int recording_finish(struct recording *r)
 {
     uint32_t running;
     r->raw->level = RAW_OFF;
-    int error = see_new_processes(r);
+    int error = processes_see_new(r);
     if (error == 0)
         error = end_processes(r, &running);
     for (uint32_t i = 0; i < r->process_count && error == 0; i++) {
@@ -537,9 +513,12 @@ int recording_recover(struct recording *r, const char *raw_path, char *error, si
         result = check_all_over(r);
     if (result == 0)
         space_release(r->raw, 0);
-    r->first_pid = (pid_t)(r->raw != NULL ? raw_process(r->raw, 0)->pid : 0);
+    if (r->raw != NULL) {
+        r->first = raw_identity(r->raw, 0);
+        r->first_pid = (pid_t)r->first.pid;
+    }
     r->exit_status = -1;
-    r->recovered = true;
+    r->recovered = r->first_is_over = true;
     if (result == 0)
         result = recording_finish(r);
     if (result != 0 && r->trace_count == 0)
@@ -549,9 +528,6 @@ int recording_recover(struct recording *r, const char *raw_path, char *error, si
 
 void recording_release(struct recording *r)
 {
-    for (uint32_t i = 0; i < r->process_count; i++)
-        if (r->processes[i].pidfd >= 0)
-            close(r->processes[i].pidfd);
-    free(r->processes);
+    processes_release(r);
     recording_files_release(r);
 }

@@ -6,6 +6,7 @@
 #define HEAPMARK_TRACE_RECORDING_H
 
 #include "workloads/trace/drain.h"
+#include "workloads/trace/identity.h"
 #include "workloads/trace/recording_orphans.h"
 #include "workloads/trace/recording_space.h"
 
@@ -46,12 +47,17 @@ struct recording {
     struct recorded_process *processes; /* as many as have been seen */
     uint32_t process_count;
     pid_t first_pid;
+    struct identity first; /* the first process's */
+    bool first_is_over;
     struct orphans orphans;
     int exit_status; /* of the first process, as waitpid() gave it; -1: not known */
     bool recovered;  /* its clocks may have been another boot's */
+    bool all_ended;  /* by a limit that one of the processes met */
     struct sigaction inherited_size_limit; /* what SIGXFSZ did before, and does in the program */
+    struct sigaction inherited_pipe_end;   /* the same of SIGPIPE */
     struct recording_trace *traces;
     uint32_t trace_count;
+    uint32_t without_trace; /* processes that made no event while recording was on */
     char *error;
     size_t error_bytes;
 };

@@ -1,6 +1,7 @@
 #include "workloads/trace/recording_files.h"
 
 #include "workloads/trace/format.h"
+#include "workloads/trace/recording_processes.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -90,12 +91,13 @@ static unsigned count_earlier(const struct recording *r, uint32_t pid)
     return count;
 }
 
-static bool is_first(const struct recording *r, uint32_t process)
+/* The first image of the first process. */
+static bool is_first_image(const struct recording *r, uint32_t process)
 {
     for (uint32_t i = 0; i < process; i++)
-        if (raw_process(r->raw, i)->pid == (uint32_t)r->first_pid)
+        if (process_is_first(r, i))
             return false;
-    return raw_process(r->raw, process)->pid == (uint32_t)r->first_pid;
+    return process_is_first(r, process);
 }
 
 static void trace_path(const struct recording *r, uint32_t process, char path[PATH_MAX])
@@ -106,7 +108,7 @@ static void trace_path(const struct recording *r, uint32_t process, char path[PA
     if (stem > strlen(suffix) && strcmp(r->output + stem - strlen(suffix), suffix) == 0)
         stem -= strlen(suffix);
     int room = PATH_MAX - 32; /* checked at the beginning */
-    if (is_first(r, process))
+    if (is_first_image(r, process))
         snprintf(path, PATH_MAX, "%s", r->output);
     else if (earlier == 0)
         snprintf(path, PATH_MAX, "%.*s.%" PRIu32 "%s", (int)stem < room ? (int)stem : room,
@@ -174,6 +176,7 @@ int recording_files_finish(struct recording *r, uint32_t process, int status)
         return recording_fail(r, error, "cannot write '%s': %s", r->output,
                               strerrordesc_np(-error));
     if (bytes == 0) {
+        r->without_trace++;
         unlink(part);
         return 0;
     }
@@ -337,12 +340,16 @@ static int open_drain(struct recording *r)
     return error == 0 ? 0 : recording_fail(r, error, "there is not enough memory to record");
 }
 
-/* A file that grows beyond the limit (ulimit -f) is an error like a full disk, and not our end. */
+/*
+ * A file that grows beyond the limit (ulimit -f) is an error like a full disk, and not our end; nor is it that
+ * nobody reads what we say.
+ */
 static void begin(struct recording *r, char *error, size_t error_bytes)
 {
     struct sigaction ignored = {.sa_handler = SIG_IGN};
     *r = (struct recording){.raw_fd = -1, .error = error, .error_bytes = error_bytes};
     sigaction(SIGXFSZ, &ignored, &r->inherited_size_limit);
+    sigaction(SIGPIPE, &ignored, &r->inherited_pipe_end);
     if (error_bytes > 0)
         error[0] = '\0';
 }
@@ -432,4 +439,5 @@ void recording_files_release(struct recording *r)
         close(r->raw_fd);
     free(r->traces);
     sigaction(SIGXFSZ, &r->inherited_size_limit, NULL);
+    sigaction(SIGPIPE, &r->inherited_pipe_end, NULL);
 }

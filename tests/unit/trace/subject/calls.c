@@ -54,6 +54,17 @@ static int millions(void)
     return 0;
 }
 
+/* At sizes that do not compress to next to nothing. */
+static int millions_of_sizes(void)
+{
+    uint32_t state = 1;
+    for (int i = 0; i < 200 * ROUNDS; i++) {
+        state = state * 1664525u + 1013904223u;
+        free(malloc(1 + (state >> 16) % 4096));
+    }
+    return 0;
+}
+
 /* The recorder, its parent, takes nothing away meanwhile: that is more than a small disk holds. */
 static int millions_undrained(void)
 {
@@ -99,6 +110,7 @@ const struct scene call_scenes[] = {
     {"pairs", pairs},
     {"endless", endless},
     {"millions", millions},
+    {"millions_of_sizes", millions_of_sizes},
     {"millions_undrained", millions_undrained},
     {"millions_in_two_parts", millions_in_two_parts},
     {"pauses", pauses},

@@ -1,0 +1,63 @@
+#include "workloads/trace/identity.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BIRTH_FIELD = 22, STAT_BYTES = 512 };
+
+/* Of /proc/PID/stat: the second field is a name in brackets, which may hold anything. */
+static uint64_t birth_in(char *text)
+{
+    char *at = strrchr(text, ')');
+    for (int field = 2; at != NULL && field < BIRTH_FIELD; field++)
+        at = strchr(at + 1, ' ');
+    return at != NULL ? strtoull(at, NULL, 10) : 0;
+}
+
+static uint64_t read_birth(const char *path)
+{
+    char text[STAT_BYTES];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    return birth_in(text);
+}
+
+static uint64_t read_space(const char *path)
+{
+    struct stat file;
+    return stat(path, &file) == 0 ? file.st_ino : 0;
+}
+
+struct identity identity_of_self(void)
+{
+    return (struct identity){.pid = (uint32_t)getpid(),
+                             .birth = read_birth("/proc/self/stat"),
+                             .space = read_space("/proc/self/ns/pid")};
+}
+
+struct identity identity_of(uint32_t pid)
+{
+    char stat_path[32], space_path[32];
+    snprintf(stat_path, sizeof stat_path, "/proc/%u/stat", pid);
+    snprintf(space_path, sizeof space_path, "/proc/%u/ns/pid", pid);
+    return (struct identity){.pid = pid,
+                             .birth = read_birth(stat_path),
+                             .space = read_space(space_path)};
+}
+
+static bool may_be_equal(uint64_t a, uint64_t b)
+{
+    return a == b || a == 0 || b == 0;
+}
+
+bool identity_equals(const struct identity *a, const struct identity *b)
+{
+    return a->pid == b->pid && may_be_equal(a->birth, b->birth) && may_be_equal(a->space, b->space);
+}
