@@ -26,7 +26,7 @@ static int pass_on(const char *command, int argc, char **argv)
     strings_add(&words, command);
     for (int i = 1; i < argc; i++)
         strings_add(&words, argv[i]);
-    return analysis_run(words.items);
+    return analysis_become(words.items);
 }
 
 /* The command's name stands behind "heapmark " in argv[0]. */

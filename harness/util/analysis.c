@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,15 +32,32 @@ static _Noreturn void become_python(const char *python, const char *package,
     _exit(EXIT_FAILURE);
 }
 
+static bool find_python(const char **python, char package[PATH_MAX])
+{
+    const char *chosen = getenv("HEAPMARK_PYTHON");
+    *python = chosen != NULL && *chosen ? chosen : HEAPMARK_PYTHON_DEFAULT;
+    if (paths_shared("python", package, PATH_MAX) == 0)
+        return true;
+    say_error("heapmark's Python package is missing; build or install again");
+    return false;
+}
+
+int analysis_become(const char *const *arguments)
+{
+    char package[PATH_MAX];
+    const char *python;
+    if (!find_python(&python, package))
+        return EXIT_FAILURE;
+    fflush(NULL);
+    become_python(python, package, arguments);
+}
+
 int analysis_run(const char *const *arguments)
 {
     char package[PATH_MAX];
-    const char *chosen = getenv("HEAPMARK_PYTHON");
-    const char *python = chosen != NULL && *chosen ? chosen : HEAPMARK_PYTHON_DEFAULT;
-    if (paths_shared("python", package, sizeof package) != 0) {
-        say_error("heapmark's Python package is missing; build or install again");
-        return 1;
-    }
+    const char *python;
+    if (!find_python(&python, package))
+        return EXIT_FAILURE;
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0)
@@ -49,7 +67,7 @@ int analysis_run(const char *const *arguments)
         ;
     if (pid < 0 || !WIFEXITED(status)) {
         say_error("the analysis ended abnormally (%s)", pid < 0 ? strerror(errno) : "killed");
-        return 1;
+        return EXIT_FAILURE;
     }
     return WEXITSTATUS(status);
 }

@@ -9,4 +9,10 @@
  */
 int analysis_run(const char *const *arguments);
 
+/*
+ * The same in this process's place, so that signals reach it and nobody waits in between. Returns only when it
+ * cannot be found: 1, after an error was said.
+ */
+int analysis_become(const char *const *arguments);
+
 #endif

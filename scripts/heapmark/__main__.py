@@ -7,6 +7,7 @@ second to load, and `--help` or a mistyped option should not wait for them.
 import argparse
 import gc
 import os
+import signal
 import sys
 
 from heapmark.compare.options import add_options as add_compare_options
@@ -180,6 +181,8 @@ def report_bug(kind, error, trace):
 
 if __name__ == "__main__":
     sys.excepthook = report_bug
+    # What it runs is ended as by Ctrl-C, and what it has measured is told.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A character that the output's encoding lacks must not cost the whole text. stderr is so by itself.
     sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

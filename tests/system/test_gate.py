@@ -5,7 +5,9 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 import yaml
@@ -60,6 +62,35 @@ def test_a_clear_regression_is_found_in_turns(place):
     assert gate(place, "--base=run", "--head=run").returncode == 1
     sides = ("--base-label=slow.so", "--head-label=base.so")
     assert gate(place, "--base=run", "--head=run", *sides).returncode == 0
+
+
+def running(word):
+    """Command lines of processes that have the word in theirs."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if word in line:
+            found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_gate_alone_ends_all_of_it(place, number):
+    """As a CI system sends it, not a terminal, which sends it to all."""
+    out = place / "stopped"
+    process = subprocess.Popen([HEAPMARK, "gate", "--base=./base.so", "--head=./same.so", "--job=small.ini",
+                                f"--out={out}", "--time-budget=120s"], cwd=place, text=True, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (out / "trials.csv").exists() or len((out / "trials.csv").read_text().splitlines()) < 2:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and said.startswith("heapmark: interrupted"), said
+    assert running(str(place)) == []
 
 
 def test_a_wide_limit_lets_an_allocator_pass_against_itself(place):
