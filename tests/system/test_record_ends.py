@@ -74,13 +74,15 @@ def test_daemon(tmp_path):
 def test_interrupted_while_a_daemon_goes_on(tmp_path):
     """The recording ends, and its traces are whole; the daemon is left alone."""
     recorder = record_with_orphans(tmp_path, "leaves_one_behind")
-    wait_for_events(recorder, tmp_path / "t.hmt.1.part")
     daemon = child_of(recorder)
-    wait_for_work(daemon, 0.03)
-    recorder.send_signal(signal.SIGINT)
-    said = recorder.communicate(timeout=60)[1]
+    try:
+        wait_for_events(recorder, tmp_path / "t.hmt.1.part")
+        wait_for_work(daemon, 0.03)
+        recorder.send_signal(signal.SIGINT)
+        said = recorder.communicate(timeout=60)[1]
+    finally:  # it would fill the disk where nobody drains it
+        os.kill(daemon, signal.SIGKILL)
     assert recorder.returncode == 0 and "recording ended first" in said
-    os.kill(daemon, signal.SIGKILL)
     figures = info(tmp_path / f"t.{daemon}.hmt")
     assert count(figures, "malloc") > 1000 and "recording stopped" in figures["text"]
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -80,13 +81,20 @@ bool process_was_replaced(const struct recording *r, uint32_t index)
     return false;
 }
 
+/* One that had not told yet who it is when the table was looked at has just begun, or ended at once. */
+static bool is_beginning(const struct recording *r, uint32_t index)
+{
+    pid_t pid = (pid_t)raw_process(r->raw, index)->pid;
+    return !r->processes[index].sought && (kill(pid, 0) == 0 || errno != ESRCH);
+}
+
 bool process_is_over(const struct recording *r, uint32_t index)
 {
     const struct recorded_process *process = &r->processes[index];
     if (process->gone || process_was_replaced(r, index))
         return true;
     if (process_is_first(r, index) || process->pidfd < 0)
-        return r->first_is_over;
+        return r->first_is_over && !is_beginning(r, index);
     struct pollfd end = {.fd = process->pidfd, .events = POLLIN};
     return poll(&end, 1, 0) == 1;
 }
