@@ -48,6 +48,13 @@ static void decoding(const uint64_t *params, struct trace_load_options *load)
                                         .memory_bytes = params[AHEAD]};
 }
 
+static uint64_t paced_ns(const uint64_t *params, uint64_t recorded_ns)
+{
+    if (params[MODE] != PACED)
+        return 0;
+    return (uint64_t)((double)recorded_ns * SPEED_RECORDED / (double)params[SPEED]);
+}
+
 /* ---- setup ----------------------------------------------------------------------------------- */
 
 struct flag_word {
@@ -160,6 +167,7 @@ const struct workload workload_replay = {
     .work_unit = "passes over the trace",
     .options = options,
     .decoding = decoding,
+    .paced_ns = paced_ns,
     .setup = setup,
     .run = replay_play,
     .run_timed = replay_play_timed,

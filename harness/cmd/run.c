@@ -224,7 +224,8 @@ static uint32_t expected_blocks(const struct plan *plan, uint64_t budget_ns)
 
 /*
  * What differences the run will be able to tell, from noise that was measured before. Only where
- * the answer comes long before the run's own, and where blocks are what decides.
+ * the answer comes long before the run's own, and where blocks are what decides; not of paced
+ * cells, whose time is the recording's.
  */
 static void say_detectable(const struct run *run)
 {
@@ -239,7 +240,7 @@ static void say_detectable(const struct run *run)
     strings_add(&words, pool_printf("--blocks=%u", expected_blocks(plan, budget_ns)));
     strings_add(&words, pool_printf("--turns=%u", plan->cells[0].turns));
     for (uint32_t i = 0; i < plan->cell_count; i++)
-        if (plan->cells[i].baseline >= 0)
+        if (plan->cells[i].baseline >= 0 && plan->cells[i].paced_ns == 0)
             strings_add(&words, plan->cells[i].workload->name);
     if (words.count > 3)
         (void)analysis_run(words.items); /* a sentence less is no reason not to run */
@@ -353,16 +354,19 @@ static int calibrate(struct run *run)
                                             .callgrind = run->session.callgrind};
     struct progress progress;
     uint64_t left_ns = 0;
+    uint32_t left = 0;
     int result = 0;
-    for (uint32_t i = 0; i < run->plan.cell_count; i++)
+    for (uint32_t i = 0; i < run->plan.cell_count; i++) {
+        left += run->plan.cells[i].work == 0;
         left_ns += run->plan.cells[i].work == 0 ? run->plan.cells[i].trial_time_ns : 0;
-    progress_start(&progress, "calibrating", run->plan.cell_count);
+    }
+    progress_start(&progress, "calibrating", left);
     for (uint32_t i = 0; i < run->plan.cell_count && result == 0; i++) {
         struct cell *cell = &run->plan.cells[i];
-        progress_step(&progress, 1, pool_printf("%s %s", cell->workload->name, cell->params_text),
-                      left_ns);
         if (cell->work != 0)
             continue;
+        progress_step(&progress, 1, pool_printf("%s %s", cell->workload->name, cell->params_text),
+                      left_ns);
         result = calibrate_cell(cell, &calibration);
         left_ns -= cell->trial_time_ns;
     }

@@ -9,13 +9,12 @@
 #include <argp.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 const char *trace_find(const char *name, char *found, size_t bytes)
 {
-    if (strchr(name, '/') != NULL || access(name, F_OK) == 0)
+    if (paths_is_given(name) || paths_find("traces", name, ".hmt", found, bytes) != 0)
         return name;
-    return paths_find("traces", name, ".hmt", found, bytes) == 0 ? found : name;
+    return found;
 }
 
 int trace_take_path(const char **path, const char *value, struct argp_state *state)

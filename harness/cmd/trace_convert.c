@@ -77,7 +77,8 @@ static const char *one_of(const char *value, const char *const *names, int count
     for (int i = 0; i < count; i++)
         if (strcmp(value, names[i]) == 0)
             return names[i];
-    argp_error(state, "--%s is not '%s'%s", option, value,
+    argp_error(state, "--%s is not '%s': %s was expected%s", option, value,
+               say_choices(names, (size_t)count),
                say_did_you_mean(nearest(value, names, (size_t)count)));
     return NULL;
 }
@@ -343,7 +344,8 @@ int trace_command_import(int argc, char **argv)
         return import_from(&request, stdin);
     FILE *in = fopen(request.path, "rbe");
     if (in == NULL) {
-        say_error("cannot open '%s': %s", request.path, strerrordesc_np(errno));
+        say_error("cannot open '%s': %s; FILE is what another tool wrote, and - is standard input",
+                  request.path, strerrordesc_np(errno));
         return EXIT_USAGE;
     }
     int code = import_from(&request, in);

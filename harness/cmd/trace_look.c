@@ -35,7 +35,8 @@ static const char *find_table(const char *name, struct argp_state *state)
     for (int i = 0; i < TRACE_TABLES; i++)
         if (strcmp(name, trace_table_names[i]) == 0)
             return name;
-    argp_error(state, "there is no table '%s'%s", name,
+    argp_error(state, "there is no table '%s': %s was expected%s", name,
+               say_choices(trace_table_names, TRACE_TABLES),
                say_did_you_mean(nearest(name, trace_table_names, TRACE_TABLES)));
     return NULL;
 }

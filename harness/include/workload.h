@@ -91,6 +91,13 @@ struct workload {
     void (*decoding)(const uint64_t *params, struct trace_load_options *options);
 
     /*
+     * With an OPTION_TRACE only, and optional: how long an iteration takes whatever the allocator
+     * does, since it keeps to recorded times, of which the last is `recorded_ns`; 0: as long as the
+     * allocator takes. Called in the harness's own process.
+     */
+    uint64_t (*paced_ns)(const uint64_t *params, uint64_t recorded_ns);
+
+    /*
      * Optional. Prepare before the clock starts: memory from trial_map(), random draws. Returns 0,
      * or -ENOTSUP after trial_unsupported() where these parameters cannot run here.
      * Called in the main thread, pinned, under the trial's memory policy.

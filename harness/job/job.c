@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* ---- building -------------------------------------------------------------------------------- */
 
@@ -82,7 +81,9 @@ static int add_file(struct job *job, const char *path, const char *label)
 {
     FILE *stream = fopen(path, "re");
     if (stream == NULL) {
-        say_error("cannot open job file '%s': %s", label, strerror(errno));
+        say_error("cannot open job file '%s': %s; 'heapmark list jobs' shows the shipped ones, "
+                  "which are given without '.ini'",
+                  label, strerror(errno));
         return -EINVAL;
     }
     int result = job_add_stream(job, stream, label);
@@ -90,15 +91,9 @@ static int add_file(struct job *job, const char *path, const char *label)
     return result;
 }
 
-static bool is_file(const char *path)
-{
-    struct stat file;
-    return stat(path, &file) == 0 && S_ISREG(file.st_mode);
-}
-
 static int unknown_name(const char *name)
 {
-    if (is_file(name)) {
+    if (paths_is_file(name)) {
         say_error("'%s' is neither a trace, whose name ends in .hmt, nor a job file, whose name "
                   "ends in .ini",
                   name);
@@ -137,7 +132,7 @@ int job_add(struct job *job, const char *name)
         extend_name(job, pool_strdup(name));
         return add_file(job, path, pool_printf("%s.ini", name));
     }
-    if (is_trace && strchr(name, ',') != NULL && is_file(name)) {
+    if (is_trace && strchr(name, ',') != NULL && paths_is_file(name)) {
         say_error("'%s' has a comma in its name, and a comma list is a sweep; give the trace "
                   "another name",
                   name);

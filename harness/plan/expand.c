@@ -37,6 +37,11 @@ static const char *text(const struct expansion *e, enum run_option_id id)
     return job_text(e->job, e->section, id);
 }
 
+static bool is_given(const struct expansion *e, enum run_option_id id)
+{
+    return e->section->text[id] != NULL || e->job->global.text[id] != NULL;
+}
+
 /* ---- contenders ------------------------------------------------------------------------------ */
 
 /* The index of a contender in the plan, added if it is new; or -1 after an error. */
@@ -201,7 +206,10 @@ static int add_cell(struct expansion *e)
     if (plan->cell_count > 0)
         memcpy(grown, plan->cells, plan->cell_count * sizeof *grown);
     plan->cells = grown;
-    grown[plan->cell_count++] = e->cell;
+    struct cell *cell = &grown[plan->cell_count++];
+    *cell = e->cell;
+    if (cell->work == 0 && cell->paced_ns > 0 && cell_paced_work(cell) == 1)
+        cell->work = 1; /* known without calibration, which would make long passes of its own */
     return 0;
 }
 
@@ -294,14 +302,43 @@ static int open_trace(struct expansion *e, const char *name)
     return 0;
 }
 
+/* A paced trial takes its time whatever the allocator does: a shorter limit would end them all. */
+static int check_pace(const struct expansion *e)
+{
+    const struct cell *cell = &e->cell;
+    struct trial_parts parts = cell_parts(cell, 0);
+    uint64_t passes = parts_iterations(&parts), paced_ns = cell_paced_ns(cell, passes);
+    char timeout[32], paced[32];
+    if (!cell->is_timeout_given || paced_ns < cell->timeout_ns)
+        return 0;
+    say_error("%s'timeout' of %s is too short for a paced replay of '%s': by the recorded times a "
+              "trial takes %s (%llu pass%s); leave 'timeout' out, and it gets the time it needs",
+              where(e, OPT_timeout), format_duration(cell->timeout_ns, timeout), cell->trace,
+              format_duration(paced_ns, paced), (unsigned long long)passes,
+              passes == 1 ? "" : "es");
+    return -EINVAL;
+}
+
+/* The cell's parameters are complete. */
+static int expand_trace(struct expansion *e)
+{
+    struct cell *cell = &e->cell;
+    if (workload_trace_option(cell->workload) == NULL)
+        return 0;
+    if (open_trace(e, e->trace) != 0)
+        return -EINVAL;
+    if (cell->workload->paced_ns != NULL)
+        cell->paced_ns = cell->workload->paced_ns(cell->params, cell->input->recorded_ns);
+    return check_pace(e);
+}
+
 /* Outer: every combination of parameter values, option by option. */
 static int expand_params(struct expansion *e, size_t option_index, const char *so_far)
 {
     const struct workload *workload = e->cell.workload;
     if (option_index == workload_option_count(workload)) {
         e->cell.params_text = so_far;
-        bool has_trace = workload_trace_option(workload) != NULL;
-        return has_trace && open_trace(e, e->trace) != 0 ? -EINVAL : expand_places(e);
+        return expand_trace(e) != 0 ? -EINVAL : expand_places(e);
     }
     const struct workload_option *option = &workload->options[option_index];
     struct strings values = strings_split(job_param_text(e->job, e->section, option), ',');
@@ -369,6 +406,7 @@ static int expand_section(struct expansion *e)
         struct cell *cell = &e->cell;
         cell->trial_time_ns = job_number(e->job, e->section, OPT_trial_time);
         cell->timeout_ns = job_number(e->job, e->section, OPT_timeout);
+        cell->is_timeout_given = is_given(e, OPT_timeout);
         cell->memory_limit_bytes = job_number(e->job, e->section, OPT_memory_limit);
         if (cell->memory_limit_bytes == 0)
             cell->memory_limit_bytes = default_memory_limit();

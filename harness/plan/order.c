@@ -98,52 +98,6 @@ bool cell_settle_turns(struct cell *cell)
     return cell->turns == wanted;
 }
 
-/* ---- estimates ------------------------------------------------------------------------------- */
-
-/* `slowness` thousandths of the baseline's time. */
-static uint64_t estimate_ns(const struct plan *plan, const struct planned *trial, uint64_t slowness)
-{
-    /* Spawning, set-up and reading memory; starting valgrind; 10 million instructions under it. */
-    const uint64_t overhead_ns = 25000000, valgrind_ns = 700000000, counted_ns = 400000000;
-    const struct cell *cell = &plan->cells[trial->cell];
-    if (plan->has_instructions)
-        return valgrind_ns + counted_ns * slowness / 1000;
-    /* Warm-up is a tenth of the work, the sampled part a quarter; a watched one costs five times. */
-    uint64_t parts = cell->trial_time_ns + cell->trial_time_ns / 10;
-    if (cell->has_latency)
-        parts += cell->trial_time_ns / 4;
-    if (cell->has_timeline && trial->block == 0)
-        parts += 5 * cell->trial_time_ns;
-    uint64_t timed_ns = parts / 1000 * slowness + overhead_ns;
-    return cell->has_exact_peak ? 2 * timed_ns : timed_ns;
-}
-
-uint64_t plan_trial_estimate_ns(const struct plan *plan, const struct planned *trial)
-{
-    return estimate_ns(plan, trial, 1000);
-}
-
-static uint64_t estimate_all_ns(const struct plan *plan, uint64_t slowness)
-{
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < plan->trial_count; i++) {
-        const struct planned *trial = &plan->trials[i];
-        bool is_baseline = (int32_t)trial->contender == plan->cells[trial->cell].baseline;
-        total += estimate_ns(plan, trial, is_baseline ? 1000 : slowness);
-    }
-    return total;
-}
-
-uint64_t plan_estimate_ns(const struct plan *plan)
-{
-    return estimate_all_ns(plan, 1000);
-}
-
-uint64_t plan_estimate_slow_ns(const struct plan *plan)
-{
-    return estimate_all_ns(plan, 2000);
-}
-
 const char *planned_variant(const struct plan *plan, const struct planned *trial)
 {
     return trial->is_aa ? "aa" : plan->contenders[trial->contender].variant;

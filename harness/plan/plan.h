@@ -25,6 +25,8 @@ struct cell {
     const struct trace_input *input; /* NULL: no trace */
     const char *trace, *trace_path;  /* as it was given, and where it lies; NULL as well */
     uint64_t trial_time_ns, timeout_ns, memory_limit_bytes;
+    bool is_timeout_given; /* by the user: then it holds as it is */
+    uint64_t paced_ns;     /* how long an iteration takes by recorded times; 0: it keeps to none */
     bool has_latency, has_timeline, has_exact_peak;
     uint64_t work;        /* iterations of each thread; 0 until calibrated */
     uint32_t turns;       /* into which the measured part is cut; 0: it is one piece */
@@ -69,6 +71,24 @@ void plan_order(struct plan *plan);
  * False: turns became fewer.
  */
 bool cell_settle_turns(struct cell *cell);
+
+/* Iterations of a trial's parts. */
+struct trial_parts {
+    uint64_t warmup, measured, sampled, timeline;
+};
+
+/* Of a cell that is not calibrated yet, those that its pace lets expect. */
+struct trial_parts cell_parts(const struct cell *cell, uint32_t block);
+uint64_t parts_iterations(const struct trial_parts *parts);
+
+/* So many iterations of a paced cell fill the measured part; 1 of a cell that is not paced. */
+uint64_t cell_paced_work(const struct cell *cell);
+
+/* What so many iterations take by recorded times; 0 of a cell that is not paced. */
+uint64_t cell_paced_ns(const struct cell *cell, uint64_t iterations);
+
+/* When a trial of so many iterations is ended. */
+uint64_t cell_timeout_ns(const struct cell *cell, uint64_t iterations);
 
 /* How long a trial should take on the baseline with all that surrounds its measured part. */
 uint64_t plan_trial_estimate_ns(const struct plan *plan, const struct planned *trial);

@@ -39,7 +39,7 @@ static int run_once(const struct cell *cell, const struct calibration *c, uint64
     struct callgrind_profile profile;
     struct trial_request request = {.contender = standard(cell, c),
                                     .input_fd = cell->input ? cell->input->fd : -1,
-                                    .timeout_ns = cell->timeout_ns,
+                                    .timeout_ns = cell_timeout_ns(cell, work),
                                     .memory_limit_bytes = cell->memory_limit_bytes,
                                     .callgrind = c->callgrind};
     cell_fill_spec(cell, c->topo, c->plan->seed, spec);
@@ -106,6 +106,14 @@ static int measure_iteration(const struct cell *cell, const struct calibration *
     return result;
 }
 
+/* Whether no more iterations fit into a trial than recorded times allow: then nothing is to be
+ * found out. `wanted` is how many the target would take. */
+static bool is_held_by_pace(const struct cell *cell, double wanted)
+{
+    double fitting = (double)cell->trial_time_ns / (double)cell->paced_ns;
+    return cell->paced_ns > 0 && wanted >= 0.9 * fitting;
+}
+
 static int find_work(struct cell *cell, const struct calibration *c, const char **failure);
 
 /* Starting valgrind takes a second: the way to roughly enough work is found without it. */
@@ -140,6 +148,10 @@ static int find_work(struct cell *cell, const struct calibration *c, const char 
             return result;
         cell->work = (uint64_t)work;
         double iteration = (double)amount / work;
+        if (is_held_by_pace(cell, aim.target / iteration)) {
+            cell->work = cell_paced_work(cell);
+            return 0;
+        }
         if ((double)amount >= aim.enough) {
             result = measure_iteration(cell, c, &aim, work, &iteration);
             cell->work = rounded(aim.target / iteration);

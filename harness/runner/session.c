@@ -10,17 +10,14 @@
 
 /* ---- one trial ------------------------------------------------------------------------------- */
 
-/* A tenth of the work warms up, a quarter is sampled; a part of less than one iteration is left
- * out of warm-up and made one for sampling. */
-static void set_work(struct trial_spec *spec, const struct cell *cell, uint32_t block)
+static void set_work(struct trial_spec *spec, const struct cell *cell,
+                     const struct trial_parts *parts)
 {
     spec->turns = cell->turns;
-    spec->work_warmup = cell->work / 10;
-    spec->work_measured = cell->turns > 0 ? cell->work / cell->turns : cell->work;
-    if (cell->has_latency)
-        spec->work_sampled = cell->work / 4 > 0 ? cell->work / 4 : 1;
-    if (cell->has_timeline && block == 0)
-        spec->work_timeline = cell->work;
+    spec->work_warmup = parts->warmup;
+    spec->work_measured = cell->turns > 0 ? parts->measured / cell->turns : parts->measured;
+    spec->work_sampled = parts->sampled;
+    spec->work_timeline = parts->timeline;
 }
 
 /* Fills the spec of a seat and the request of a trial, or of the process that only tells its exact
@@ -30,19 +27,20 @@ static unsigned prepare_trial(struct session *s, uint32_t number, uint32_t seat,
 {
     const struct planned *planned = &s->plan->trials[number];
     const struct cell *cell = &s->plan->cells[planned->cell];
+    struct trial_parts parts = cell_parts(cell, planned->block);
+    if (for_peak)
+        parts.sampled = parts.timeline = 0;
     *request = (struct trial_request){
         .contender = &s->plan->contenders[planned->contender],
         .pad_bytes = planned->pad_bytes,
         .input_fd = cell->input != NULL ? cell->input->fd : -1,
-        .timeout_ns = cell->timeout_ns,
+        .timeout_ns = cell_timeout_ns(cell, parts_iterations(&parts)),
         .memory_limit_bytes = cell->memory_limit_bytes,
         .has_exact_peak = for_peak,
     };
     struct trial_spec *spec = spawner_spec(s->spawner, seat, s->clock);
     unsigned cpus_used = cell_fill_spec(cell, s->topo, s->plan->seed, spec);
-    set_work(spec, cell, planned->block);
-    if (for_peak)
-        spec->work_sampled = spec->work_timeline = 0;
+    set_work(spec, cell, &parts);
     if (s->plan->has_instructions) {
         request->callgrind = s->callgrind;
         spec->spins = 0; /* instructions of waiting differ from run to run */

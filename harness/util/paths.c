@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The directory of the running program, without a final slash. */
@@ -62,21 +63,43 @@ int paths_shared(const char *name, char *path, size_t bytes)
     return find_near_program(roots, name, path, bytes);
 }
 
+bool paths_is_file(const char *path)
+{
+    struct stat file;
+    return stat(path, &file) == 0 && S_ISREG(file.st_mode);
+}
+
+bool paths_is_given(const char *name)
+{
+    return strchr(name, '/') != NULL || paths_is_file(name);
+}
+
+static int resolve(const char *name, char *path, size_t bytes)
+{
+    char resolved[PATH_MAX];
+    if (realpath(name, resolved) == NULL)
+        return -ENOENT;
+    return (size_t)snprintf(path, bytes, "%s", resolved) < bytes ? 0 : -ENAMETOOLONG;
+}
+
+/* A shipped file, and not the directory where they lie. */
+static bool find_shipped(const char *directory, const char *name, const char *suffix, char *path,
+                         size_t bytes)
+{
+    char relative[PATH_MAX];
+    snprintf(relative, sizeof relative, "%s/%s%s", directory, name, suffix);
+    return paths_shared(relative, path, bytes) == 0 && paths_is_file(path);
+}
+
 int paths_find(const char *directory, const char *name, const char *suffix, char *path,
                size_t bytes)
 {
-    if (strchr(name, '/') != NULL || access(name, F_OK) == 0) {
-        char resolved[PATH_MAX];
-        if (realpath(name, resolved) == NULL)
-            return -ENOENT;
-        return (size_t)snprintf(path, bytes, "%s", resolved) < bytes ? 0 : -ENAMETOOLONG;
-    }
-    char relative[PATH_MAX];
-    snprintf(relative, sizeof relative, "%s/%s", directory, name);
-    if (paths_shared(relative, path, bytes) == 0)
+    if (paths_is_given(name))
+        return resolve(name, path, bytes);
+    if (find_shipped(directory, name, "", path, bytes) ||
+        find_shipped(directory, name, suffix, path, bytes))
         return 0;
-    snprintf(relative, sizeof relative, "%s/%s%s", directory, name, suffix);
-    return paths_shared(relative, path, bytes);
+    return resolve(name, path, bytes);
 }
 
 static int compare_names(const void *a, const void *b)

@@ -39,6 +39,18 @@ void say_note(const char *format, ...)
     va_end(arguments);
 }
 
+const char *say_choices(const char *const *names, size_t count)
+{
+    static _Thread_local char text[256];
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < count && used < sizeof text; i++) {
+        const char *before = i == 0 ? "" : i + 1 < count ? ", " : " or ";
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", before, names[i]);
+    }
+    return text;
+}
+
 const char *say_did_you_mean(const char *candidate)
 {
     static _Thread_local char text[128];

@@ -23,6 +23,9 @@ static inline const char *say_plural(uint64_t count)
     return count == 1 ? "" : "s";
 }
 
+/* "a, b or c". The answer lives until the next call. */
+const char *say_choices(const char *const *names, size_t count);
+
 /* "; did you mean 'x'?" for a known candidate, or "". The answer lives until the next call. */
 const char *say_did_you_mean(const char *candidate);
 

@@ -31,6 +31,9 @@ TIED = {
     "p99": "of a tail neither shorter nor longer than that of {}",
     "memory": "neither leaner nor fatter than {}",
 }
+FIGURES = {"time": "best time", "p99": "best tail", "memory": "least memory"}
+WORSE = {"time": "is slower than {}", "p99": "has a longer tail than {}"}
+NOT_WORSE = {"time": "not slower", "p99": "of no longer tail"}
 
 
 def lines(comparison):
@@ -57,7 +60,7 @@ def lines(comparison):
     return (
         [terminal.paint(title, "bold")]
         + paragraphs(said)
-        + recommendation(comparison, winner(comparison), program)
+        + recommendation(comparison, bests, program)
         + paragraphs(doubts)
     )
 
@@ -157,22 +160,46 @@ def no_difference(comparison):
 
 
 def winner(comparison):
-    """The label to recommend, or None for the baseline."""
+    """The label to recommend and the metric that it wins by, or two None for the baseline."""
     for metric in deciding(comparison):
         for label in better(comparison, metric):
             if metric == comparison.ranked_by or not is_worse(comparison, label):
-                return label
-    return None
+                return label, metric
+    return None, None
 
 
 def better(comparison, metric):
     """Labels that beat the baseline by a metric outside its noise, the best first."""
+    ordered = answer.ordered(comparison, metric)
+    return [label for label, figure in ordered if is_better(comparison, metric, label, figure)]
+
+
+def is_better(comparison, metric, label, figure):
     noise = comparison.noise_of(comparison.overall_cells(metric), metric)
-    return [
-        label
-        for label, figure in answer.ordered(comparison, metric)
-        if label != comparison.baseline and verdict(figure, noise) == FASTER
-    ]
+    return label != comparison.baseline and verdict(figure, noise) == FASTER
+
+
+def reason(comparison, bests, label, metric):
+    """Why `label` is recommended, where that is not the best by what decides: a sentence or ""."""
+    metrics = deciding(comparison)
+    metrics = metrics[: metrics.index(metric) + 1]
+    excuses = [why_not(comparison, bests[one]) for one in metrics if one in bests
+               and bests[one].label not in (label, comparison.baseline)]  # fmt: skip
+    if metric != comparison.ranked_by:
+        fair = NOT_WORSE[comparison.ranked_by]
+        excuses.append(f"{short_label(label)} is leaner outside the noise, and {fair}")
+    elif excuses:
+        excuses.append(f"{short_label(label)} has the {FIGURES[metric]} of those that can be told")
+    return "; ".join(excuses)
+
+
+def why_not(comparison, one):
+    """Why the best by a metric is not recommended: its noise, or that it is bought with time."""
+    baseline = short_label(comparison.baseline)
+    text = f"{short_label(one.label)} has the {FIGURES[one.metric]}, but "
+    if is_better(comparison, one.metric, one.label, one.estimate):
+        return text + WORSE[comparison.ranked_by].format(baseline)
+    return text + f"too uncertain to be told from {baseline}'s"
 
 
 def deciding(comparison):
@@ -188,13 +215,15 @@ def is_worse(comparison, label):
     return verdict(figure, comparison.overall_noise) == SLOWER
 
 
-def recommendation(comparison, label, program):
+def recommendation(comparison, bests, program):
     """Lines; the command is one of them and not wrapped, so that it can be copied."""
     baseline = short_label(comparison.baseline)
+    label, metric = winner(comparison)
     if label is None:
         return paragraphs([f"stay with {baseline}: {NO_BETTER[deciding(comparison)]}"])
     entry = next(one for one in comparison.run.env["allocators"] if one["label"] == label)
-    said = [*paragraphs([f"to use {short_label(label)}:"]),
+    said = [*paragraphs([reason(comparison, bests, label, metric)]),
+            *paragraphs([f"to use {short_label(label)}:"]),
             "      " + terminal.printable(command(entry, program))]  # fmt: skip
     if entry.get("risks"):
         said += paragraphs([f"its risks: {entry['risks']}"])

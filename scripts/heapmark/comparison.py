@@ -245,22 +245,26 @@ class Comparison:
         ]
 
     def ranks(self, ordered):
-        """Ranks from 1; who cannot be told from the first of a rank shares it.
+        """Ranks from 1; who cannot be told from anybody in front of it shares the first's rank.
 
         Of all that are left, and not only of the next: a noisy one may be tied with the first while
-        one before it is not.
+        one before it is not. Anybody, and not only the first: a noisy first one is tied with many,
+        and a rank must not hold two of which the verdict calls one slower.
         """
         ranks = {}
         left = list(ordered)
         while left:
-            leader, rank = left[0], len(ranks) + 1
-            same = [one for one in left if one == leader or self.cannot_be_told_apart(one, leader)]
+            rank = len(ranks) + 1
+            same = [one for at, one in enumerate(left) if self.is_tied_with_all(one, left[:at])]
             ranks |= dict.fromkeys(same, rank)
             left = [label for label in left if label not in ranks]
         return ranks
 
-    def cannot_be_told_apart(self, label, leader):
-        estimate = self.overall(self.ranked_by, label, against=leader)
+    def is_tied_with_all(self, label, others):
+        return all(self.cannot_be_told_apart(label, other) for other in others)
+
+    def cannot_be_told_apart(self, label, other):
+        estimate = self.overall(self.ranked_by, label, against=other)
         return verdict(estimate, self.overall_noise) in (TIE, CANNOT_TELL)
 
     def overall_verdict(self, label, figure):

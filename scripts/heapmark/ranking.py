@@ -163,7 +163,7 @@ def overall_notes(comparison, standings):
         baseline = short_label(comparison.baseline)
         notes.append(f"tie: inside the noise, so neither {better} nor {worse} than {baseline}")
     if any(standing.shared for standing in standings):
-        notes.append("=: cannot be told from the first of that rank")
+        notes.append("=: cannot be told from the others of that rank")
     if any(standing.rank == 0 for standing in standings):
         notes.append("-: no rank, for want of figures of some workloads (has/all)")
     if comparison.big_cells and len(comparison.big_cells) < cells:

@@ -131,11 +131,17 @@ def test_paced_replays_among_others_lend_them_no_time(tmp_path, fast_at, is_fast
     assert "time is that of the other replays: a paced one takes the recording's time" in text
 
 
-@pytest.mark.parametrize("column, cells, first", [
-    ("wall_ns", CELLS, "fastest: wild"), ("malloc_ns_p99", PACED, "best tail (p99 of malloc): wild"),
-    ("rss_bytes_peak", CELLS, "leanest: wild"),
+DOUBT = "too uncertain to be told from system's"
+TOLD = "; sure has the {} of those that can be told to use sure:"
+
+
+@pytest.mark.parametrize("column, cells, first, why", [
+    ("wall_ns", CELLS, "fastest: wild", "wild has the best time, but " + DOUBT + TOLD.format("best time")),
+    ("malloc_ns_p99", PACED, "best tail (p99 of malloc): wild", "wild has the best tail, but " + DOUBT + TOLD.format("best tail")),
+    ("rss_bytes_peak", CELLS, "leanest: wild",
+     "wild has the least memory, but " + DOUBT + "; sure is leaner outside the noise, and not slower to use sure:"),
 ])
-def test_a_leader_by_noise_does_not_hide_who_is_surely_better(tmp_path, column, cells, first):
+def test_a_leader_by_noise_does_not_hide_who_is_surely_better(tmp_path, column, cells, first, why):
     """Wild has the best figure and cannot be told from system; sure is the second and can be."""
     factors = {"sure": [0.9], "wild": [0.2, 0.4, 1.5, 0.3, 1.9, 0.6]}
 
@@ -148,7 +154,18 @@ def test_a_leader_by_noise_does_not_hide_who_is_surely_better(tmp_path, column, 
             row[column] = round(least + (row[column] - least) * factor)
 
     text = said(tmp_path, {"system": SAME, "wild": SAME, "sure": SAME}, cells=cells, change=change)
-    assert first in text and "to use sure:" in text and "stay with" not in text, text
+    assert first in text and why in text and "stay with" not in text, text
+
+
+def test_the_leanest_that_is_slower_is_not_it(tmp_path):
+    text = said(tmp_path, {"system": SAME, "thin": (1.5, 0.4, 0), "lean": (1.0, 0.6, 0)})
+    assert ("thin has the least memory, but is slower than system; lean is leaner outside the noise, and not slower "
+            "to use lean:") in text, text
+
+
+def test_the_best_of_all_needs_no_reason(tmp_path):
+    text = said(tmp_path, {"system": SAME, "fast": (0.8, 0.5, 0), "lean": (1.3, 0.4, 0)})
+    assert "to use fast:" in text and "but" not in text and "outside the noise" not in text, text
 
 
 def test_leaner_at_the_same_speed(tmp_path):

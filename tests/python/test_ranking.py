@@ -346,6 +346,24 @@ def test_who_is_tied_with_the_first_shares_its_rank(tmp_path):
     assert {best.label, *best.alike} == {label for label, (rank, _) in ranks.items() if rank == 1}
 
 
+def test_no_rank_holds_two_that_are_told_apart(heapmark, tmp_path):
+    """Wild cannot be told from anybody, which must not lend its rank to who is slower than the baseline."""
+    factors = {"wild": [0.2, 0.4, 1.5, 0.3, 1.9, 0.6], "fast": [0.9], "slow": [1.2]}
+    truth = {label: (1.0, 1.0, 0) for label in ("system", *factors)}
+    rows = synthetic.rows([("replay", "trace=a.hmt", 1, 20.0, 40_000_000)], truth, 12, noise=0, spread=0, slow_share=0)
+    for row in rows:
+        mine = factors.get(row["allocator"], [1])
+        row["wall_ns"] = round(1e9 * mine[row["block"] % len(mine)] * (1 + row["block"] % 5 / 1000))
+    path = made(tmp_path, rows, truth, 12)
+    data = compared(path)
+    standing = {one.label: (one.rank, one.shared, one.verdict) for one in data.ranking()}
+    assert data.cannot_be_told_apart("slow", "wild") and data.cannot_be_told_apart("system", "wild")
+    assert standing == {"wild": (1, True, "tie"), "fast": (1, True, "faster"),
+                        "system": (3, False, "baseline"), "slow": (4, False, "slower")}
+    _, out, _ = heapmark("ranking", path)
+    assert "=: cannot be told from the others of that rank" in out
+
+
 def test_what_is_chance_among_many_is_not_called_noise(heapmark, tmp_path):
     """Beyond the noise and beside 1, but one of many comparisons and of few blocks."""
     truth = {"system": (1.0, 1.0, 0)} | {f"a{k}": (1.0, 1.0, 0) for k in range(6)}

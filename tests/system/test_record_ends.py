@@ -301,6 +301,11 @@ def test_events_of_a_part_are_told_as_a_bound(tmp_path):
 def test_no_recording_to_recover(tmp_path):
     assert "its name ends in '.raw'" in refused(tmp_path, "trace", "recover", "x.hmt")
     assert "cannot open 'x.raw'" in refused(tmp_path, "trace", "recover", "x.raw")
-    (tmp_path / "y.raw").write_bytes(b"no raw file" * 200000)
+    for size in (5, 100_000, 2_000_000):
+        (tmp_path / "y.raw").write_bytes((b"no raw file" * 200000)[:size])
+        assert "'y.raw' is no raw file of a recording" in refused(tmp_path, "trace", "recover", "y.raw")
+    (tmp_path / "y.raw").write_bytes(b"hm-raw\n\0" + bytes(5000))
+    assert "'y.raw' is cut off: it ends in its header" in refused(tmp_path, "trace", "recover", "y.raw")
+    (tmp_path / "y.raw").write_bytes(b"hm-raw\n\0" + b"\xff" * 2_000_000)
     assert "not left by this version" in refused(tmp_path, "trace", "recover", "y.raw")
     (tmp_path / "y.raw").unlink()

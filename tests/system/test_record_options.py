@@ -303,7 +303,8 @@ def test_a_raw_file_that_is_none_of_this_version(tmp_path, kind):
 
 def test_no_such_program(tmp_path):
     assert "'nosuchprogram': no such program in PATH" in refused(tmp_path, "record", "nosuchprogram")
-    assert "No such file" in refused(tmp_path, "record", "./nosuchprogram")
+    absent = refused(tmp_path, "record", "./nosuchprogram")
+    assert "cannot record './nosuchprogram': No such file" in absent and "name if it is in PATH" in absent
     (tmp_path / "plain").write_text("text")
     assert "not an executable file" in refused(tmp_path, "record", "./plain")
 

@@ -72,6 +72,50 @@ def test_pace_and_speed(tmp_path):
     assert all(int(row["replay_wait_ppm"]) > 500000 for row in took)
 
 
+def sleeper(path, seconds):
+    """A trace of a program that does next to nothing for so long."""
+    return text_trace(path, ["0 0 malloc 1 64", f"{round(seconds * 1e9)} 0 free 1", "end 2"])
+
+
+@pytest.mark.parametrize("words, minutes", [
+    (["--reps=8"], "16m00s"), (["--reps=8", "--latency=no"], "8m00s"), (["--reps=8", "--set", "speed=200"], "8m00s"),
+    (["--reps=4", "--exact-peak=yes"], "12m00s"), (["--reps=1", "--work=4"], "5m00s"),
+    (["--reps=4", "--turns=4"], "8m00s"), (["--reps=1", "--timeline=yes"], "3m00s"),
+])
+def test_the_plan_of_a_long_paced_replay(tmp_path, words, minutes):
+    """30 s a pass, of which a trial measures one and samples one, by each of two allocators."""
+    trace = sleeper(tmp_path / "long.hmt", 30)
+    plan = heapmark("run", trace, "--set", "mode=paced", "--allocators=system,null", *words, "--dry-run", cwd=tmp_path)
+    assert plan.returncode == 0 and f", {minutes} if all are" in plan.stdout, plan.stdout + plan.stderr
+
+
+def test_a_paced_replay_longer_than_a_trial(tmp_path):
+    """One pass is measured, without another one for finding that out, and the progress knows how long it takes."""
+    trace = sleeper(tmp_path / "long.hmt", 2)
+    run = measure("run", trace, "--set", "mode=paced", "--allocators=system", "--reps=1", "--out=run", cwd=tmp_path)
+    (row,) = rows(tmp_path / "run")
+    assert run.returncode == 0 and (row["status"], row["work"]) == ("ok", "1") and int(row["wall_ns"]) >= 2e9
+    assert "calibrating" not in run.stderr and "[1/1] 4s left" in run.stderr, run.stderr
+
+
+def test_calibration_of_a_pace_that_cannot_be_kept(tmp_path):
+    """At a speed beyond the allocator's, passes are as many as really fit into a trial."""
+    trace = floor_trace(tmp_path / "floor.hmt", 200000)
+    (row,), _ = replay(tmp_path, trace, "--allocators=system", "--baseline=none", "--work=0",
+                       params=["mode=paced", "speed=1000000"])
+    assert row["status"] == "ok" and 1 < int(row["work"]) < 1000, row["work"]
+
+
+def test_a_timeout_too_short_for_a_paced_replay(tmp_path):
+    trace = sleeper(tmp_path / "long.hmt", 30)
+    words = ["run", trace, "--set", "mode=paced", "--allocators=system", "--timeout=40s", "--dry-run"]
+    refused = heapmark(*words, cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stdout == ""
+    assert "--timeout: 'timeout' of 40s is too short for a paced replay of" in refused.stderr
+    assert "takes 1m00s (2 passes); leave 'timeout' out" in refused.stderr
+    assert heapmark(*words, "--latency=no", cwd=tmp_path).returncode == 0, "one pass fits"
+
+
 def test_timed_and_watched_parts_replay_as_well(tmp_path, handover):
     result = heapmark("run", "replay", "--reps=1", "--work=2", "--timeline=yes", "--turns=2", "--allocators=system",
                       "--baseline=none", "--set", f"trace={handover}", "--set", "mode=dependency,paced",

@@ -107,6 +107,83 @@ static void the_estimate_adds_up(void **state)
     assert_true(plan_estimate_slow_ns(&plan) < 2 * plan_estimate_ns(&plan));
 }
 
+/* ---- recorded times -------------------------------------------------------------------------- */
+
+#define SECOND_NS UINT64_C(1000000000)
+
+static struct cell make_paced_cell(uint64_t paced_ns)
+{
+    return (struct cell){.trial_time_ns = SECOND_NS / 10,
+                         .timeout_ns = 60 * SECOND_NS,
+                         .has_latency = true,
+                         .paced_ns = paced_ns};
+}
+
+static void passes_fill_the_trial_and_are_at_least_one(void **state)
+{
+    static const uint64_t ms = 1000000, passes_of_ms[][2] = {{30000, 1}, {100, 1}, {70, 1},
+                                                             {66, 2},    {20, 5},  {1, 100}};
+    (void)state;
+    for (size_t i = 0; i < sizeof passes_of_ms / sizeof *passes_of_ms; i++) {
+        struct cell cell = make_paced_cell(passes_of_ms[i][0] * ms);
+        assert_int_equal(cell_paced_work(&cell), passes_of_ms[i][1]);
+    }
+    struct cell unpaced = make_paced_cell(0);
+    assert_int_equal(cell_paced_work(&unpaced), 1);
+}
+
+static void parts_are_shares_of_the_work(void **state)
+{
+    struct cell cell = make_paced_cell(0);
+    cell.work = 40;
+    cell.has_timeline = true;
+    struct trial_parts parts = cell_parts(&cell, 0);
+    (void)state;
+    assert_int_equal(parts.warmup, 4);
+    assert_int_equal(parts.measured, 40);
+    assert_int_equal(parts.sampled, 10);
+    assert_int_equal(parts.timeline, 40);
+    assert_int_equal(parts_iterations(&parts), 94);
+    assert_int_equal(cell_parts(&cell, 1).timeline, 0);
+    cell.work = 1;
+    cell.has_timeline = cell.has_latency = false;
+    parts = cell_parts(&cell, 0);
+    assert_int_equal(parts_iterations(&parts), 1);
+}
+
+/* One pass is measured, another one sampled, and neither gets shorter by a fast allocator. */
+static void a_long_pass_is_in_the_estimate(void **state)
+{
+    struct plan plan = make_plan(1, 2, false);
+    const uint64_t pass_ns = 30 * SECOND_NS, slack_ns = SECOND_NS;
+    (void)state;
+    for (int i = 0; i < CELLS; i++)
+        plan.cells[i].paced_ns = pass_ns;
+    uint64_t trial_ns = plan_trial_estimate_ns(&plan, &plan.trials[0]);
+    assert_in_range(trial_ns, 2 * pass_ns, 2 * pass_ns + slack_ns);
+    assert_int_equal(plan_estimate_slow_ns(&plan), plan_estimate_ns(&plan));
+    for (int i = 0; i < CELLS; i++)
+        plan.cells[i].has_exact_peak = true; /* and a pass of a process that only tells its peak */
+    trial_ns = plan_trial_estimate_ns(&plan, &plan.trials[0]);
+    assert_in_range(trial_ns, 3 * pass_ns, 3 * pass_ns + slack_ns);
+    for (int i = 0; i < CELLS; i++)
+        plan.cells[i].work = 4; /* 4 measured, 1 sampled, 4 for the peak */
+    trial_ns = plan_trial_estimate_ns(&plan, &plan.trials[0]);
+    assert_in_range(trial_ns, 9 * pass_ns, 9 * pass_ns + slack_ns);
+}
+
+static void a_timeout_leaves_time_for_the_pace(void **state)
+{
+    struct cell cell = make_paced_cell(70 * SECOND_NS), unpaced = make_paced_cell(0);
+    (void)state;
+    assert_int_equal(cell_timeout_ns(&unpaced, 100), 60 * SECOND_NS);
+    assert_int_equal(cell_timeout_ns(&cell, 2), (60 + 2 * 140) * SECOND_NS);
+    cell.is_timeout_given = true;
+    assert_int_equal(cell_timeout_ns(&cell, 2), 60 * SECOND_NS);
+    cell.is_timeout_given = false;
+    assert_true(cell_timeout_ns(&cell, UINT64_MAX) > 24 * 3600 * SECOND_NS); /* no overflow */
+}
+
 /* ---- turns ----------------------------------------------------------------------------------- */
 
 enum { TURNING_CELL = 2 };
@@ -214,6 +291,10 @@ int main(void)
         cmocka_unit_test(blocks_differ_in_order),
         cmocka_unit_test(no_contender_has_a_favoured_place),
         cmocka_unit_test(the_estimate_adds_up),
+        cmocka_unit_test(passes_fill_the_trial_and_are_at_least_one),
+        cmocka_unit_test(parts_are_shares_of_the_work),
+        cmocka_unit_test(a_long_pass_is_in_the_estimate),
+        cmocka_unit_test(a_timeout_leaves_time_for_the_pace),
         cmocka_unit_test(trials_that_take_turns_stand_together),
         cmocka_unit_test(turns_leave_the_other_trials_in_their_order),
         cmocka_unit_test(more_blocks_leave_the_first_as_they_were),

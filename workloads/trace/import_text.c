@@ -30,6 +30,30 @@ static bool begins(const char *line)
     return strncmp(line, "heapmark trace text ", 20) == 0;
 }
 
+/* Blanks and tabs set fields apart. */
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static bool scan_blank(const char **at)
+{
+    if (!is_blank(**at))
+        return false;
+    scan_blanks(at);
+    return true;
+}
+
+/* A word at the front of a line, with what sets it apart. */
+static bool scan_word(const char **at, const char *word)
+{
+    const char *p = *at;
+    if (!scan_text(&p, word) || !scan_blank(&p))
+        return false;
+    *at = p;
+    return true;
+}
+
 /* ---- facts ----------------------------------------------------------------------------------- */
 
 static enum line_verdict take_fact(struct import *import, const char *at)
@@ -38,7 +62,7 @@ static enum line_verdict take_fact(struct import *import, const char *at)
     for (int i = 0; i < TEXT_FACTS; i++) {
         const char *p = at;
         uint64_t value;
-        if (!scan_text(&p, text_facts[i].name) || !scan_text(&p, " "))
+        if (!scan_word(&p, text_facts[i].name))
             continue;
         bool negative = scan_text(&p, "-");
         if (!scan_number(&p, &value) || !scan_end(&p) || (negative && value > INT64_MAX) ||
@@ -55,9 +79,9 @@ static enum line_verdict take_fact(struct import *import, const char *at)
 static bool decode_argument(char **from, char **to)
 {
     char *p = *from, *out = *to;
-    if (p[0] == '%' && (p[1] == ' ' || p[1] == '\0'))
+    if (p[0] == '%' && (is_blank(p[1]) || p[1] == '\0'))
         p++;
-    for (; *p != ' ' && *p != '\0'; p++) {
+    for (; !is_blank(*p) && *p != '\0'; p++) {
         int c = (unsigned char)*p;
         if (c == '%') {
             if (scan_digit(p[1]) > 15 || scan_digit(p[2]) > 15)
@@ -82,11 +106,11 @@ static enum line_verdict take_command(struct import *import, char *at)
     for (;;) {
         if (!decode_argument(&from, &to))
             return import_skip(import, "behind each % stand two hexadecimal digits, not 00");
-        bool more = *from == ' ';
+        from += strspn(from, " \t"); /* before the argument's end is written, maybe over them */
+        bool more = *from != '\0';
         *to++ = '\0';
         if (!more)
             break;
-        from++;
     }
     import_command(import, at, (size_t)(to - at));
     return LINE_OTHER;
@@ -121,20 +145,12 @@ static enum trace_op scan_op(const char **at)
 {
     for (int op = TRACE_MALLOC; op < TRACE_OP_COUNT; op++) {
         const char *p = *at;
-        if (scan_text(&p, text_op((enum trace_op)op)) && *p == ' ') {
+        if (scan_text(&p, text_op((enum trace_op)op)) && is_blank(*p)) {
             *at = p;
             return (enum trace_op)op;
         }
     }
     return (enum trace_op)0;
-}
-
-static bool scan_blank(const char **at)
-{
-    if (**at != ' ' && **at != '\t')
-        return false;
-    scan_blanks(at);
-    return true;
 }
 
 /* " 7" */
@@ -176,7 +192,7 @@ static bool scan_extra(struct text *text, const char **at, struct trace_event *e
             event->on_new_cpu = true;
         else if (event->stack_depth > 0 || !scan_text(at, "stack=") || !scan_stack(text, at, event))
             return false;
-        if (**at != ' ' && **at != '\t' && **at != '\0')
+        if (!is_blank(**at) && **at != '\0')
             return false;
     }
     return true;
@@ -270,9 +286,9 @@ static enum line_verdict take(struct import *import, char *line)
         return LINE_OTHER;
     if (text->ended)
         return import_skip(import, "something follows the line 'end'");
-    if (scan_text(&at, "fact "))
+    if (scan_word(&at, "fact"))
         return take_fact(import, at);
-    if (scan_text(&at, "command "))
+    if (scan_word(&at, "command"))
         return take_command(import, line + (at - line));
     if (scan_text(&at, "end"))
         return take_end(import, at);

@@ -153,6 +153,14 @@ static int open_file(struct loader *l)
     return l->out->fd < 0 ? cannot_write(l, -errno) : 0;
 }
 
+/* ---- times ----------------------------------------------------------------------------------- */
+
+static uint64_t paced_time(uint64_t ticks, double ns_per_tick)
+{
+    uint64_t ns = trace_scaled_time(ticks, ns_per_tick);
+    return ns < PROGRAM_PACE_MAX ? ns : PROGRAM_PACE_MAX;
+}
+
 /* ---- words ----------------------------------------------------------------------------------- */
 
 static int emit_group(struct loader *l, uint32_t player, const uint64_t *group, unsigned count)
@@ -339,8 +347,7 @@ static int emit_ending(struct loader *l, uint32_t thread)
 static int emit_pace(struct loader *l, const struct trace_event *event)
 {
     struct track *track = &l->tracks[player_of(l, event->thread)];
-    double exact = (double)event->time * l->ns_per_tick;
-    uint64_t ns = exact < (double)PROGRAM_PACE_MAX ? (uint64_t)exact : PROGRAM_PACE_MAX;
+    uint64_t ns = paced_time(event->time, l->ns_per_tick);
     if (!l->options->is_paced || ns == track->time_ns)
         return 0;
     track->time_ns = ns;
@@ -431,7 +438,6 @@ static int write_words(struct loader *l)
     int error = trace_reader_open(&reader, survey->path, survey->error, survey->error_bytes);
     if (error != 0)
         return error;
-    l->ns_per_tick = 1e9 / (double)trace_reader_header(reader)->ticks_hz;
     error = trace_reader_header(reader)->threads == survey->header.threads ? emit_all(l, reader)
                                                                            : changed(l);
     trace_reader_close(reader);
@@ -470,6 +476,8 @@ static int seal(struct loader *l)
 static int prepare(struct loader *l)
 {
     const struct trace_file_header *trace = &l->survey.header;
+    l->ns_per_tick = 1e9 / (double)trace->ticks_hz;
+    l->out->recorded_ns = paced_time(trace->duration_ticks, l->ns_per_tick);
     l->out->players = l->survey.players;
     l->out->threads = trace->threads;
     l->out->events = trace->events;

@@ -19,6 +19,7 @@ struct trace_input {
     uint32_t threads; /* of the trace */
     uint64_t events;
     uint64_t live_bytes_peak;
+    uint64_t recorded_ns;               /* from the beginning to the last event */
     uint64_t unknown_frees, lost_frees; /* see struct trace_file_header */
 };
 

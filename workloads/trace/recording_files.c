@@ -369,6 +369,13 @@ int recording_begin(struct recording *r, const char *output, char *const argumen
 
 /* ---- one that was left behind ---------------------------------------------------------------- */
 
+static bool is_raw(int fd)
+{
+    char magic[sizeof(((struct raw_header *)0)->magic)];
+    return pread(fd, magic, sizeof magic, 0) == sizeof magic &&
+           memcmp(magic, RAW_MAGIC, sizeof magic) == 0;
+}
+
 static int open_left(struct recording *r, const char *raw_path)
 {
     struct stat file;
@@ -379,13 +386,21 @@ static int open_left(struct recording *r, const char *raw_path)
     name_files(r, raw_path);
     r->raw_fd = open(raw_path, O_RDWR | O_CLOEXEC);
     if (r->raw_fd < 0 || fstat(r->raw_fd, &file) != 0)
-        return recording_fail(r, -errno, "cannot open '%s': %s", raw_path, strerrordesc_np(errno));
+        return recording_fail(r, -errno,
+                              "cannot open '%s': %s; a recording that was killed leaves it beside "
+                              "its trace",
+                              raw_path, strerrordesc_np(errno));
+    if (!is_raw(r->raw_fd))
+        return recording_fail(r, -EINVAL,
+                              "'%s' is no raw file of a recording, which 'heapmark record' leaves "
+                              "beside the trace when it is killed",
+                              raw_path);
     if (flock(r->raw_fd, LOCK_EX | LOCK_NB) != 0)
         return recording_fail(r, -EBUSY,
                               "cannot recover '%s': 'heapmark record' is still writing it",
                               raw_path);
     if (file.st_size < (off_t)RAW_FIRST_SEGMENT)
-        return recording_fail(r, -EINVAL, "'%s' is cut off: it has no header", raw_path);
+        return recording_fail(r, -EINVAL, "'%s' is cut off: it ends in its header", raw_path);
     r->raw = mmap(NULL, (size_t)file.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
                   r->raw_fd, 0);
     if (r->raw == MAP_FAILED) {
@@ -393,8 +408,7 @@ static int open_left(struct recording *r, const char *raw_path)
         return recording_fail(r, -errno, "cannot map '%s': %s", raw_path, strerrordesc_np(errno));
     }
     struct raw_header *header = r->raw;
-    if (memcmp(header->magic, RAW_MAGIC, sizeof header->magic) == 0 &&
-        header->version == RAW_VERSION && header->file_bytes == (uint64_t)file.st_size &&
+    if (header->version == RAW_VERSION && header->file_bytes == (uint64_t)file.st_size &&
         header->command_bytes <= sizeof header->command && header->next >= RAW_FIRST_SEGMENT)
         return 0;
     munmap(header, (size_t)file.st_size);

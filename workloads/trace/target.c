@@ -54,18 +54,28 @@ static bool find_in_path(const char *name, char path[PATH_MAX])
     }
 }
 
+static int no_such_file(struct failure *failure, int error)
+{
+    char what[160];
+    snprintf(what, sizeof what,
+             "%s; what stands behind -- is a program's path, or its name if it is in PATH",
+             strerrordesc_np(error));
+    return fail(failure, -error, what);
+}
+
 static int find(const char *name, char path[PATH_MAX], struct failure *failure)
 {
     if (strchr(name, '/') == NULL) {
         if (find_in_path(name, path))
             return 0;
-        return fail(failure, -ENOENT, "no such program in PATH");
+        return fail(failure, -ENOENT, "no such program in PATH; give its path");
     }
     struct stat file;
     if (stat(name, &file) != 0)
-        return fail(failure, -errno, strerrordesc_np(errno));
+        return no_such_file(failure, errno);
     if (!is_program(name))
-        return fail(failure, -EACCES, "it is not an executable file");
+        return fail(failure, -EACCES,
+                    "it is not an executable file; name the program that runs it, with it behind");
     snprintf(path, PATH_MAX, "%s", name);
     return 0;
 }

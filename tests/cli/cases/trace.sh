@@ -38,7 +38,23 @@ try vefify
 try --help
 try info --table=ops t.hmt
 try info --format=csv --table=life t.hmt
+try info --format=xml t.hmt
+try export --format=json t.hmt
+try import --format=foo -o x.hmt by_hand.txt
+try import -o x.hmt nowhere.txt
+try recover nowhere.raw
 try verify by_hand.txt
 try info nowhere
 try info --fromat=csv t.hmt
+tr ' ' '\t' <by_hand.txt | sed '1s/\t/ /g' >tabs.txt
+try import -o tabs.hmt tabs.txt
+heapmark trace export t.hmt >blanks && heapmark trace export tabs.hmt | cmp - blanks && echo "the same with tabs"
+# A directory with the name of a shipped trace does not stand before it; a regular file does.
+mkdir git
+heapmark trace info git | head -1
+heapmark run git --allocators=system --reps=1 --dry-run | grep -c 'trace=git '
+rmdir git
+cp t.hmt git
+try verify git
+try info .
 ls

@@ -2,6 +2,7 @@
 #include "replays.h"
 
 #include "workloads/trace/program.h"
+#include "workloads/trace/reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,6 +65,26 @@ static void streamed(void **state)
     fixture_remove(path);
 }
 
+/* In ns, whatever the trace's ticks are. */
+static void recorded_times(void **state)
+{
+    (void)state;
+    char *path = fixture_random_trace(21, 5000, 3);
+    char error[512];
+    struct trace_reader *reader;
+    struct trace_event event;
+    uint64_t last = 0;
+    assert_int_equal(trace_reader_open(&reader, path, error, sizeof error), 0);
+    while (trace_reader_next(reader, &event) == TRACE_EVENT)
+        last = event.time;
+    double ns = (double)last * 1e9 / (double)trace_reader_header(reader)->ticks_hz;
+    trace_reader_close(reader);
+    struct trace_input input = replay_load(path, &replay_in_memory);
+    assert_in_range(input.recorded_ns, (uint64_t)ns - 1, (uint64_t)ns + 1);
+    trace_input_release(&input);
+    fixture_remove(path);
+}
+
 static void bad_files(void **state)
 {
     (void)state;
@@ -85,9 +106,8 @@ static void bad_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(programs_are_sound),
-        cmocka_unit_test(loaded_facts),
-        cmocka_unit_test(streamed),
+        cmocka_unit_test(programs_are_sound), cmocka_unit_test(loaded_facts),
+        cmocka_unit_test(streamed),           cmocka_unit_test(recorded_times),
         cmocka_unit_test(bad_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
