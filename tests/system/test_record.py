@@ -95,6 +95,23 @@ def test_many_threads_that_end_at_once(tmp_path):
     assert figures["not events"][2:] == [0, 0]
 
 
+@pytest.mark.parametrize("mode", ["joins", "timed_joins", "clock_joins", "try_joins", "c11_joins"])
+def test_every_way_to_join(tmp_path, mode):
+    """A join that was tried in vain is none, and a start function's result comes through."""
+    _, figures, ops = recorded(tmp_path, mode)
+    assert figures["threads"] == [17]
+    assert count(figures, "thread starts") == count(figures, "thread joins") == 16
+    assert 24 * ROUNDS <= ops["malloc"] <= 24 * ROUNDS + 16
+    _, events = exported(tmp_path / "t.hmt")
+    ended = set()
+    for event in events:
+        time, thread, op, *rest = event.split()
+        assert thread not in ended
+        if op == "join":
+            ended.add(rest[0])
+    assert len(ended) == 16
+
+
 def test_destructor_of_a_thread(tmp_path):
     _, figures, ops = recorded(tmp_path, "late_free")
     assert figures["threads"] == [2]
