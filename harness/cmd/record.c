@@ -21,8 +21,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SAMPLE_MAX = 1000000 };
-
 #define SIZE_MIN (UINT64_C(64) << 10)
 
 struct request {
@@ -94,7 +92,7 @@ static uint32_t parse_sample(const char *text, struct argp_state *state)
 {
     if (strncmp(text, "1/", 2) != 0)
         argp_error(state, "--sample '%s' is not a share such as 1/100", text);
-    return (uint32_t)number(text + 2, 1, SAMPLE_MAX, "the N of --sample", state);
+    return (uint32_t)number(text + 2, 1, TRACE_SAMPLE_MAX, "the N of --sample", state);
 }
 
 static uint64_t parse_time(const char *text, const char *option, struct argp_state *state)
