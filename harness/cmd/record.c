@@ -13,14 +13,13 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { SAMPLE_MAX = 1000000 };
 
 #define SIZE_MIN (UINT64_C(64) << 10)
 
@@ -93,7 +92,7 @@ static uint32_t parse_sample(const char *text, struct argp_state *state)
 {
     if (strncmp(text, "1/", 2) != 0)
         argp_error(state, "--sample '%s' is not a share such as 1/100", text);
-    return (uint32_t)number(text + 2, 1, SAMPLE_MAX, "the N of --sample", state);
+    return (uint32_t)number(text + 2, 1, TRACE_SAMPLE_MAX, "the N of --sample", state);
 }
 
 static uint64_t parse_time(const char *text, const char *option, struct argp_state *state)
@@ -324,14 +323,30 @@ static int record(const struct request *request, const char *path, const char *l
 /* ---- the command ----------------------------------------------------------------------------- */
 
 /* Two that watch the same calls would see each other's. */
-static const char *other_recorder(void)
+static const char *recorder_among(const char *libraries)
 {
-    static const char *const known[] = {"libhm_record", "libheaptrack_preload"};
-    const char *preloaded = getenv("LD_PRELOAD");
-    for (size_t i = 0; preloaded != NULL && i < sizeof known / sizeof *known; i++)
-        if (strstr(preloaded, known[i]) != NULL)
+    static const char *const known[] = {"libhm_record", "libheaptrack_preload",
+                                        "libheaptrack_inject"};
+    for (size_t i = 0; libraries != NULL && i < sizeof known / sizeof *known; i++)
+        if (strstr(libraries, known[i]) != NULL)
             return known[i];
     return NULL;
+}
+
+static int look_at_library(struct dl_phdr_info *info, size_t bytes, void *found)
+{
+    (void)bytes;
+    *(const char **)found = recorder_among(info->dlpi_name);
+    return *(const char **)found != NULL;
+}
+
+/* Heaptrack takes itself out of the environment when it is loaded: but this process has it, too. */
+static const char *other_recorder(void)
+{
+    const char *found = recorder_among(getenv("LD_PRELOAD"));
+    if (found == NULL)
+        dl_iterate_phdr(look_at_library, &found);
+    return found;
 }
 
 static int check_environment(void)
@@ -340,9 +355,11 @@ static int check_environment(void)
         say_error("cannot record inside a recording: this shell was started by 'heapmark record'");
         return EXIT_USAGE;
     }
-    if (other_recorder() != NULL) {
-        say_error("cannot record: LD_PRELOAD has another recorder in it, '%s'; unset it",
-                  other_recorder());
+    const char *other = other_recorder();
+    if (other != NULL) {
+        say_error("cannot record: another recorder, '%s', watches the same calls; run heapmark "
+                  "without it",
+                  other);
         return EXIT_USAGE;
     }
     return EXIT_OK;

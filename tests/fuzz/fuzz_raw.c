@@ -53,15 +53,16 @@ static void put_segment(struct image *image, const struct forged *forged, const 
     if (header->next + bytes > header->file_bytes)
         return;
     struct raw_segment *segment = (struct raw_segment *)((char *)header + header->next);
-    *segment = (struct raw_segment){.state = states[forged->state % 5],
-                                    .bytes = bytes,
-                                    .lap = forged->lap,
-                                    .process = forged->process % (PROCESSES + 1),
-                                    .thread = forged->thread,
-                                    .sequence = forged->sequence,
-                                    .parent = (uint32_t)forged->parent - 1,
-                                    .self = forged->self,
-                                    .created = forged->state / 5};
+    *segment =
+        (struct raw_segment){.state = states[forged->state % 5],
+                             .bytes = bytes,
+                             .lap = forged->lap,
+                             .process = forged->process % (PROCESSES + 1),
+                             .thread = forged->thread < UINT8_MAX ? forged->thread : RAW_NOBODY,
+                             .sequence = forged->sequence,
+                             .parent = (uint32_t)forged->parent - 1,
+                             .self = forged->self,
+                             .created = forged->state / 5};
     put_mark(segment, forged->mark);
     size_t room = bytes - sizeof *segment, count = (size_t)forged->words * 8;
     memcpy(segment + 1, words, count < room ? count : room);

@@ -51,17 +51,19 @@ struct forged {
     uint16_t column_bytes[TRACE_COLUMNS];
 };
 
+/* What a reader would refuse at once stays out: the totals of a recorded trace, and no such flags. */
 static void put_header(int fd, const struct forged *forged)
 {
+    bool is_recorded = (forged->flags & TRACE_RECORDED) != 0;
     struct trace_file_header header = {.version = TRACE_VERSION,
                                        .header_bytes = sizeof header + sizeof(uint64_t),
                                        .threads = forged->threads,
-                                       .flags = forged->flags,
+                                       .flags = forged->flags & TRACE_FLAGS_ALL,
                                        .slack_ticks = forged->objects,
-                                       .ticks_hz = 1,
-                                       .events = forged->events,
-                                       .objects = forged->objects,
-                                       .slots = forged->slots};
+                                       .ticks_hz = UINT16_MAX * 1000,
+                                       .events = is_recorded ? 0 : forged->events,
+                                       .objects = is_recorded ? 0 : forged->objects,
+                                       .slots = is_recorded ? 0 : forged->slots};
     memcpy(header.magic, TRACE_MAGIC, sizeof header.magic);
     uint64_t sum = trace_fnv(TRACE_FNV_BASIS, &header, sizeof header);
     put(fd, &header, sizeof header);

@@ -79,6 +79,12 @@ def wait_for_work(pid, seconds):
         time.sleep(0.005)
 
 
+def command(path):
+    """What the trace's process was started as, as `trace info` tells it."""
+    (line,) = (line for line in info(path)["text"].splitlines() if line.startswith("command"))
+    return line.split(maxsplit=1)[1]
+
+
 def count(figures, op):
     return int(figures.get(op, [0])[0])
 

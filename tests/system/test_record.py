@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from recordings import (HEAPMARK, PLAY, ROUNDS, SUBJECT, SUBJECT_CXX, count, info, nothing_left_behind, others,
-                        record, recorded)
+from recordings import (HEAPMARK, PLAY, ROUNDS, SUBJECT, SUBJECT_CXX, command, count, info, nothing_left_behind,
+                        others, record, recorded)
 
 
 JEMALLOC = ctypes.util.find_library("jemalloc") or ""
@@ -93,6 +93,23 @@ def test_many_threads_that_end_at_once(tmp_path):
     assert 64 * 501 <= ops["free"] <= 64 * 501 + 128
     assert count(figures, "thread starts") == count(figures, "thread joins") == 64
     assert figures["not events"][2:] == [0, 0]
+
+
+@pytest.mark.parametrize("mode", ["joins", "timed_joins", "clock_joins", "try_joins", "c11_joins"])
+def test_every_way_to_join(tmp_path, mode):
+    """A join that was tried in vain is none, and a start function's result comes through."""
+    _, figures, ops = recorded(tmp_path, mode)
+    assert figures["threads"] == [17]
+    assert count(figures, "thread starts") == count(figures, "thread joins") == 16
+    assert 24 * ROUNDS <= ops["malloc"] <= 24 * ROUNDS + 16
+    _, events = exported(tmp_path / "t.hmt")
+    ended = set()
+    for event in events:
+        time, thread, op, *rest = event.split()
+        assert thread not in ended
+        if op == "join":
+            ended.add(rest[0])
+    assert len(ended) == 16
 
 
 def test_destructor_of_a_thread(tmp_path):
@@ -226,6 +243,38 @@ def test_exec(tmp_path):
     (after,) = others(tmp_path)
     figures = info(tmp_path / after)
     assert count(figures, "malloc") > 10 and "status 0" in figures["text"]
+
+
+def commands(tmp_path, names):
+    return sorted(command(tmp_path / name) for name in names)
+
+
+def test_each_process_has_its_own_command(tmp_path):
+    """What it runs, after exec() too; of a child of fork() what its parent runs. The first one's is what was typed."""
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\n{SUBJECT} pairs\n(ls / ; :) >ls.out\nexec {SUBJECT} forks\n")
+    script.chmod(0o755)
+    record(tmp_path, "./script")
+    assert command(tmp_path / "t.hmt") == "./script"
+    found = commands(tmp_path, others(tmp_path))
+    assert [one for one in found if one != "/bin/sh ./script"] == [f"{SUBJECT} forks"] * 2 + [f"{SUBJECT} pairs", "ls /"]
+
+
+def test_a_command_of_a_child_that_is_out_of_reach(tmp_path):
+    """It cannot look at itself any more, and is told by what it was forked from."""
+    if os.geteuid() != 0:
+        pytest.skip("changing the root needs root")
+    record(tmp_path, SUBJECT, "changes_root")
+    assert commands(tmp_path, others(tmp_path)) == [f"{SUBJECT} changes_root"]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_childs_long_command(tmp_path, more):
+    """2,048 bytes with the zero bytes: the last length that is kept, and one byte more, as of the first process."""
+    long = "x" * (2048 - len("echo a ") - 1 + more)
+    record(tmp_path, "sh", "-c", f"exec env echo a {long}")
+    kept = "echo, with more arguments than a recording keeps" if more else f"echo a {long}"
+    assert kept in commands(tmp_path, others(tmp_path))
 
 
 def mallocs(tmp_path, names):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from recordings import (HEAPMARK, ROUNDS, SUBJECT, child_of, count, info, nothing_left_behind, others, record,
+from recordings import (HEAPMARK, ROUNDS, SUBJECT, child_of, command, count, info, nothing_left_behind, others, record,
                         recorded, refused, wait_for_events, wait_for_work, wait_until_stopped)
 
 
@@ -244,6 +244,7 @@ def test_recorder_killed(tmp_path):
     figures = info(tmp_path / last)
     assert count(figures, "malloc") == count(figures, "free") == 200 * ROUNDS
     assert figures["not events"][2:] == [0, 0]
+    assert command(tmp_path / last) == f"{SUBJECT} millions_in_two_parts"
     assert f"'{last}': {count(figures, 'events')} events" in done.stdout  # as if one drain had seen all
 
 

@@ -276,9 +276,35 @@ def test_bad_options(tmp_path, options, said):
     assert said in refused(tmp_path, "record", *options, "true")
 
 
-def test_another_recorder_is_preloaded(tmp_path):
-    environment = dict(os.environ, LD_PRELOAD="/nonexistent/libheaptrack_preload.so")
-    assert "another recorder" in refused(tmp_path, "record", "true", environment=environment)
+HEAPTRACK = next((f"{d}/libheaptrack_preload.so" for d in ("/usr/lib/heaptrack", "/usr/lib64/heaptrack")
+                  if os.path.exists(f"{d}/libheaptrack_preload.so")), None)
+
+
+def refused_beside(tmp_path, library):
+    environment = dict(os.environ, LD_PRELOAD=str(library), DUMP_HEAPTRACK_OUTPUT="/dev/null")
+    said = refused(tmp_path, "record", SUBJECT, "pairs", environment=environment)
+    assert "another recorder, 'libheaptrack_preload'" in said, said
+
+
+def test_another_recorder_is_asked_for(tmp_path):
+    refused_beside(tmp_path, "/nonexistent/libheaptrack_preload.so")
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
+@pytest.mark.skipif(bool(os.environ.get("SANITIZED")), reason="a sanitizer wants to be the first library")
+def test_another_recorder_that_hides(tmp_path):
+    """As heaptrack does, whose children are not to be watched: the environment does not tell of it."""
+    library = tmp_path / "libheaptrack_preload.so"
+    source = """#include <stdlib.h>
+                __attribute__((constructor)) static void hide(void) { unsetenv("LD_PRELOAD"); }"""
+    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-o", library, "-"], input=source, text=True, check=True)
+    refused_beside(tmp_path, library)
+
+
+@pytest.mark.skipif(HEAPTRACK is None, reason="no heaptrack")
+@pytest.mark.skipif(bool(os.environ.get("SANITIZED")), reason="a sanitizer wants to be the first library")
+def test_heaptrack_is_preloaded(tmp_path):
+    refused_beside(tmp_path, HEAPTRACK)
 
 
 NO_RAW_FILES = {"missing": None, "short": b"short", "other": b"no raw file" * 1000000,

@@ -124,6 +124,15 @@ def test_timed_and_watched_parts_replay_as_well(tmp_path, handover):
     assert all(row["status"] == "ok" and int(row["malloc_ns_p50"]) > 0 for row in rows(tmp_path / "run"))
 
 
+@pytest.mark.parametrize("mode", ["joins", "timed_joins", "clock_joins", "try_joins", "c11_joins"])
+def test_joins_keep_turns_apart(tmp_path, mode):
+    """Two threads, then the first one, and so on: without a join's record, a turn begins before the last one's end."""
+    subprocess.run([HEAPMARK, "record", "-o", "turns.hmt", "--", BUILD / "trace_subject", mode], cwd=tmp_path,
+                   check=True, capture_output=True)
+    (row,), _ = replay(tmp_path, tmp_path / "turns.hmt", "--allocators=system", "--baseline=none")
+    assert row["status"] == "ok" and int(row["replay_order_drift_ppm"]) < 100000
+
+
 # ---- streaming -------------------------------------------------------------------------------------
 
 

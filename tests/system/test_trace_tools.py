@@ -285,6 +285,26 @@ def test_text_round_trip(tmp_path):
         assert table(original, what) == table(tmp_path / "again.hmt", what)
 
 
+@pytest.mark.parametrize("name", ["cc1", "git", "lua", "redis", "sqlite3", "xz"])
+def test_text_makes_the_same_header(tmp_path, name):
+    """Of a trace to the byte, so that no fact is lost; of a cut, which is packed as it is today, the same file."""
+    whole, cut, again = TRACES / f"{name}.hmt", tmp_path / "cut.hmt", tmp_path / "again.hmt"
+    trace("cut", "--from=1ms", "--to=3ms", "-o", cut, whole)
+    for original in (whole, cut):
+        trace("import", "-o", again, "-", text=trace("export", original).stdout)
+        header_bytes = int.from_bytes(original.read_bytes()[12:16], "little")
+        assert again.read_bytes()[:header_bytes] == original.read_bytes()[:header_bytes]
+    assert again.read_bytes() == cut.read_bytes()
+
+
+def test_text_of_before_there_was_slack(tmp_path):
+    text = trace("export", "git").stdout
+    older = "".join(line for line in text.splitlines(True) if "slack_ticks" not in line)
+    assert older != text
+    trace("import", "-o", tmp_path / "old.hmt", "-", text=older)
+    assert "is good" in trace("verify", tmp_path / "old.hmt").stdout
+
+
 def test_cuts_fit_the_trace(tmp_path):
     """Cuts one after the other have all events between them, and begin where the one before ended."""
     whole, ends, total = TRACES / "redis.hmt", "0", 0

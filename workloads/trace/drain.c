@@ -1,5 +1,6 @@
 #include "workloads/trace/commit.h"
 #include "workloads/trace/drain_blocks.h"
+#include "workloads/trace/drain_command.h"
 #include "workloads/trace/event.h"
 #include "workloads/trace/round_limit.h"
 
@@ -112,6 +113,8 @@ static int add_segment(struct drain *d, struct raw_segment *segment)
     struct source *source = get_source(d, segment->process);
     if (source == NULL)
         return -ENOMEM;
+    if (segment->thread == RAW_NOBODY)
+        return source->finished ? 0 : drain_command_take(source, segment);
     if (segment->thread >= TRACE_THREADS_MAX)
         atomic_fetch_or(&source->process->flags, RAW_TOO_LONG);
     if (source->finished || segment->thread >= TRACE_THREADS_MAX)
@@ -376,6 +379,7 @@ static int finish_file(struct drain *d, struct source *source, int status)
     uint32_t threads = process->threads;
     uint64_t null_frees, failed_calls;
     count_others(source, &null_frees, &failed_calls);
+    struct command command = drain_command(d, source);
     struct trace_file_header header = {
         .flags = trace_flags(d, source, status),
         .threads = threads < TRACE_THREADS_MAX ? threads : TRACE_THREADS_MAX,
@@ -384,7 +388,7 @@ static int finish_file(struct drain *d, struct source *source, int status)
         .failed_calls = failed_calls,
         .null_frees = null_frees,
         .exit_status = status == -1 ? 0 : status,
-        .command_bytes = d->header->command_bytes,
+        .command_bytes = command.bytes,
         .sample = d->header->sample,
         .stack_depth = d->header->stack_depth,
         .pid = process->pid,
@@ -392,7 +396,7 @@ static int finish_file(struct drain *d, struct source *source, int status)
         .start_ns = start_ns(d, source),
         .slack_ticks = slack_ticks(d) >> d->header->time_shift,
     };
-    return block_file_rewrite_header(&source->file, &header, d->header->command);
+    return block_file_rewrite_header(&source->file, &header, command.words);
 }
 
 static void release_source(struct source *source)
@@ -400,6 +404,8 @@ static void release_source(struct source *source)
     for (uint32_t i = 0; i < source->stream_count; i++)
         stream_release(&source->streams[i]);
     free(source->streams);
+    free(source->command);
+    source->command = NULL;
     if (source->open) {
         close(source->file.fd);
         block_file_release(&source->file);
@@ -432,8 +438,11 @@ static int read_rest(struct drain *d, struct source *source)
 static void give_all(struct drain *d, uint32_t process)
 {
     for (size_t i = 0; i < d->segment_count; i++)
-        if (is_in_use(d->segments[i]) && d->segments[i]->process == process)
+        if (is_in_use(d->segments[i]) && d->segments[i]->process == process) {
+            if (d->segments[i]->thread == RAW_NOBODY)
+                drain_command_wipe(d->segments[i]);
             raw_give(d->header, d->segments[i]);
+        }
 }
 
 static int finish(struct drain *d, struct source *source, int status)

@@ -1,5 +1,6 @@
 #include "workloads/trace/drain_blocks.h"
 #include "workloads/trace/commit.h"
+#include "workloads/trace/drain_command.h"
 #include "workloads/trace/recording_space.h"
 #include "workloads/trace/varint.h"
 
@@ -118,12 +119,13 @@ int drain_blocks_open(struct drain *d, struct source *source)
     int fd = d->hooks.file(d->hooks.context, index, again);
     if (fd < 0)
         return fd;
+    struct command command = drain_command(d, source);
     struct trace_file_header header = {.flags = TRACE_RECORDED | TRACE_TRUNCATED,
                                        .threads = 1,
                                        .ticks_hz = 1,
-                                       .command_bytes = d->header->command_bytes};
+                                       .command_bytes = command.bytes};
     int error = again ? block_file_reopen(&source->file, fd, bytes)
-                      : block_file_open(&source->file, fd, &header, d->header->command);
+                      : block_file_open(&source->file, fd, &header, command.words);
     source->open = error == 0;
     if (error != 0)
         close(fd);

@@ -13,7 +13,8 @@
 /* A process on its way into its trace. */
 struct source {
     struct raw_process *process;
-    struct stream *streams; /* by thread */
+    struct raw_command *command; /* NULL: none was left */
+    struct stream *streams;      /* by thread */
     uint32_t stream_count, stream_capacity;
     uint32_t entries; /* in the block that is being made */
     struct stream_clock clock;

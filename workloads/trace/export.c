@@ -1,5 +1,6 @@
 #include "workloads/trace/export.h"
 
+#include "workloads/trace/facts.h"
 #include "workloads/trace/reader.h"
 #include "workloads/trace/text.h"
 
@@ -43,12 +44,12 @@ static void write_text_end(FILE *out, struct trace_reader *reader)
 {
     struct trace_file_header header = *trace_reader_header(reader);
     header.flags &= ~(uint32_t)TRACE_RECORDED; /* how it is stored, not what it holds */
-    for (int i = 0; i < TEXT_FACTS; i++) {
-        uint64_t value = text_fact_get(&text_facts[i], &header);
-        if (text_facts[i].is_signed)
-            fprintf(out, "fact %s %" PRId64 "\n", text_facts[i].name, (int64_t)value);
+    for (int i = 0; i < TRACE_FACTS; i++) {
+        uint64_t value = trace_fact_get(&trace_facts[i], &header);
+        if (trace_facts[i].is_signed)
+            fprintf(out, "fact %s %" PRId64 "\n", trace_facts[i].name, (int64_t)value);
         else
-            fprintf(out, "fact %s %" PRIu64 "\n", text_facts[i].name, value);
+            fprintf(out, "fact %s %" PRIu64 "\n", trace_facts[i].name, value);
     }
     fprintf(out, "end %" PRIu64 "\n", header.events);
 }

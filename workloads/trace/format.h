@@ -55,7 +55,7 @@ enum {
 /* Ops of recorded traces that stand beside those of enum trace_op. */
 enum { RECORDED_REALLOC_BEGIN = 8, RECORDED_REALLOC_FAILED = 9 };
 
-enum { TRACE_STACK_MAX = 62 };
+enum { TRACE_STACK_MAX = 62, TRACE_SAMPLE_MAX = 1000000 };
 
 struct trace_file_header {
     char magic[8];
@@ -83,7 +83,7 @@ struct trace_file_header {
     uint32_t stack_depth; /* most return addresses of an allocation; 0: none were recorded */
     uint32_t pid, parent_pid;
     uint64_t start_ns;    /* of time 0, after the whole recording's beginning */
-    uint64_t slack_ticks; /* recorded traces: clocks of two threads may differ by so much */
+    uint64_t slack_ticks; /* clocks of two threads may have differed by so much */
 
     uint32_t source;        /* enum trace_source: what it was imported from */
     uint32_t lacks;         /* enum trace_lack: what that did not say */
@@ -103,6 +103,7 @@ enum trace_flag {
     TRACE_STATUS_UNKNOWN = 32, /* nobody waited for the process: exit_status says nothing */
     TRACE_PARTIAL = 64,        /* recording was started or stopped while the program ran */
     TRACE_CPUS = 128,          /* events say which CPU they were on */
+    TRACE_FLAGS_ALL = 255,
 };
 
 /* Numbers of the file format, in the order in which importers are tried. */
@@ -123,6 +124,7 @@ enum trace_lack {
     TRACE_LACKS_REALLOCS = 8,    /* they read as a free and a malloc */
     TRACE_LACKS_IDENTITY = 16,   /* which of several equal objects was freed: the youngest */
     TRACE_LACKS_FINE_TIMES = 32, /* times are far coarser than the events are apart */
+    TRACE_LACKS_ALL = 63,
 };
 
 struct trace_block_header_1 {

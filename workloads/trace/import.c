@@ -94,6 +94,11 @@ const struct trace_rules *import_rules(const struct import *import)
     return import->writer != NULL ? trace_writer_rules(import->writer) : NULL;
 }
 
+uint64_t import_line(const struct import *import)
+{
+    return import->lines.number;
+}
+
 void import_command(struct import *import, const char *arguments, size_t bytes)
 {
     if (bytes > sizeof import->command)

@@ -38,6 +38,9 @@ void *import_state(struct import *import);
 struct trace_file_header *import_facts(struct import *import);
 const struct trace_rules *import_rules(const struct import *import);
 
+/* The number of the line that is being taken. */
+uint64_t import_line(const struct import *import);
+
 /* The command line, arguments each ended by a 0 byte; before the first event. Cut when too long. */
 void import_command(struct import *import, const char *arguments, size_t bytes);
 

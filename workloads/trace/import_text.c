@@ -7,16 +7,21 @@
  * Every line must be right: what people write by hand has mistakes, and they want to know of them.
  */
 #include "workloads/trace/addresses.h"
+#include "workloads/trace/facts.h"
 #include "workloads/trace/import_source.h"
 #include "workloads/trace/scan.h"
 #include "workloads/trace/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 struct text {
     struct addresses live; /* ID -> slot */
     uint64_t stack[TRACE_STACK_MAX];
-    bool begun, ended, has_source;
+    uint64_t fact_lines[TRACE_FACTS]; /* where each fact stood last; 0: nowhere */
+    char reason[256];
+    bool begun, ended;
 };
 
 /* Numbers that follow one another stand apart in the table, which takes neighbours together. */
@@ -56,23 +61,50 @@ static bool scan_word(const char **at, const char *word)
 
 /* ---- facts ----------------------------------------------------------------------------------- */
 
-static enum line_verdict take_fact(struct import *import, const char *at)
+static enum line_verdict take_value(struct import *import, int which, const char *at)
 {
     struct trace_file_header *facts = import_facts(import);
-    for (int i = 0; i < TEXT_FACTS; i++) {
+    struct text *text = import_state(import);
+    struct trace_fault fault;
+    uint64_t value;
+    bool negative = scan_text(&at, "-");
+    if (!scan_number(&at, &value) || !scan_end(&at) || (negative && value > INT64_MAX) ||
+        !trace_fact_set(&trace_facts[which], facts, negative ? -value : value))
+        return import_skip(import, "the fact's value is no number, or too large");
+    text->fact_lines[which] = import_line(import);
+    if (facts->ticks_hz == 0)
+        return import_skip(import, "ticks_hz is 0");
+    if (!trace_fact_is_wrong(&trace_facts[which], facts, &fault))
+        return LINE_OTHER;
+    snprintf(text->reason, sizeof text->reason, "%s", fault.text);
+    return import_skip(import, text->reason);
+}
+
+static enum line_verdict take_fact(struct import *import, const char *at)
+{
+    for (int i = 0; i < TRACE_FACTS; i++) {
         const char *p = at;
-        uint64_t value;
-        if (!scan_word(&p, text_facts[i].name))
-            continue;
-        bool negative = scan_text(&p, "-");
-        if (!scan_number(&p, &value) || !scan_end(&p) || (negative && value > INT64_MAX) ||
-            !text_fact_set(&text_facts[i], facts, negative ? -value : value))
-            return import_skip(import, "the fact's value is no number, or too large");
-        struct text *text = import_state(import);
-        text->has_source |= strcmp(text_facts[i].name, "source") == 0;
-        return facts->ticks_hz > 0 ? LINE_OTHER : import_skip(import, "ticks_hz is 0");
+        if (scan_word(&p, trace_facts[i].name))
+            return take_value(import, i, p);
     }
     return import_skip(import, "no such fact: a name of docs/trace-tools.md was expected");
+}
+
+/* What facts have to do with each other is known at the end: they come in any order. */
+static enum line_verdict check_facts(struct import *import, uint64_t events)
+{
+    struct text *text = import_state(import);
+    struct trace_file_header facts = *import_facts(import);
+    struct trace_fault fault;
+    facts.events = events;
+    if (!trace_slack_is_wrong(&facts, &fault) && !trace_front_is_wrong(&facts, &fault))
+        return LINE_OTHER;
+    uint64_t line = 0;
+    for (int i = 0; i < TRACE_FACTS; i++)
+        if (trace_facts[i].offset == fault.offset)
+            line = text->fact_lines[i];
+    snprintf(text->reason, sizeof text->reason, "in line %" PRIu64 ", %s", line, fault.text);
+    return import_skip(import, text->reason);
 }
 
 /* "%20" is a blank; a "%" alone is an empty argument. In place: it only gets shorter. */
@@ -267,7 +299,7 @@ static enum line_verdict take_end(struct import *import, const char *at)
     uint64_t events, found = import_rules(import) != NULL ? import_rules(import)->events : 0;
     text->ended = true;
     if (scan_end(&at) || (scan_decimal(&at, &events) && scan_end(&at) && events == found))
-        return LINE_OTHER;
+        return check_facts(import, found);
     return import_skip(import, "the number of events is another one: lines are missing");
 }
 
@@ -298,12 +330,9 @@ static enum line_verdict take(struct import *import, char *line)
 static enum line_verdict finish(struct import *import)
 {
     struct text *text = import_state(import);
-    struct trace_file_header *facts = import_facts(import);
     if (!text->ended)
         return import_skip(import, "the line 'end' is missing behind it: the file was cut off, or "
                                    "its writer forgot it");
-    if (text->has_source && facts->source >= TRACE_SOURCE_COUNT)
-        facts->source = TRACE_SOURCE_TEXT;
     return LINE_OTHER;
 }
 

@@ -58,6 +58,7 @@ enum {
     RAW_STACK_MAX = 62,
     RAW_LOST_MAX = 6, /* are named; all are counted */
     RAW_LOST_PATH_BYTES = 248,
+    RAW_COMMAND_BYTES = 2048,
 };
 
 #define RAW_WIDE   UINT32_MAX /* a size that does not fit: the WIDE record before has it */
@@ -115,7 +116,7 @@ struct raw_segment {
     uint32_t bytes;         /* this header included; never changes */
     uint32_t lap;           /* 1 to 255 and round again */
     uint32_t process;       /* index of struct raw_process */
-    uint32_t thread;        /* in the order in which the process's threads first called */
+    uint32_t thread;        /* as the process's threads first called; RAW_NOBODY: see raw_command */
     uint32_t sequence;      /* of this thread's segments, from 0 */
     uint32_t parent;        /* the thread that started this one; RAW_NOBODY: not known */
     uint32_t seen;          /* the drain's: it knows of this lap, */
@@ -128,6 +129,12 @@ struct raw_segment {
     uint32_t listed;        /* and of the segment */
     struct raw_mark marks[2]; /* the drain's: see commit.h */
     uint32_t padding[6];
+};
+
+/* In place of records: what a process that is not the first one was started as. */
+struct raw_command {
+    uint32_t bytes;                /* 0: not known */
+    char words[RAW_COMMAND_BYTES]; /* as in struct raw_header */
 };
 
 enum raw_flag {
@@ -206,9 +213,9 @@ struct raw_header {
     uint64_t size_max;                                 /* of all traces together; 0: none */
     uint32_t ever_partial; /* recording did not begin with the program, or paused */
     uint32_t command_bytes;
-    char command[2048];          /* each ended by a 0 byte; if not all fit: "", the program */
-    _Atomic uint32_t refused;    /* processes that found the table full, and are not recorded */
-    _Atomic uint32_t lost_count; /* the first of them are in `lost` */
+    char command[RAW_COMMAND_BYTES]; /* each ended by a 0 byte; if not all fit: "", the program */
+    _Atomic uint32_t refused;        /* processes that found the table full, and are not recorded */
+    _Atomic uint32_t lost_count;     /* the first of them are in `lost` */
     struct raw_lost lost[RAW_LOST_MAX];
     _Alignas(64) union {
         struct {
@@ -231,6 +238,8 @@ struct raw_header {
 _Static_assert(sizeof(struct raw_segment) == 128, "a round number, so that records stay aligned");
 _Static_assert(RAW_FIRST_SEGMENT % RAW_PAGE_BYTES == 0, "segments begin with a page");
 _Static_assert(sizeof(struct raw_header) <= RAW_PAGE_BYTES, "");
+_Static_assert(sizeof(struct raw_segment) + sizeof(struct raw_command) <= RAW_SEGMENT_BYTES_SMALL,
+               "the smallest segment holds a command line");
 
 /*
  * Tells the kernel about a mapping of the file's first `bytes`, RAW_FIRST_SEGMENT at least. Of what lies in
@@ -305,6 +314,11 @@ static inline void raw_lost_withdraw(struct raw_header *header, struct raw_lost 
 static inline struct raw_record *raw_records(struct raw_segment *segment)
 {
     return (struct raw_record *)(segment + 1);
+}
+
+static inline struct raw_command *raw_command(struct raw_segment *segment)
+{
+    return (struct raw_command *)(segment + 1);
 }
 
 static inline uint32_t raw_record_count(const struct raw_segment *segment)

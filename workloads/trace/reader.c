@@ -1,5 +1,6 @@
 #include "workloads/trace/reader.h"
 
+#include "workloads/trace/facts.h"
 #include "workloads/trace/gather.h"
 #include "workloads/trace/varint.h"
 
@@ -98,6 +99,44 @@ static int read_identity(struct trace_reader *r)
     return 0;
 }
 
+static bool is_recorded(const struct trace_reader *r)
+{
+    return (r->header.flags & TRACE_RECORDED) != 0;
+}
+
+/* What a recorded trace's events tell is not known to who writes it. */
+static int check_no_totals(struct trace_reader *r)
+{
+    static const size_t begin = offsetof(struct trace_file_header, events),
+                        end = offsetof(struct trace_file_header, failed_calls);
+    for (size_t at = begin; at < end; at += sizeof(uint64_t)) {
+        uint64_t total;
+        memcpy(&total, (const char *)&r->header + at, sizeof total);
+        if (total != 0)
+            return corrupted(r, at, "it has a total, and 0 was expected in a recorded trace");
+    }
+    return 0;
+}
+
+/* What no writer makes. */
+static int check_facts(struct trace_reader *r)
+{
+    const struct trace_file_header *header = &r->header;
+    struct trace_fault fault;
+    for (int i = 0; i < TRACE_FACTS; i++)
+        if (trace_fact_is_wrong(&trace_facts[i], header, &fault))
+            return corrupted(r, fault.offset, fault.text);
+    if (trace_slack_is_wrong(header, &fault))
+        return corrupted(r, fault.offset, fault.text);
+    if (header->reserved != 0)
+        return corrupted(r, offsetof(struct trace_file_header, reserved),
+                         "what is reserved is in use, and 0 was expected");
+    if (is_recorded(r) && header->version == 1)
+        return corrupted(r, offsetof(struct trace_file_header, flags),
+                         "flags has 16, a recorded trace, which version 1 knows nothing of");
+    return is_recorded(r) ? check_no_totals(r) : 0;
+}
+
 static int check_header(struct trace_reader *r)
 {
     const struct trace_file_header *header = &r->header;
@@ -109,7 +148,7 @@ static int check_header(struct trace_reader *r)
     if (header->command_bytes > 0 && r->command[header->command_bytes - 1] != '\0')
         return corrupted(r, header->header_bytes - sizeof(uint64_t) - header->command_bytes,
                          "the command line has no end");
-    return 0;
+    return check_facts(r);
 }
 
 static int read_header(struct trace_reader *r)
@@ -179,11 +218,6 @@ static bool checksum_1_is_right(const struct trace_reader *r,
     uint64_t sum =
         trace_fnv(TRACE_FNV_BASIS, &old, offsetof(struct trace_block_header_1, checksum));
     return trace_fnv(sum, r->packed, block->packed_bytes) == block->checksum;
-}
-
-static bool is_recorded(const struct trace_reader *r)
-{
-    return (r->header.flags & TRACE_RECORDED) != 0;
 }
 
 static int check_block(struct trace_reader *r, const struct trace_block_header *block,
@@ -376,7 +410,8 @@ static int check_totals(struct trace_reader *r)
         rules->slot_count != header->slots || rules->live_bytes_peak != header->live_bytes_peak ||
         rules->live_bytes != header->live_bytes_end || rules->time != header->duration_ticks)
         return corrupted(r, 0, "the header's totals are not those of the events");
-    return 0;
+    struct trace_fault fault;
+    return trace_front_is_wrong(header, &fault) ? corrupted(r, fault.offset, fault.text) : 0;
 }
 
 static enum trace_next next_gathered(struct trace_reader *r, struct trace_event *event)

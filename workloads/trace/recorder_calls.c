@@ -5,11 +5,10 @@
  * The real functions are looked up on the first call of the process. dlsym() may allocate itself:
  * such calls are served from a small static arena whose blocks are never freed.
  */
-#include "workloads/trace/recorder_log.h"
+#include "workloads/trace/recorder_calls.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,8 +22,6 @@ static void boot_free(void *block);
 static void *boot_memalign(size_t alignment, size_t size);
 static int boot_posix_memalign(void **block, size_t alignment, size_t size);
 
-typedef void *thread_routine(void *);
-
 struct functions {
     void *(*malloc)(size_t);
     void *(*calloc)(size_t, size_t);
@@ -35,8 +32,6 @@ struct functions {
     void *(*valloc)(size_t);
     void *(*pvalloc)(size_t);
     int (*posix_memalign)(void **, size_t, size_t);
-    int (*pthread_create)(pthread_t *, const pthread_attr_t *, thread_routine *, void *);
-    int (*pthread_join)(pthread_t, void **);
 };
 
 /* The next functions in the program's search order; until they are known, our stand-ins. */
@@ -68,7 +63,7 @@ static void *arena_malloc(size_t size)
     return at + size <= sizeof arena ? arena + at : NULL;
 }
 
-static void *find(const char *name)
+void *calls_find(const char *name)
 {
     void *function = dlsym(RTLD_NEXT, name);
     if (function != NULL)
@@ -83,17 +78,16 @@ static void *find(const char *name)
 static void find_all(void)
 {
     struct functions found;
-    found.malloc = find("malloc");
-    found.calloc = find("calloc");
-    found.realloc = find("realloc");
-    found.free = find("free");
-    found.memalign = find("memalign");
-    found.aligned_alloc = find("aligned_alloc");
-    found.valloc = find("valloc");
-    found.pvalloc = find("pvalloc");
-    found.posix_memalign = find("posix_memalign");
-    found.pthread_create = find("pthread_create");
-    found.pthread_join = find("pthread_join");
+    found.malloc = calls_find("malloc");
+    found.calloc = calls_find("calloc");
+    found.realloc = calls_find("realloc");
+    found.free = calls_find("free");
+    found.memalign = calls_find("memalign");
+    found.aligned_alloc = calls_find("aligned_alloc");
+    found.valloc = calls_find("valloc");
+    found.pvalloc = calls_find("pvalloc");
+    found.posix_memalign = calls_find("posix_memalign");
+    threads_find();
     next = found;
 }
 
@@ -146,11 +140,21 @@ static int boot_posix_memalign(void **block, size_t alignment, size_t size)
     return ready() ? next.posix_memalign(block, alignment, size) : ENOMEM;
 }
 
-/* For the functions that have no stand-in: nothing calls them inside dlsym(). */
-static void be_ready(void)
+/* For the functions that have no stand-in. */
+void calls_be_ready(void)
 {
-    if (UNLIKELY(next.pthread_create == NULL))
+    if (UNLIKELY(next.valloc == NULL))
         ready();
+}
+
+void *calls_malloc(size_t size)
+{
+    return next.malloc(size);
+}
+
+void calls_free(void *block)
+{
+    next.free(block);
 }
 
 /* ---- what is written down -------------------------------------------------------------------- */
@@ -342,13 +346,13 @@ EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
 
 EXPORT void *valloc(size_t size)
 {
-    be_ready();
+    calls_be_ready();
     return aligned(RAW_PAGE_BYTES, next.valloc(size), size, OWN_FRAME);
 }
 
 EXPORT void *pvalloc(size_t size)
 {
-    be_ready();
+    calls_be_ready();
     size_t page = RAW_PAGE_BYTES;
     return aligned(page, next.pvalloc(size), (size + page - 1) & ~(page - 1), OWN_FRAME);
 }
@@ -361,54 +365,7 @@ EXPORT void *pvalloc(size_t size)
  */
 __attribute__((constructor)) static void begin_early(void)
 {
-    be_ready();
+    calls_be_ready();
     log_exec_begin();
     log_level();
-}
-
-/* ---- threads --------------------------------------------------------------------------------- */
-
-/* A new thread learns who started it before it makes any call. */
-struct start {
-    thread_routine *routine;
-    void *argument;
-    uint32_t parent;
-    uint64_t created;
-};
-
-static void *started(void *argument)
-{
-    struct start start = *(struct start *)argument;
-    next.free(argument);
-    log_thread.parent = start.parent;
-    log_thread.created = start.created;
-    log_thread.started = raw_now(log_is_tsc);
-    return start.routine(start.argument);
-}
-
-EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          thread_routine *routine, void *argument)
-{
-    be_ready();
-    log_not_alone();
-    uint32_t self = log_thread_number();
-    struct start *start = self != 0 ? next.malloc(sizeof *start) : NULL;
-    if (start == NULL)
-        return next.pthread_create(thread, attributes, routine, argument);
-    *start = (struct start){routine, argument, self, raw_now(log_is_tsc)};
-    int error = next.pthread_create(thread, attributes, started, start);
-    if (error != 0)
-        next.free(start);
-    return error;
-}
-
-EXPORT int pthread_join(pthread_t thread, void **result)
-{
-    be_ready();
-    bool on = log_level() != RAW_OFF;
-    uint64_t began = raw_now(log_is_tsc);
-    int error = next.pthread_join(thread, result);
-    if (error == 0 && on && log_level() != RAW_OFF)
-        log_write_join((uint64_t)thread, began);
-    return error;
 }

@@ -91,6 +91,8 @@ static void identify(void)
     process->identified = 1;
 }
 
+static bool leave_command(void);
+
 /* From here on the process has an entry of its own. */
 static bool begin_process(bool forked)
 {
@@ -111,6 +113,8 @@ static bool begin_process(bool forked)
     }
     if (log_header->stack_depth > 0)
         log_save_modules(process_index);
+    if (process_index > 0 && !leave_command())
+        return false;
     log_guard.recording = LOG_RECORDING;
     return true;
 }
@@ -129,7 +133,10 @@ static bool begin_image(void)
     if (path == NULL || strlen(path) >= sizeof log_raw_path)
         return false;
     strcpy(log_raw_path, path);
-    if (!open_recording(path) || !begin_process(false))
+    if (!open_recording(path))
+        return false;
+    log_read_command();
+    if (!begin_process(false))
         return false;
     state = STARTED;
     return true;
@@ -214,6 +221,23 @@ static struct raw_segment *find_segment(uint32_t bytes)
     if (segment->process != process_index)
         populate(segment, bytes);
     return segment;
+}
+
+/*
+ * Before the process's first record, so that who finds that one knows the command. The lap stays: what
+ * the segment held before remains of a lap before that of the next records.
+ */
+static bool leave_command(void)
+{
+    struct raw_segment *segment = find_segment(RAW_SEGMENT_BYTES_SMALL);
+    if (segment == NULL)
+        return false;
+    log_put_command(segment);
+    segment->process = process_index;
+    segment->thread = RAW_NOBODY;
+    segment->seen = 0;
+    atomic_store_explicit(&segment->state, RAW_SEGMENT_FULL, memory_order_release);
+    return true;
 }
 
 /*

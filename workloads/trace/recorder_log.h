@@ -243,6 +243,10 @@ HIDDEN uint32_t log_thread_number(void);
  */
 HIDDEN void log_exec_begin(void);
 
+/* Finds out what this program was started as, and puts that into a segment of no thread. */
+HIDDEN void log_read_command(void);
+HIDDEN void log_put_command(struct raw_segment *segment);
+
 /* Copies the list of the process's modules to a file; again from time to time: it may load more. */
 HIDDEN void log_save_modules(uint32_t process);
 
