@@ -29,6 +29,7 @@ class Pairing:
     """What all kinds share: names, notes, and cells in the order in which people expect them."""
 
     other_work = {}  # cells that are left out, since the two sides did other work in them
+    other_traces = ()  # and those in which they replayed other recordings
     is_counted = False
 
     def turn_differences(self, cell):
@@ -108,13 +109,15 @@ class AcrossRuns(Pairing):
             for name, side in self.sides.items()
         ]
         cells = [cell for cell in self.sides["base"].names if all(cell in s for s in took_part)]
+        self.other_traces = other_traces(base, head, cells)
+        cells = [cell for cell in cells if cell not in self.other_traces]
         self.other_work = other_work(self.sides, self.labels, cells)
         cells = [cell for cell in cells if cell not in self.other_work]
         notes = [*notes, *notes_of(base, [base_label]), *notes_of(head, [head_label])]
         notes = list(dict.fromkeys(notes))
         super().__init__(base_label, head_label, cells, notes)
         self.is_counted = is_counted(base) and is_counted(head)
-        self.notes += filter(None, [work_differs(self)])
+        self.notes += filter(None, [what_differs(self)])
         self.machines = [run.env["machine"] for run in (base, head)]
 
     def logs(self, side, metric, cell):
@@ -230,8 +233,36 @@ def passes_of(run, cell, label):
     return float(ok.loc[(ok["cell"] == cell) & (ok["label"] == label), "work"].median())
 
 
+def other_traces(base_run, head_run, cells):
+    """The replays of recordings that go by one name in both runs and are not the same."""
+    return [
+        cell for cell in cells
+        if len(hashes_of_trace(base_run, cell) | hashes_of_trace(head_run, cell)) > 1
+    ]  # fmt: skip
+
+
+def hashes_of_trace(run, cell):
+    """Of the cell's recording, where the run knows."""
+    listed = [entry for entry in run.env["traces"] if entry["trace"] == cell.param("trace")]
+    return {entry["sha256"] for entry in listed if entry.get("sha256")}
+
+
+def what_differs(pairing):
+    """Sentences on the cells that are left out, "" where there are none."""
+    return "; ".join(filter(None, [traces_differ(pairing), work_differs(pairing)]))
+
+
+def traces_differ(pairing):
+    if not pairing.other_traces:
+        return ""
+    return (
+        f"the two runs replayed different recordings of one name in "
+        f"{', '.join(names(list(pairing.other_traces)).values())}, which cannot be compared; "
+        "take both with one file"
+    )
+
+
 def work_differs(pairing):
-    """A sentence on the cells of other_work, "" where there are none."""
     parts = [
         f"{name} ({base:.0f} and {head:.0f})"
         for name, (base, head) in zip(
@@ -317,8 +348,8 @@ def shared_contenders(base_run, head_run, anchor):
 
 
 def checked(pairing, base_run, head_run):
-    if not pairing.cells and pairing.other_work:
-        raise InputError(work_differs(pairing))
+    if not pairing.cells and what_differs(pairing):
+        raise InputError(what_differs(pairing))
     if not pairing.cells:
         raise InputError(
             f"nothing to compare: '{pairing.base_label}' of run '{base_run.name}' and "

@@ -206,6 +206,31 @@ def test_replays_of_other_work_are_left_out_and_said(heapmark, tmp_path):
     assert (code, out) == (2, "") and "passes over replay a (50 and 1)" in err
 
 
+def test_replays_of_other_recordings_are_left_out_and_said(heapmark, tmp_path):
+    """A trace that was recorded anew keeps its name, and is another workload."""
+    cells = [("replay", "trace=a.hmt", 1, 20.0, 40_000_000), ("replay", "trace=b.hmt", 1, 20.0, 40_000_000)]
+
+    def taken(name, hashes, cells=cells):
+        rows = synthetic.rows(cells, TWO, 8, noise=0.01, slow_share=0, spread=0, aa=False)
+        path = turned.plain(tmp_path / name, rows, TWO, 8)
+        env = json.loads((path / "env.json").read_text())
+        env["traces"] = [{"trace": trace, "command": None, "events": 9, "half_seen": None, "successor": None,
+                          "sha256": sha} for trace, sha in hashes.items()]
+        (path / "env.json").write_text(json.dumps(env))
+        return path
+
+    (one,) = compared(heapmark, taken("old", {"a.hmt": "1", "b.hmt": "2"}), taken("new", {"a.hmt": "3", "b.hmt": "2"}))
+    assert {row["workload"] for row in one["rows"]} == {"overall", "replay b"}
+    assert any("different recordings of one name in replay a" in note for note in one["notes"])
+    (alike,) = compared(heapmark, tmp_path / "old", taken("unknown", {"b.hmt": "2"}))
+    assert "replay a" in {row["workload"] for row in alike["rows"]}
+    code, out, err = heapmark("compare", taken("o", {"a.hmt": "1"}, cells[:1]), taken("n", {"a.hmt": "3"}, cells[:1]))
+    assert (code, out) == (2, "") and "recordings of one name in replay a" in err
+    sides = (f"--base={tmp_path / 'old'}", f"--head={tmp_path / 'new'}", "--base-label=mine", "--head-label=mine")
+    code, out, err = heapmark("gate", *sides)
+    assert (code, out) == (2, "") and "recordings of one name in replay a" in err
+
+
 @pytest.mark.parametrize("ratio, expected", [(2.1, WORSE), (0.99, BETTER), (1.0, SAME), (1.0005, SAME)])
 def test_counts_of_one_block_are_told_apart(heapmark, tmp_path, ratio, expected):
     """There is only ever one block of them, and they repeat; those of several threads do not."""

@@ -99,14 +99,21 @@ uint64_t import_line(const struct import *import)
     return import->lines.number;
 }
 
+/* As the recorder's: a part of a command line means something else, so of one that does not fit the program alone. */
 void import_command(struct import *import, const char *arguments, size_t bytes)
 {
-    if (bytes > sizeof import->command)
-        bytes = sizeof import->command;
-    memcpy(import->command, arguments, bytes);
+    size_t before = 0; /* the empty word that says so */
+    if (bytes > sizeof import->command) {
+        before = 1;
+        bytes = strnlen(arguments, bytes) + 1;
+    }
+    if (before + bytes > sizeof import->command)
+        return;
+    import->command[0] = '\0';
+    memcpy(import->command + before, arguments, bytes);
     if (bytes > 0)
-        import->command[bytes - 1] = '\0';
-    import->command_bytes = bytes;
+        import->command[before + bytes - 1] = '\0';
+    import->command_bytes = before + bytes;
 }
 
 enum line_verdict import_skip(struct import *import, const char *reason)

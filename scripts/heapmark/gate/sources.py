@@ -108,8 +108,8 @@ def from_runs(options, the_judge):
                 f"the runs share several contenders ({names}); pick one with --head-label"
             )
         pair = pairs[0]
-        if pair.other_work:
-            raise InputError(pairing.work_differs(pair))
+        if pairing.what_differs(pair):
+            raise InputError(pairing.what_differs(pair))
     findings = the_judge.look(pair)
     blocks = min(base.blocks, head.blocks)
     return Outcome(findings, pair, blocks, 1, 0.0, pair.notes + too_few(the_judge, pair, blocks))

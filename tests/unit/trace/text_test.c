@@ -102,6 +102,29 @@ static void test_text_by_hand(void **state)
     events_release(&events);
 }
 
+static size_t command_bytes_of(const char *program, size_t argument_bytes)
+{
+    struct import_result result;
+    char *argument = calloc(1, argument_bytes + 1), *text;
+    memset(argument, 'a', argument_bytes);
+    assert_true(asprintf(&text, "heapmark trace text 1\ncommand %s %s\n1 0 malloc 1 1\nend\n",
+                         program, argument) > 0);
+    struct events events = import_events(text, TRACE_SOURCE_NONE, &result);
+    size_t bytes = events.header.command_bytes;
+    events_release(&events);
+    free(argument);
+    free(text);
+    return bytes;
+}
+
+/* A part of a command line would be another command: of one that does not fit, the program behind an empty word. */
+static void test_text_of_a_long_command(void **state)
+{
+    (void)state;
+    assert_int_equal(command_bytes_of("app", TRACE_COMMAND_BYTES_MAX - 5), TRACE_COMMAND_BYTES_MAX);
+    assert_int_equal(command_bytes_of("app", TRACE_COMMAND_BYTES_MAX - 4), 1 + sizeof "app");
+}
+
 static void test_text_mistakes(void **state)
 {
     static const struct {
@@ -185,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_text_round_trip),
         cmocka_unit_test(test_text_round_trip_with_cpus_and_stacks),
         cmocka_unit_test(test_text_by_hand),
+        cmocka_unit_test(test_text_of_a_long_command),
         cmocka_unit_test(test_text_mistakes),
         cmocka_unit_test(test_csv),
     };
