@@ -116,7 +116,11 @@ static bool make_stats(struct kmem_cache *s)
 
 static void publish(struct kmem_cache *s)
 {
-    percpu_open(s->index, s->magic);
+    static unsigned long made;
+
+    if (s->index)
+        percpu_open(s->index, s->magic);
+    s->number = ++made;
     s->next = slab_caches;
     slab_caches = s;
 }
