@@ -50,7 +50,8 @@ void check_object_size(const void *memory, size_t n, bool to_user) KMEM_API;
 /*
  * Gives the cache up. With objects still live it refuses, names them on standard error, and the
  * cache goes on; so it does where the system refuses membarrier() (README). Nobody else may use the
- * cache at the time. NULL is ignored.
+ * cache at the time. NULL is ignored. What is no cache, or was destroyed before and is no new one yet, ends
+ * the process.
  */
 void kmem_cache_destroy(struct kmem_cache *s) KMEM_API;
 

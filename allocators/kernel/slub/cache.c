@@ -163,66 +163,94 @@ static bool is_free(struct kmem_cache *s, struct slab *slab, const void *object)
 /* At most so many objects are named. */
 enum { NAMED_MAX = 16 };
 
-static unsigned name_objects(struct out *o, struct kmem_cache *s, struct slab *slab, unsigned named)
+static unsigned name_objects(struct kmem_cache *s, struct slab *slab, const void **names,
+                             unsigned named)
 {
     for (; slab; slab = slab->next) {
         char *base = slab_base(slab);
 
         for (unsigned i = 0; i < slab->fresh && named < NAMED_MAX; i++)
-            if (!is_free(s, slab, base + (size_t)i * s->size)) {
-                out_put(o, " %p", base + (size_t)i * s->size);
-                named++;
-            }
+            if (!is_free(s, slab, base + (size_t)i * s->size))
+                names[named++] = base + (size_t)i * s->size;
     }
     return named;
 }
 
-static void refuse_destroy(struct kmem_cache *s, bool reached)
+static void say_unreached(const struct kmem_cache *s)
 {
     struct out o = out_to_fd(STDERR_FILENO);
+
+    out_put(&o,
+            "%s: kmem_cache_destroy: cache '%s' is kept: the system refuses membarrier(), "
+            "without which what CPUs hold of it cannot be taken back\n",
+            fault_subject, s->name);
+    out_flush(&o);
+}
+
+/* Nobody else uses the cache. What is written is collected first: a pipe's reader may allocate. */
+static void say_in_use(struct kmem_cache *s)
+{
+    struct out o = out_to_fd(STDERR_FILENO);
+    const void *names[NAMED_MAX];
     unsigned named = 0;
 
-    if (!reached) {
-        out_put(&o,
-                "%s: kmem_cache_destroy: cache '%s' is kept: the system refuses membarrier(), "
-                "without which what CPUs hold of it cannot be taken back\n",
-                fault_subject, s->name);
-        out_flush(&o);
-        return;
+    for (unsigned n = 0; n < node_count(); n++) {
+        lock_take(&s->node[n]->list_lock);
+        named = name_objects(s, s->node[n]->full.first, names, named);
+        named = name_objects(s, s->node[n]->partial.first, names, named);
+        lock_drop(&s->node[n]->list_lock);
     }
     out_put(&o,
             "%s: kmem_cache_destroy: cache '%s' still has objects, free them first:", fault_subject,
             s->name);
-    for (unsigned n = 0; n < node_count(); n++) {
-        lock_take(&s->node[n]->list_lock);
-        named = name_objects(&o, s, s->node[n]->full.first, named);
-        named = name_objects(&o, s, s->node[n]->partial.first, named);
-        lock_drop(&s->node[n]->list_lock);
-    }
+    for (unsigned i = 0; i < named; i++)
+        out_put(&o, " %p", names[i]);
     out_put(&o, named == NAMED_MAX ? " ...\n" : "\n");
     out_flush(&o);
 }
 
+/* Where in the list the cache is; one that is not there ends the process. */
+static struct kmem_cache **find_cache(const struct kmem_cache *s)
+{
+    struct kmem_cache **at = &slab_caches;
+
+    while (*at && *at != s)
+        at = &(*at)->next;
+    if (!*at)
+        fault("kmem_cache_destroy: not a cache, or destroyed before", s);
+    return at;
+}
+
+/* False: it is kept, as it still has objects, or could not be `reached`. */
+static bool destroy(struct kmem_cache *s, bool *reached)
+{
+    struct kmem_cache **at = find_cache(s);
+
+    *reached = true;
+    if (s->refcount > 1) {
+        s->refcount--;
+        return true;
+    }
+    if (cache_shrink(s, reached) || !*reached)
+        return false;
+    *at = s->next;
+    release(s);
+    return true;
+}
+
 void kmem_cache_destroy(struct kmem_cache *s)
 {
-    bool reached;
+    bool destroyed, reached;
 
     if (!s)
         return;
     lock_take(&slab_mutex);
-    if (s->refcount > 1) {
-        s->refcount--;
-    } else if (cache_shrink(s, &reached) || !reached) {
-        refuse_destroy(s, reached);
-    } else {
-        struct kmem_cache **at = &slab_caches;
-
-        while (*at != s)
-            at = &(*at)->next;
-        *at = s->next;
-        release(s);
-    }
+    destroyed = destroy(s, &reached);
     lock_drop(&slab_mutex);
+    if (!destroyed && reached)
+        say_in_use(s);
+    else if (!destroyed)
+        say_unreached(s);
 }
 
 /* ---- the first of them ---- */
