@@ -28,10 +28,10 @@ typedef unsigned slab_flags_t;
 /*
  * A cache of objects of `size` bytes (1 to 4 MiB), aligned to `align` (a power of two up to the page
  * size; 0: as the machine wants). `ctor` is called once for each object when its slab is made, not
- * on each allocation: an object is given back in its constructed state. NULL: bad arguments, no
- * memory, or no more cells (some 2,000 caches divided by the nodes). A cache compatible with an
- * existing one is merged with it and returned, unless there is a constructor. `name` is copied, up
- * to 31 characters.
+ * on each allocation: an object is given back in its constructed state. NULL: bad arguments, or no
+ * memory. Beyond some 2,000 caches, divided by the nodes, every call works on the slabs, as with
+ * SLAB_NO_SHEAVES. A cache compatible with an existing one is merged with it and returned, unless
+ * there is a constructor. `name` is copied, up to 31 characters.
  */
 struct kmem_cache *kmem_cache_create(const char *name, unsigned size, unsigned align,
                                      slab_flags_t flags, void (*ctor)(void *)) KMEM_API;

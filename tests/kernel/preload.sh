@@ -46,7 +46,7 @@ int main(void)
 EOT
 cc -I"$(dirname "$header")" "$work/kernel.c" "$library" -o "$work/kernel" || fail "a program cannot be linked"
 LD_PRELOAD=$library "$work/kernel" | grep -q '^kmalloc-128 ' || fail "a program of the kernel's interface fails"
-for nodes in 1 3; do
+for nodes in 1 3 64; do
     HEAPMARK_KMEM_NODES=$nodes LD_PRELOAD=$library "$work/kernel" | grep -q "^nodes $nodes\$" || fail "HEAPMARK_KMEM_NODES=$nodes makes other nodes"
 done
 # A stream that gets its buffer while the caches are told of.

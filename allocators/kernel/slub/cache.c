@@ -42,17 +42,19 @@ static uintptr_t random_key(const void *seed)
 
 /* ---- making a cache ---- */
 
-static bool give_index(struct kmem_cache *s)
+/* When all cells are taken the cache does without, and index 0: every call works on its slabs. */
+static void give_index(struct kmem_cache *s)
 {
-    unsigned end = PERCPU_CELLS / node_count();
+    unsigned end = PERCPU_CELLS / node_count(), i = 1;
 
-    for (unsigned i = 1; i < end; i++)
-        if (!cache_of_index[i]) {
-            s->index = i;
-            cache_of_index[i] = s;
-            return true;
-        }
-    return false;
+    while (i < end && cache_of_index[i])
+        i++;
+    if (i == end) {
+        s->path = PATH_DIRECT;
+        return;
+    }
+    s->index = i;
+    cache_of_index[i] = s;
 }
 
 static bool make_nodes(struct kmem_cache *s)
@@ -136,11 +138,11 @@ struct kmem_cache *create_cache(const char *name, unsigned size, unsigned align,
     memset(s, 0, kmem_cache->object_size);
     s->useroffset = useroffset;
     s->usersize = usersize;
-    if (!describe(s, name, size, align, flags, ctor) || !make_nodes(s) || !make_stats(s) ||
-        !give_index(s)) {
+    if (!describe(s, name, size, align, flags, ctor) || !make_nodes(s) || !make_stats(s)) {
         release(s);
         return NULL;
     }
+    give_index(s);
     publish(s);
     return s;
 }
@@ -260,9 +262,9 @@ static struct kmem_cache *boot_cache(unsigned which, const char *name, unsigned 
 {
     struct kmem_cache *s = (struct kmem_cache *)boot_caches[which];
 
-    if (!describe(s, name, size, 64, SLAB_NO_SHEAVES | SLAB_NO_MERGE, NULL) || !make_stats(s) ||
-        !give_index(s))
+    if (!describe(s, name, size, 64, SLAB_NO_SHEAVES | SLAB_NO_MERGE, NULL) || !make_stats(s))
         fault("cannot start: no room for cache", name);
+    give_index(s);
     for (unsigned n = 0; n < node_count(); n++)
         s->node[n] = (struct kmem_cache_node *)boot_nodes[which][n];
     publish(s);

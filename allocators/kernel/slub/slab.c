@@ -31,7 +31,7 @@ static size_t slab_place(const struct slab *slab)
 
 uint16_t slab_cell(const struct kmem_cache *s, const struct slab *slab)
 {
-    if (slab_place(slab) % s->size)
+    if (!s->index || slab_place(slab) % s->size)
         return 0;
     return (uint16_t)PERCPU_SHEAF_CELL(percpu_index(slab_nid(slab), s->index));
 }

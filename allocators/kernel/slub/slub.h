@@ -24,7 +24,7 @@ static inline __attribute__((always_inline)) bool fast_cell(const void *object, 
 
 /* ---- slabs: slab.c, node.c ---- */
 
-/* What the table of frames holds for the slab; 0: free's fast path cannot tell where its objects start. */
+/* What the table of frames holds for the slab; 0: there is no cell, or free could not tell where objects start. */
 uint16_t slab_cell(const struct kmem_cache *s, const struct slab *slab);
 
 static inline void *slab_address(const struct slab *slab)

@@ -127,7 +127,7 @@ enum cache_path {
 };
 
 struct kmem_cache {
-    unsigned index; /* of its cells */
+    unsigned index; /* of its cells; 0: it has none, and PATH_DIRECT */
     slab_flags_t flags;
     unsigned size;        /* of an object with all that belongs to it */
     uint64_t magic;       /* of the size: see object_starts_at(), and cell_magic() */
