@@ -172,7 +172,7 @@ void vfree(const void *address) KMEM_API;
 
 /* Maps the caller's pages side by side; NULL also for pages that cannot be (see above). */
 void *vmap(struct page **pages, unsigned count, unsigned long flags, pgprot_t prot) KMEM_API;
-/* Unmaps at once. NULL is ignored. */
+/* Unmaps at once; what the system refuses to unmap stays mapped until vm_unmap_aliases(). NULL is ignored. */
 void vunmap(const void *address) KMEM_API;
 
 /* Unmaps all that vfree() left mapped, and frees its page frames. */
