@@ -56,7 +56,10 @@ void check_object_size(const void *memory, size_t n, bool to_user) KMEM_API;
 void kmem_cache_destroy(struct kmem_cache *s) KMEM_API;
 
 void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp) KMEM_API __attribute__((malloc));
-/* From `node`, if there is memory; with __GFP_THISNODE from nowhere else. */
+/*
+ * From `node` as long as it has memory, then from others, whose partial slabs come first; with __GFP_THISNODE from
+ * nowhere else.
+ */
 void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node) KMEM_API
     __attribute__((malloc));
 void *kmem_cache_zalloc(struct kmem_cache *s, gfp_t gfp) KMEM_API __attribute__((malloc));

@@ -88,6 +88,12 @@ void *kmem_cache_zalloc(struct kmem_cache *s, gfp_t gfp)
     return alloc(s, gfp | __GFP_ZERO);
 }
 
+static void *alloc_on(struct kmem_cache *s, gfp_t gfp, int node)
+{
+    stat(s, ALLOC_SLOWPATH);
+    return slabs_take_on(s, gfp, node);
+}
+
 void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node)
 {
     void *object;
@@ -98,7 +104,7 @@ void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node)
         return alloc(s, gfp);
     if (node != percpu_node())
         stat(s, ALLOC_NODE_MISMATCH);
-    object = should_fail_object(gfp) ? NULL : slab_alloc_direct(s, gfp, node);
+    object = should_fail_object(gfp) ? NULL : alloc_on(s, gfp, node);
     if (unlikely(s->debug))
         debug_alloc(s, object);
     if (object && (gfp & __GFP_ZERO))

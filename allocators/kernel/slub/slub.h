@@ -117,6 +117,8 @@ void check_object(const struct kmem_cache *s, const struct slab *slab, const voi
  * slab if there is nothing; other nodes follow by distance as `gfp` says.
  */
 unsigned slabs_take(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, void **p);
+/* One object, from other nodes only when `node`, which exists, has neither a partial slab nor pages to spare. */
+void *slabs_take_on(struct kmem_cache *s, gfp_t gfp, int node);
 /* Objects back to their slabs, any nodes. */
 void slabs_put(struct kmem_cache *s, unsigned count, void **p);
 /* Empty slabs back to the page layer, the fullest to the front; false: no slab is left. */
