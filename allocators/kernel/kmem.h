@@ -91,7 +91,10 @@ void kmem_slabinfo(int fd) KMEM_API;
 void *kmalloc(size_t size, gfp_t gfp) KMEM_API __attribute__((malloc));
 void *kzalloc(size_t size, gfp_t gfp) KMEM_API __attribute__((malloc));
 void *kmalloc_node(size_t size, gfp_t gfp, int node) KMEM_API __attribute__((malloc));
-/* size 0 frees and returns ZERO_SIZE_PTR; on NULL the old object is untouched. */
+/*
+ * size 0 frees and returns ZERO_SIZE_PTR; on NULL the old object is untouched. Where the object was made, and always
+ * resized, with __GFP_ZERO, what a larger size adds reads as zero; so all behind `size` up to ksize() is cleared.
+ */
 void *krealloc(const void *object, size_t size, gfp_t gfp) KMEM_API;
 /* Also objects of kmem_cache_alloc(). NULL and ZERO_SIZE_PTR are ignored. */
 void kfree(const void *object) KMEM_API;
