@@ -4,7 +4,8 @@
  *
  * Unless a function says otherwise: any thread may call it at any time, it returns NULL when memory
  * is short in the sense of its gfp_t (see types.h), and a pointer that was not handed out, or was
- * given back before, ends the process with one line on standard error.
+ * given back before, ends the process with one line on standard error; where sheaves are, an object that lies
+ * free in a slab may be taken for one in use (README.md, "Wrong frees").
  */
 #ifndef KMEM_H
 #define KMEM_H

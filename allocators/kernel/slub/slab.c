@@ -130,13 +130,22 @@ static void set_fresh(struct slab *slab, unsigned fresh)
     __atomic_store_n(&slab->fresh, fresh, __ATOMIC_RELAXED);
 }
 
+static _Noreturn void not_in_use(const struct kmem_cache *s, const struct slab *slab,
+                                 const void *object, const char *interior)
+{
+    size_t at = offset_of(slab_base(slab), object);
+    bool starts = at < (size_t)slab->objects * s->size && object_starts_at(s, at);
+
+    fault(starts ? "object that was never handed out" : interior, object);
+}
+
 void check_object(const struct kmem_cache *s, const struct slab *slab, const void *object,
                   const char *interior)
 {
     size_t at = offset_of(slab_base(slab), object);
 
-    if (!slab_reaches(s, slab, at) || !object_starts_at(s, at))
-        fault(interior, object);
+    if (unlikely(!slab_reaches(s, slab, at) || !object_starts_at(s, at)))
+        not_in_use(s, slab, object, interior);
 }
 
 /*
@@ -203,7 +212,7 @@ unsigned slab_put(const struct kmem_cache *s, struct slab *slab, unsigned count,
     unsigned n = 0, inuse = slab->inuse;
 
     if (unlikely(at >= used))
-        fault("free: pointer into the middle of an object", *p);
+        not_in_use(s, slab, *p, "free: pointer into the middle of an object");
     do {
         if (unlikely(!object_starts_at(s, at)))
             fault("free: pointer into the middle of an object", p[n]);

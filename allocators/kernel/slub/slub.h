@@ -113,6 +113,24 @@ void check_object(const struct kmem_cache *s, const struct slab *slab, const voi
                   const char *interior);
 
 /*
+ * Does the object hold a link, as one on a free list does? In caches without sheaves: from those whose objects
+ * leave without it (clear_link()), so that only a free one does, or who wrote that very word.
+ */
+static inline bool looks_free(const struct kmem_cache *s, const struct slab *slab,
+                              const void *object)
+{
+    const void *link = get_link(s, object);
+    size_t at = (uintptr_t)link - (uintptr_t)slab_base(slab);
+
+    return unlikely(!link) || (unlikely(slab_reaches(s, slab, at)) && object_starts_at(s, at));
+}
+
+static inline void clear_link(const struct kmem_cache *s, void *object)
+{
+    *link_of(s, object) = NULL;
+}
+
+/*
  * Up to `count` free objects from the slabs of `node`, lowest last in `p`; the number gotten. From a new
  * slab if there is nothing; other nodes follow by distance as `gfp` says.
  */
