@@ -32,6 +32,28 @@ static void test_knobs(void **state)
     kmem_cache_destroy(s);
 }
 
+/* How many objects a CPU keeps in partial slabs, by their size. */
+static void test_cpu_partial_by_size(void **state)
+{
+    static const struct {
+        unsigned size, objects;
+    } expected[] = {{8, 120},   {128, 120}, {248, 120}, {256, 52}, {640, 52},
+                    {1016, 52}, {1024, 24}, {4088, 24}, {4096, 6}, {32768, 6}};
+
+    (void)state;
+    if (knob("cpu_partial=") >= 0 || kmem_config.debug)
+        skip();
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        struct kmem_cache *s =
+            kmem_cache_create("by size", expected[i].size, 0, SLAB_NO_MERGE, NULL);
+
+        assert_int_equal(s->size, expected[i].size);
+        assert_int_equal(s->cpu_partial_slabs,
+                         (expected[i].objects * 2 + s->objects - 1) / s->objects);
+        kmem_cache_destroy(s);
+    }
+}
+
 /* From the node asked for, whatever the CPU's own lists hold. */
 static void test_alloc_node(void **state)
 {
@@ -254,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_knobs),
+        cmocka_unit_test(test_cpu_partial_by_size),
         cmocka_unit_test(test_alloc_node),
         cmocka_unit_test(test_page_flags),
         cmocka_unit_test(test_min_partial),
