@@ -4,7 +4,8 @@
  *
  * Unless a function says otherwise: any thread may call it at any time, it returns NULL when memory
  * is short in the sense of its gfp_t (see types.h), and a pointer that was not handed out, or was
- * given back before, ends the process with one line on standard error.
+ * given back before, ends the process with one line on standard error; where sheaves are, an object that lies
+ * free in a slab may be taken for one in use (README.md, "Wrong frees").
  */
 #ifndef KMEM_H
 #define KMEM_H
@@ -28,10 +29,10 @@ typedef unsigned slab_flags_t;
 /*
  * A cache of objects of `size` bytes (1 to 4 MiB), aligned to `align` (a power of two up to the page
  * size; 0: as the machine wants). `ctor` is called once for each object when its slab is made, not
- * on each allocation: an object is given back in its constructed state. NULL: bad arguments, no
- * memory, or no more cells (some 2,000 caches divided by the nodes). A cache compatible with an
- * existing one is merged with it and returned, unless there is a constructor. `name` is copied, up
- * to 31 characters.
+ * on each allocation: an object is given back in its constructed state. NULL: bad arguments, or no
+ * memory. Beyond some 2,000 caches, divided by the nodes, every call works on the slabs, as with
+ * SLAB_NO_SHEAVES. A cache compatible with an existing one is merged with it and returned, unless
+ * there is a constructor. `name` is copied, up to 31 characters.
  */
 struct kmem_cache *kmem_cache_create(const char *name, unsigned size, unsigned align,
                                      slab_flags_t flags, void (*ctor)(void *)) KMEM_API;
@@ -50,12 +51,16 @@ void check_object_size(const void *memory, size_t n, bool to_user) KMEM_API;
 /*
  * Gives the cache up. With objects still live it refuses, names them on standard error, and the
  * cache goes on; so it does where the system refuses membarrier() (README). Nobody else may use the
- * cache at the time. NULL is ignored.
+ * cache at the time. NULL is ignored. What is no cache, or was destroyed before and is no new one yet, ends
+ * the process.
  */
 void kmem_cache_destroy(struct kmem_cache *s) KMEM_API;
 
 void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp) KMEM_API __attribute__((malloc));
-/* From `node`, if there is memory; with __GFP_THISNODE from nowhere else. */
+/*
+ * From `node` as long as it has memory, then from others, whose partial slabs come first; with __GFP_THISNODE from
+ * nowhere else.
+ */
 void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node) KMEM_API
     __attribute__((malloc));
 void *kmem_cache_zalloc(struct kmem_cache *s, gfp_t gfp) KMEM_API __attribute__((malloc));
@@ -87,7 +92,10 @@ void kmem_slabinfo(int fd) KMEM_API;
 void *kmalloc(size_t size, gfp_t gfp) KMEM_API __attribute__((malloc));
 void *kzalloc(size_t size, gfp_t gfp) KMEM_API __attribute__((malloc));
 void *kmalloc_node(size_t size, gfp_t gfp, int node) KMEM_API __attribute__((malloc));
-/* size 0 frees and returns ZERO_SIZE_PTR; on NULL the old object is untouched. */
+/*
+ * size 0 frees and returns ZERO_SIZE_PTR; on NULL the old object is untouched. Where the object was made, and always
+ * resized, with __GFP_ZERO, what a larger size adds reads as zero; so all behind `size` up to ksize() is cleared.
+ */
 void *krealloc(const void *object, size_t size, gfp_t gfp) KMEM_API;
 /* Also objects of kmem_cache_alloc(). NULL and ZERO_SIZE_PTR are ignored. */
 void kfree(const void *object) KMEM_API;
@@ -171,7 +179,7 @@ void vfree(const void *address) KMEM_API;
 
 /* Maps the caller's pages side by side; NULL also for pages that cannot be (see above). */
 void *vmap(struct page **pages, unsigned count, unsigned long flags, pgprot_t prot) KMEM_API;
-/* Unmaps at once. NULL is ignored. */
+/* Unmaps at once; what the system refuses to unmap stays mapped until vm_unmap_aliases(). NULL is ignored. */
 void vunmap(const void *address) KMEM_API;
 
 /* Unmaps all that vfree() left mapped, and frees its page frames. */

@@ -114,27 +114,40 @@ static int move_up(int fd)
     return high;
 }
 
+/* Above the limit the system would not only refuse the size, but send SIGXFSZ. */
+static bool exceeds_file_size(size_t bytes)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur;
+}
+
+static bool set_size(int fd, size_t bytes)
+{
+    if (exceeds_file_size(bytes)) {
+        errno = EFBIG;
+        return false;
+    }
+    return ftruncate(fd, (off_t)bytes) == 0;
+}
+
 static int os_memfd(size_t bytes)
 {
     int saved = errno;
     int fd = memfd_create("kmem", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-    if (fd >= 0 && (ftruncate(fd, (off_t)bytes) != 0 || fcntl(fd, F_ADD_SEALS, SEALS) != 0)) {
+    if (fd < 0) {
+        fd = -errno;
+    } else if (!set_size(fd, bytes) || fcntl(fd, F_ADD_SEALS, SEALS) != 0) {
+        int refused = -errno;
+
         close(fd);
-        fd = -1;
-    }
-    if (fd >= 0)
+        fd = refused;
+    } else {
         fd = move_up(fd);
+    }
     errno = saved;
     return fd;
-}
-
-static void os_close(int fd)
-{
-    int saved = errno;
-
-    close(fd);
-    errno = saved;
 }
 
 /* The descriptor still names a memfd like ours: nobody closed it and opened another file there. */
@@ -143,6 +156,15 @@ static bool is_ours(int fd, size_t bytes)
     struct stat s;
 
     return fcntl(fd, F_GET_SEALS) == SEALS && fstat(fd, &s) == 0 && (size_t)s.st_size >= bytes;
+}
+
+static void os_close(int fd)
+{
+    int saved = errno;
+
+    if (is_ours(fd, 0))
+        close(fd);
+    errno = saved;
 }
 
 static bool os_map_memfd(void *at, size_t bytes, int prot, int fd, size_t offset, void *original)

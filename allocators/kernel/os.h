@@ -1,6 +1,6 @@
 /*
  * The operating system, behind pointers so that tests can put a layer of their own in between and
- * refuse memory. Every function keeps errno, and returns NULL, false or -1 when the system refuses.
+ * refuse memory. Every function keeps errno, and returns NULL, false or a negative number when the system refuses.
  */
 #ifndef KMEM_OS_H
 #define KMEM_OS_H
@@ -31,8 +31,9 @@ struct kmem_os {
     bool (*purge)(void *start, size_t bytes, bool shared);
     /* Touches every page, so that no later write faults. */
     bool (*populate)(void *start, size_t bytes);
-    /* A memfd of `bytes` that read as zero. */
+    /* A memfd of `bytes` that read as zero; -errno when it is refused, -EFBIG by RLIMIT_FSIZE. */
     int (*memfd)(size_t bytes);
+    /* Closes a memfd, unless the program did, and has something else there. */
     void (*close)(int fd);
     /*
      * Maps `bytes` of the memfd from `offset` on at `at`, over whatever lies there. `original` is

@@ -79,13 +79,75 @@ static void test_krealloc(void **state)
     assert_ptr_equal(krealloc(q, 0, GFP_KERNEL), ZERO_SIZE_PTR);
 }
 
+static void assert_zero(const unsigned char *p, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        if (p[i])
+            fail_msg("byte %zu of %zu is %u", i, to, p[i]);
+}
+
+/* What __GFP_ZERO adds to an object of `from` bytes reads as zero, whatever lay there before. */
+static void grows_zeroed(size_t from, size_t to)
+{
+    unsigned char *dirty = kmalloc(to, GFP_KERNEL), *p;
+
+    memset(dirty, 0xff, ksize(dirty));
+    p = kzalloc(from, GFP_KERNEL);
+    memset(p, 0xee, from);
+    kfree(dirty);
+    p = krealloc(p, to, GFP_KERNEL | __GFP_ZERO);
+    assert_int_equal(p[from - 1], 0xee);
+    assert_zero(p, from, to);
+    kfree(p);
+}
+
+/* Made smaller first, by which what it no longer needs must be forgotten. */
+static void shrinks_zeroed(size_t from, size_t to)
+{
+    unsigned char *p = kzalloc(from, GFP_KERNEL);
+
+    memset(p, 0xee, from);
+    p = krealloc(p, to, GFP_KERNEL | __GFP_ZERO);
+    assert_int_equal(p[to - 1], 0xee);
+    p = krealloc(p, from, GFP_KERNEL | __GFP_ZERO);
+    assert_int_equal(p[to - 1], 0xee);
+    assert_zero(p, to, from);
+    kfree(p);
+}
+
+static void test_krealloc_zero(void **state)
+{
+    unsigned char *p = krealloc(NULL, 1000, GFP_KERNEL | __GFP_ZERO);
+
+    (void)state;
+    assert_zero(p, 0, 1000);
+    kfree(p);
+    for (size_t from = 1; from < 40000; from = from * 3 / 2 + 1) {
+        grows_zeroed(from, from + 1);
+        grows_zeroed(from, from * 3);
+        shrinks_zeroed(from + 1, from);
+        shrinks_zeroed(from * 3, from);
+    }
+    /* Without the flag nothing is cleared. */
+    p = kmalloc(64, GFP_KERNEL);
+    memset(p, 0xee, 64);
+    p = krealloc(p, 40, GFP_KERNEL);
+    assert_int_equal(p[63], 0xee);
+    kfree(p);
+}
+
 /* Objects of different types never share a slab; DMA comes from the first frames. */
 static void test_types(void **state)
 {
     void *normal = kmalloc(100, GFP_KERNEL), *dma = kmalloc(100, GFP_KERNEL | GFP_DMA);
     void *reclaim = kmalloc(100, GFP_KERNEL | __GFP_RECLAIMABLE);
+    void *both = kmalloc(100, GFP_KERNEL | GFP_DMA | __GFP_RECLAIMABLE);
 
     (void)state;
+    /* Which addresses it may have goes before whether it can be reclaimed. */
+    assert_int_equal(frame_zone(virt_to_frame(both))->kind, ZONE_DMA);
+    assert_ptr_equal(slab_of(both)->slab_cache, slab_of(dma)->slab_cache);
+    kfree(both);
     assert_int_not_equal(virt_to_frame(normal), virt_to_frame(dma));
     assert_int_not_equal(virt_to_frame(normal), virt_to_frame(reclaim));
     assert_int_equal(frame_zone(virt_to_frame(dma))->kind, ZONE_DMA);
@@ -239,10 +301,15 @@ static void test_exhaustion(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_zero),
-        cmocka_unit_test(test_krealloc),        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_slabs_of_types),  cmocka_unit_test(test_ksize_of_constructed),
-        cmocka_unit_test(test_nodes_and_pages), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_zero),
+        cmocka_unit_test(test_krealloc),
+        cmocka_unit_test(test_krealloc_zero),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_slabs_of_types),
+        cmocka_unit_test(test_ksize_of_constructed),
+        cmocka_unit_test(test_nodes_and_pages),
+        cmocka_unit_test(test_random),
         cmocka_unit_test(test_exhaustion),
     };
 

@@ -15,6 +15,7 @@
 #include "kmem.h"
 #include "malloc/slub_malloc.h"
 #include "page/page.h"
+#include "support.h"
 
 /* Every request fits, at most a fifth is wasted up to 32 KiB, and all of it can be written. */
 static void test_usable_size(void **state)
@@ -306,6 +307,33 @@ static void test_malloc_info(void **state)
     slub_free(p);
 }
 
+/* What a stream may do when it is written to: allocate, and here of a class that is not there yet. */
+static ssize_t write_and_allocate(void *cookie, const char *text, size_t bytes)
+{
+    (void)cookie;
+    (void)text;
+    slub_free(slub_malloc(30000));
+    slub_malloc_trim(0);
+    return (ssize_t)bytes;
+}
+
+static void info_to_allocating_stream(void)
+{
+    FILE *stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_and_allocate});
+
+    alarm(20);
+    setvbuf(stream, NULL, _IONBF, 0);
+    for (size_t bytes = 1; bytes < 3000; bytes *= 2)
+        slub_malloc(bytes);
+    _exit(slub_malloc_info(0, stream));
+}
+
+static void test_malloc_info_allocates(void **state)
+{
+    (void)state;
+    assert_int_equal(ending_of(info_to_allocating_stream).status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_trim),
         cmocka_unit_test(test_mallinfo),
         cmocka_unit_test(test_malloc_info),
+        cmocka_unit_test(test_malloc_info_allocates),
         cmocka_unit_test(test_mallopt_trim), /* last: what it changes cannot be put back */
     };
 

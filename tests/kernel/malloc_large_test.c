@@ -2,6 +2,8 @@
 #include "support.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "malloc/large.h"
 #include "malloc/slub_malloc.h"
@@ -82,12 +84,135 @@ static void test_refused_ahead(void **state)
     slub_free(q);
 }
 
+static bool refuse_unmap(void *start, size_t bytes)
+{
+    (void)start;
+    (void)bytes;
+    return false;
+}
+
+static bool is_resident(void *page)
+{
+    unsigned char there = 0;
+
+    return mincore(page, PAGE_SIZE, &there) == 0 && there & 1;
+}
+
+static bool is_mapped(void *page)
+{
+    unsigned char there;
+
+    return mincore(page, PAGE_SIZE, &there) == 0;
+}
+
+/*
+ * Where the system does not take a mapping back its memory goes, and its addresses serve the next ones, any part
+ * of them, as long as there is enough; and all go when the system does take some back.
+ */
+static void test_refused_unmap(void **state)
+{
+    bool (*unmap)(void *, size_t) = kmem_os.unmap;
+    char *p = slub_malloc(12 * MIB), *q, *r, *s;
+
+    (void)state;
+    memset(p, 1, 12 * MIB);
+    kmem_os.unmap = refuse_unmap;
+    slub_free(p);
+    assert_false(is_resident(p + 6 * MIB));
+    q = slub_calloc(1, 4 * MIB);
+    assert_ptr_equal(q, p);
+    r = slub_memalign(2 * MIB, 3 * MIB);
+    assert_int_equal((uintptr_t)r % (2 * MIB), 0);
+    assert_in_range((uintptr_t)r, (uintptr_t)p + 4 * MIB, (uintptr_t)p + 9 * MIB);
+    for (size_t i = 0; i < 4 * MIB; i++)
+        assert_int_equal(q[i], 0);
+    for (size_t i = 0; i < 3 * MIB; i++)
+        assert_int_equal(r[i], 0);
+    memset(q, 2, 4 * MIB);
+    memset(r, 3, 3 * MIB);
+    s = slub_malloc(12 * MIB); /* which there is no more */
+    assert_true(s + 12 * MIB <= p || s >= p + 12 * MIB);
+    slub_free(q);
+    slub_free(r);
+    q = slub_calloc(12, MIB); /* in one piece again */
+    assert_ptr_equal(q, p);
+    for (size_t i = 0; i < 12 * MIB; i++)
+        assert_int_equal(q[i], 0);
+    slub_free(q);
+    kmem_os.unmap = unmap;
+    slub_free(s);
+    assert_false(is_mapped(p));
+    assert_false(is_mapped(p + 11 * MIB));
+}
+
+static bool refuse_purge(void *start, size_t bytes, bool shared)
+{
+    (void)start;
+    (void)bytes;
+    (void)shared;
+    return false;
+}
+
+/* As of memory that is locked. */
+static void test_refused_purge(void **state)
+{
+    struct kmem_os real = kmem_os;
+    char *p = slub_malloc(5 * MIB), *q;
+
+    (void)state;
+    memset(p, 1, 5 * MIB);
+    kmem_os.unmap = refuse_unmap;
+    kmem_os.purge = refuse_purge;
+    slub_free(p);
+    q = slub_calloc(5, MIB);
+    kmem_os = real;
+    assert_ptr_equal(q, p);
+    for (size_t i = 0; i < 5 * MIB; i++)
+        assert_int_equal(q[i], 0);
+    slub_free(q);
+}
+
+/* The system keeps mappings that lie side by side as one, and to free one of them makes two. */
+static void free_at_the_limit(void)
+{
+    char *p[5], *q;
+
+    for (int i = 0; i < 5; i++)
+        p[i] = slub_malloc(5 * MIB);
+    if (kmem_check() != 0) /* which has its memory from now on */
+        _exit(3);
+    if (!use_up_mappings())
+        _exit(77);
+    slub_free(p[2]);
+    slub_free(p[1]);
+    q = slub_malloc(9 * MIB); /* which only those can serve */
+    if (!q)
+        _exit(2);
+    memset(q, 1, 9 * MIB);
+    slub_free(q);
+    slub_free(p[0]);
+    slub_free(p[3]);
+    slub_free(p[4]);
+    _exit(kmem_check() != 0);
+}
+
+static void test_limit_of_mappings(void **state)
+{
+    struct ending e = ending_of(free_at_the_limit);
+
+    (void)state;
+    if (e.status == 77 << 8)
+        skip();
+    assert_string_equal(e.said, "");
+    assert_int_equal(e.status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ahead),
-        cmocka_unit_test(test_tolerance),
-        cmocka_unit_test(test_refused_ahead),
+        cmocka_unit_test(test_ahead),         cmocka_unit_test(test_tolerance),
+        cmocka_unit_test(test_refused_ahead), cmocka_unit_test(test_refused_unmap),
+        cmocka_unit_test(test_refused_purge), cmocka_unit_test(test_limit_of_mappings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

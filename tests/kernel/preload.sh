@@ -46,9 +46,25 @@ int main(void)
 EOT
 cc -I"$(dirname "$header")" "$work/kernel.c" "$library" -o "$work/kernel" || fail "a program cannot be linked"
 LD_PRELOAD=$library "$work/kernel" | grep -q '^kmalloc-128 ' || fail "a program of the kernel's interface fails"
-for nodes in 1 3; do
+for nodes in 1 3 64; do
     HEAPMARK_KMEM_NODES=$nodes LD_PRELOAD=$library "$work/kernel" | grep -q "^nodes $nodes\$" || fail "HEAPMARK_KMEM_NODES=$nodes makes other nodes"
 done
+# A stream that gets its buffer while the caches are told of.
+cat >"$work/info.c" <<'EOT'
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+int main(void)
+{
+    void *volatile p;
+    for (int i = 0; i < 6; i++)
+        p = malloc(100 * i + 1);
+    return malloc_info(0, stdout) || !p;
+}
+EOT
+cc "$work/info.c" -o "$work/info"
+LD_PRELOAD=$library timeout 20 "$work/info" >"$work/out" || fail "malloc_info as the first that writes: status $?"
+grep -q '^  <size from=' "$work/out" || fail "malloc_info lists no sizes"
 # Its shrinker is asked when the pool is used up, and with warn=1 the allocation that failed in the end is told of.
 cat >"$work/shrink.c" <<'EOT'
 #include <kmem.h>

@@ -1,6 +1,7 @@
 /* kmem_check() sees what it is for: each kind of damage is done once, in a child of its own, and named. */
 #include "support.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -421,7 +422,33 @@ static void test_freed_twice(void **state)
     };
 
     (void)state;
+    if (!kmem_config.sheaves)
+        skip(); /* free itself sees it: see the next */
     EXPECT_SEEN(all);
+}
+
+/* On a CPU's list, to which none of these may come: three objects would be handed out for ever. */
+static void free_never_handed_out(void)
+{
+    stay_on_this_cpu();
+    p = slub_malloc(64);
+    slub_free((char *)p + 64);
+}
+
+static void test_freed_twice_without_sheaves(void **state)
+{
+    static void (*const faults[])(void) = {kfree_with_another_between, free_with_another_between,
+                                           free_never_handed_out};
+
+    (void)state;
+    if (kmem_config.sheaves)
+        skip();
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        struct ending e = ending_of(faults[i]);
+
+        assert_int_equal(signal_of(&e), SIGABRT);
+        assert_non_null(strstr(e.said, "slub: free: object was freed before: '0x"));
+    }
 }
 
 static void test_sheaves(void **state)
@@ -475,8 +502,11 @@ static void test_vmalloc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slabs),   cmocka_unit_test(test_freed_twice),
-        cmocka_unit_test(test_sheaves), cmocka_unit_test(test_cpu_slabs),
+        cmocka_unit_test(test_slabs),
+        cmocka_unit_test(test_freed_twice),
+        cmocka_unit_test(test_freed_twice_without_sheaves),
+        cmocka_unit_test(test_sheaves),
+        cmocka_unit_test(test_cpu_slabs),
         cmocka_unit_test(test_vmalloc),
     };
 

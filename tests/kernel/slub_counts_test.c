@@ -1,8 +1,12 @@
 /* What a cache says of itself: slabinfo, and the counters of the knob stats=1. */
 #include "support.h"
 
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "kmem.h"
 #include "slub/slub.h"
@@ -103,12 +107,74 @@ static void test_slabinfo_is_exact(void **state)
     kmem_cache_destroy(s);
 }
 
+enum { PIPE_BYTES = 4096, INFO_CACHES = 100 };
+
+/* Makes a cache before it reads what another thread is waiting to write. */
+static void *make_cache_and_read(void *of)
+{
+    int fd = *(int *)of, there = 0;
+    char text[PIPE_BYTES];
+
+    while (there < PIPE_BYTES && ioctl(fd, FIONREAD, &there) == 0)
+        usleep(1000);
+    if (!kmem_cache_create("reader's", 50, 0, SLAB_NO_MERGE, NULL))
+        _exit(2);
+    while (read(fd, text, sizeof text) > 0)
+        ;
+    return NULL;
+}
+
+static void info_to_full_pipe(void)
+{
+    pthread_t reader;
+    int fd[2];
+
+    alarm(20);
+    for (int i = 0; i < INFO_CACHES; i++)
+        kmem_cache_create("one of many", 100, 0, SLAB_NO_MERGE, NULL);
+    if (pipe(fd) != 0 || fcntl(fd[1], F_SETPIPE_SZ, PIPE_BYTES) != PIPE_BYTES ||
+        pthread_create(&reader, NULL, make_cache_and_read, &fd[0]) != 0)
+        _exit(3);
+    kmem_slabinfo(fd[1]);
+    close(fd[1]);
+    pthread_join(reader, NULL);
+}
+
+static void test_slabinfo_holds_nobody_up(void **state)
+{
+    (void)state;
+    assert_int_equal(ending_of(info_to_full_pipe).status, 0);
+}
+
+/* Each cache is told of once, the last made first. */
+static void test_next_cache(void **state)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 100, 0, SLAB_NO_MERGE, NULL);
+    struct kmem_cache *b = kmem_cache_create("b", 200, 0, SLAB_NO_MERGE, NULL);
+    struct cache_figures f = {0};
+    size_t caches = 0, seen = 0;
+
+    (void)state;
+    assert_true(next_cache(&f));
+    assert_string_equal(f.name, "b");
+    kmem_cache_destroy(b);
+    assert_true(next_cache(&f));
+    assert_string_equal(f.name, "a");
+    assert_int_equal(f.size, a->size);
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        caches++;
+    for (f.number = 0; next_cache(&f);)
+        seen++;
+    assert_int_equal(seen, caches);
+    kmem_cache_destroy(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slabinfo),
-        cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_slabinfo_is_exact),
+        cmocka_unit_test(test_slabinfo),          cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_slabinfo_is_exact), cmocka_unit_test(test_slabinfo_holds_nobody_up),
+        cmocka_unit_test(test_next_cache),
     };
 
     slub_start(); /* which reads the knobs */

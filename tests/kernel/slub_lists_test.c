@@ -32,6 +32,28 @@ static void test_knobs(void **state)
     kmem_cache_destroy(s);
 }
 
+/* How many objects a CPU keeps in partial slabs, by their size. */
+static void test_cpu_partial_by_size(void **state)
+{
+    static const struct {
+        unsigned size, objects;
+    } expected[] = {{8, 120},   {128, 120}, {248, 120}, {256, 52}, {640, 52},
+                    {1016, 52}, {1024, 24}, {4088, 24}, {4096, 6}, {32768, 6}};
+
+    (void)state;
+    if (knob("cpu_partial=") >= 0 || kmem_config.debug)
+        skip();
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        struct kmem_cache *s =
+            kmem_cache_create("by size", expected[i].size, 0, SLAB_NO_MERGE, NULL);
+
+        assert_int_equal(s->size, expected[i].size);
+        assert_int_equal(s->cpu_partial_slabs,
+                         (expected[i].objects * 2 + s->objects - 1) / s->objects);
+        kmem_cache_destroy(s);
+    }
+}
+
 /* From the node asked for, whatever the CPU's own lists hold. */
 static void test_alloc_node(void **state)
 {
@@ -96,6 +118,49 @@ static void test_rob(void **state)
     struct kmem_cache *s =
         kmem_cache_create("robbed", 500, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
     void *p[400], *mine;
+    int here, there;
+
+    (void)state;
+    if (node_count() < 2) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    stay_on_this_cpu();
+    here = percpu_node();
+    there = !here;
+    for (int i = 0; i < 400; i++)
+        p[i] = kmem_cache_alloc_node(s, GFP_KERNEL | __GFP_THISNODE, there);
+    kmem_cache_free(s, p[0]); /* one partial slab */
+    mine = kmem_cache_alloc(s, GFP_KERNEL);
+    assert_int_equal(page_to_node(virt_to_page(mine)), here);
+    kmem_cache_free(s, mine);
+    kmem_cache_shrink(s);
+    for (int i = 1; i < 400; i += 2) /* all are partial now */
+        kmem_cache_free(s, p[i]);
+    assert_true(s->node[there]->nr_partial > s->min_partial);
+    mine = kmem_cache_alloc(s, GFP_KERNEL);
+    assert_int_equal(page_to_node(virt_to_page(mine)), there);
+    kmem_cache_free(s, mine);
+    mine = kmem_cache_alloc(s, GFP_KERNEL | __GFP_THISNODE);
+    assert_int_equal(page_to_node(virt_to_page(mine)), here);
+    kmem_cache_free(s, mine);
+    /* A node that was asked for is not passed over for that. */
+    kmem_cache_shrink(s);
+    mine = kmem_cache_alloc_node(s, GFP_KERNEL, here);
+    assert_int_equal(page_to_node(virt_to_page(mine)), here);
+    kmem_cache_free(s, mine);
+    for (int i = 2; i < 400; i += 2)
+        kmem_cache_free(s, p[i]);
+    kmem_cache_destroy(s);
+}
+
+/* A node that was asked for and is used up: what others have in partial slabs comes before new ones of theirs. */
+static void test_node_is_used_up(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("of a full node", 500, 0, SLAB_NO_MERGE, NULL);
+    struct page *first = NULL, *page;
+    unsigned long slabs, asked = 0;
+    void *p[400], *q[40];
 
     (void)state;
     if (node_count() < 2) {
@@ -104,23 +169,32 @@ static void test_rob(void **state)
     }
     for (int i = 0; i < 400; i++)
         p[i] = kmem_cache_alloc_node(s, GFP_KERNEL | __GFP_THISNODE, 1);
-    kmem_cache_free(s, p[0]); /* one partial slab */
-    mine = kmem_cache_alloc_node(s, GFP_KERNEL, 0);
-    assert_int_equal(page_to_node(virt_to_page(mine)), 0);
-    kmem_cache_free(s, mine);
-    kmem_cache_shrink(s);
-    for (int i = 1; i < 400; i += 2) /* all are partial now */
+    for (int i = 0; i < 400; i += 2)
         kmem_cache_free(s, p[i]);
-    assert_true(s->node[1]->nr_partial > s->min_partial);
-    mine = kmem_cache_alloc_node(s, GFP_KERNEL, 0);
-    assert_int_equal(page_to_node(virt_to_page(mine)), 1);
-    kmem_cache_free(s, mine);
-    mine = kmem_cache_alloc_node(s, GFP_KERNEL | __GFP_THISNODE, 0);
-    assert_int_equal(page_to_node(virt_to_page(mine)), 0);
-    kmem_cache_free(s, mine);
-    for (int i = 2; i < 400; i += 2)
+    kmem_cache_shrink(s);
+    slabs = s->node[1]->nr_slabs;
+    for (unsigned order = MAX_PAGE_ORDER + 1; order-- > 0;)
+        while ((page = alloc_pages_node(0, GFP_KERNEL | __GFP_THISNODE | __GFP_NORETRY, order))) {
+            *(struct page **)page_address(page) = first;
+            ((unsigned *)page_address(page))[2] = order;
+            first = page;
+        }
+    for (int i = 0; i < 40; i++) {
+        q[i] = kmem_cache_alloc_node(s, GFP_KERNEL, 0);
+        asked += page_to_node(virt_to_page(q[i])) == 1;
+    }
+    assert_int_equal(asked, 40);
+    assert_int_equal(s->node[1]->nr_slabs, slabs);
+    for (; first; first = page) {
+        page = *(struct page **)page_address(first);
+        __free_pages(first, ((unsigned *)page_address(first))[2]);
+    }
+    for (int i = 0; i < 40; i++)
+        kmem_cache_free(s, q[i]);
+    for (int i = 1; i < 400; i += 2)
         kmem_cache_free(s, p[i]);
     kmem_cache_destroy(s);
+    assert_int_equal(kmem_check(), 0);
 }
 
 /* Nor does a CPU's slab come from there if this node was asked for. */
@@ -202,10 +276,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_knobs),
+        cmocka_unit_test(test_cpu_partial_by_size),
         cmocka_unit_test(test_alloc_node),
         cmocka_unit_test(test_page_flags),
         cmocka_unit_test(test_min_partial),
         cmocka_unit_test(test_rob),
+        cmocka_unit_test(test_node_is_used_up),
         cmocka_unit_test(test_cpu_slab_from_other_node),
         cmocka_unit_test(test_cpu_partial_from_node),
     };

@@ -27,6 +27,20 @@ static void destroy_with_objects(void)
         _exit(3);
 }
 
+static void destroy_twice(void)
+{
+    struct kmem_cache *a = kmem_cache_create("gone", 64, 0, SLAB_NO_MERGE, NULL);
+
+    kmem_cache_free(a, kmem_cache_alloc(a, GFP_KERNEL));
+    kmem_cache_destroy(a);
+    kmem_cache_destroy(a);
+}
+
+static void destroy_no_cache(void)
+{
+    kmem_cache_destroy(kmalloc(100, GFP_KERNEL));
+}
+
 /* Live ones on a full slab and on a partial one; the free ones between them are not named. */
 static void destroy_with_some_objects(void)
 {
@@ -84,6 +98,8 @@ void test_destroy_names_the_objects(void **state)
 
 const struct misuse misuse_caches[] = {
     {FAULT(panic), "kmem_cache_create: cannot create a cache with SLAB_PANIC"},
+    {FAULT(destroy_twice), "kmem_cache_destroy: not a cache, or destroyed before: '0x"},
+    {FAULT(destroy_no_cache), "kmem_cache_destroy: not a cache, or destroyed before: '0x"},
     {FINE(destroy_with_objects), "cache 'in use' still has objects, free them first: 0x"},
     {0},
 };

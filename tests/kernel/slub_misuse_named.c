@@ -101,7 +101,7 @@ const struct misuse misuse_named[] = {
     {FAULT(link_to_interior), "free list of a slab is damaged at object"},
     {FAULT(put_interior), "free: pointer into the middle of an object"},
     {FAULT(put_twice), "free: object was freed before"},
-    {FAULT(put_beyond), "free: pointer into the middle of an object"},
+    {FAULT(put_beyond), "object that was never handed out"},
     {FAULT(put_more_than_in_use), "free: object was freed before"},
     {FAULT(put_foreign), "free: not an object of its cache"},
     {0},

@@ -36,6 +36,18 @@ static void cache_free_twice(void)
     kmem_cache_free(a, hidden);
 }
 
+/* Where no sheaf is in front of the slabs, a free object is known by its link, whatever was freed since. */
+static void cache_free_twice_with_another_between(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 64, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+    void *p = kmem_cache_alloc(a, GFP_KERNEL), *q = kmem_cache_alloc(a, GFP_KERNEL);
+
+    hidden = kmem_cache_alloc(a, GFP_KERNEL); /* without which the slab's count would tell */
+    kmem_cache_free(a, p);
+    kmem_cache_free(a, q);
+    kmem_cache_free(a, p);
+}
+
 static void bulk_free_twice(void)
 {
     struct kmem_cache *a = kmem_cache_create("a", 72, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
@@ -57,6 +69,24 @@ static void free_mapped_twice(void)
     hidden = slub_malloc((size_t)40 << 20);
     slub_free(hidden);
     slub_free(hidden);
+}
+
+/* ---- never handed out ------------------------------------------------------------------------ */
+
+static void cache_free_never_handed_out(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 64, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+
+    hidden = kmem_cache_alloc(a, GFP_KERNEL);
+    kmem_cache_free(a, hidden + (size_t)20 * 64);
+}
+
+static void ksize_never_handed_out(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 64, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+
+    hidden = kmem_cache_alloc(a, GFP_KERNEL);
+    went_on((void *)ksize(hidden + (size_t)20 * 64));
 }
 
 /* ---- into the middle of an object ------------------------------------------------------------ */
@@ -158,9 +188,12 @@ const struct misuse misuse_pointers[] = {
     {FAULT(kfree_twice_large), "kfree: freed before, or never allocated"},
     {FAULT(kfree_never_allocated), "kfree: freed before, or never allocated"},
     {FAULT(cache_free_twice), "freed before"},
+    {FAULT(cache_free_twice_with_another_between), "freed before"},
     {FAULT(bulk_free_twice), "freed before"},
     {FAULT(free_twice), "freed before"},
     {FAULT(free_mapped_twice), "free: not from malloc, or freed before"},
+    {FAULT(cache_free_never_handed_out), "object that was never handed out"},
+    {FAULT(ksize_never_handed_out), "object that was never handed out"},
     {FAULT(kfree_interior), "pointer into the middle of an object"},
     {FAULT(kfree_interior_large), "pointer into the middle of an object"},
     {FAULT(cache_free_interior), "pointer into the middle of an object"},

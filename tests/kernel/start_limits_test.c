@@ -232,13 +232,28 @@ static void test_no_memory(void **state)
     assert_int_equal(ending_of(no_memory).status, 0);
 }
 
+/* The memory of vmalloc() lies in a file, of which a signal must not tell. */
+static void small_files(void)
+{
+    const struct rlimit small = {100000, 100000};
+
+    if (setrlimit(RLIMIT_FSIZE, &small) != 0)
+        _exit(91);
+    _exit(vmalloc(10000) != NULL || !works() || kmem_check() != 0);
+}
+
+static void test_small_files(void **state)
+{
+    (void)state;
+    assert_int_equal(ending_of(small_files).status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_locked),
-        cmocka_unit_test(test_charged),
-        cmocka_unit_test(test_limited),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_locked),      cmocka_unit_test(test_charged),
+        cmocka_unit_test(test_limited),     cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_small_files),
     };
 
     setenv("HEAPMARK_SLUB", LARGE_POOL, 1); /* each test starts it in a child */

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/rseq.h>
 #include <sys/wait.h>
@@ -20,6 +21,21 @@ void stay_on_this_cpu(void)
     CPU_ZERO(&set);
     CPU_SET(sched_getcpu(), &set);
     sched_setaffinity(0, sizeof set, &set);
+}
+
+bool use_up_mappings(void)
+{
+    enum { PAGES = 1 << 18, PAGE = 4096 };
+    char *p = mmap(NULL, (size_t)PAGES * PAGE, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return false;
+    /* One more each: it differs from the page behind, and from the rest in front. */
+    for (size_t i = PAGES - 1; i > 0; i--)
+        if (mprotect(p + i * PAGE, PAGE, i % 2 ? PROT_READ : PROT_READ | PROT_WRITE) != 0)
+            return true;
+    return false;
 }
 
 static _Noreturn void be_the_child(int err, void (*body)(void))

@@ -27,6 +27,9 @@ bool machine_has_rseq(void);
 /* The calling thread stays where it is. */
 void stay_on_this_cpu(void);
 
+/* Uses up what vm.max_map_count allows; false: it allows too many to try. */
+bool use_up_mappings(void);
+
 /* How a child of its own ended that called a function, and what it wrote to standard error. */
 struct ending {
     int status; /* as of wait() */

@@ -194,8 +194,11 @@ static void *resize(const void *object, size_t size, gfp_t gfp)
     if (ZERO_OR_NULL_PTR(object))
         return kmalloc(size, gfp);
     old = ksize(object);
-    if (old >= size)
+    if (old >= size) {
+        if (gfp & __GFP_ZERO)
+            memset((char *)object + size, 0, old - size);
         return (void *)object;
+    }
     new = kmalloc(size, gfp);
     if (!new)
         return NULL;

@@ -8,55 +8,17 @@
 #include "out.h"
 #include "slub_malloc.h"
 
-/* One cache, or all of them. */
-struct tally {
-    size_t objects, objects_bytes; /* in use; in a sheaf counts as in use */
-    size_t free, free_bytes;
-};
-
-static void tally_cache(const struct kmem_cache *s, struct tally *t)
-{
-    size_t all = 0, unused = 0;
-
-    for (unsigned i = 0; i < node_count(); i++) {
-        struct kmem_cache_node *n = s->node[i];
-
-        lock_take(&n->list_lock);
-        all += __atomic_load_n(&n->total_objects, __ATOMIC_RELAXED);
-        for (struct slab *slab = n->partial.first; slab; slab = slab->next)
-            unused += slab->objects - slab->inuse;
-        lock_drop(&n->list_lock);
-    }
-    t->objects += all - unused;
-    t->objects_bytes += (all - unused) * s->size;
-    t->free += unused;
-    t->free_bytes += unused * s->size;
-}
-
-static struct tally tally_all(void)
-{
-    struct tally t = {0};
-
-    lock_take(&slab_mutex);
-    for (struct kmem_cache *s = slab_caches; s; s = s->next)
-        tally_cache(s, &t);
-    lock_drop(&slab_mutex);
-    return t;
-}
-
 /* Objects that were never touched are in a slab's free ones, as the kernel has it. */
 struct mallinfo2 slub_mallinfo2(void)
 {
     struct mallinfo2 m = {0};
     struct page_stats pages;
-    struct tally t;
 
     slub_start();
-    t = tally_all();
+    count_free_objects(&m.ordblks, &m.fordblks);
     kmem_pages_stats(&pages);
     m.arena = pages.used_bytes + pages.present_bytes;
-    m.ordblks = t.free;
-    m.fordblks = t.free_bytes + pages.present_bytes + pages.cached_bytes;
+    m.fordblks += pages.present_bytes + pages.cached_bytes;
     if (m.fordblks > m.arena)
         m.fordblks = m.arena;
     m.uordblks = m.arena - m.fordblks;
@@ -105,16 +67,10 @@ int slub_malloc_info(int options, FILE *stream)
         return EINVAL;
     m = slub_mallinfo2();
     out_put(&o, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n");
-    lock_take(&slab_mutex);
-    for (struct kmem_cache *s = slab_caches; s; s = s->next) {
-        struct tally t = {0};
-
-        tally_cache(s, &t);
-        if (t.free)
-            out_put(&o, "  <size from=\"%u\" to=\"%u\" total=\"%u\" count=\"%u\"/>\n",
-                    (size_t)s->size, (size_t)s->size, t.free_bytes, t.free);
-    }
-    lock_drop(&slab_mutex);
+    for (struct cache_figures f = {0}; next_cache(&f);)
+        if (f.free)
+            out_put(&o, "  <size from=\"%u\" to=\"%u\" total=\"%u\" count=\"%u\"/>\n", f.size,
+                    f.size, f.free * f.size, f.free);
     out_put(&o, "</sizes>\n");
     for (unsigned i = 0; i < 2; i++) { /* the only heap, and the sum of all */
         out_put(&o, "<total type=\"fast\" count=\"0\" size=\"0\"/>\n");

@@ -6,6 +6,7 @@
 
 #include "../os.h"
 #include "../types.h"
+#include "idle.h"
 #include "lock.h"
 
 struct mapping {
@@ -57,7 +58,7 @@ static bool grow(void)
         if (old[i].start)
             *find(old[i].start) = old[i];
     if (old)
-        kmem_os.unmap(old, old_size * sizeof *old);
+        idle_unmap(old, old_size * sizeof *old);
     return true;
 }
 
@@ -107,14 +108,12 @@ static size_t take_out(const void *start)
     return bytes;
 }
 
-void *mapped_alloc(size_t bytes, size_t align)
+/* From the system: what lies in front of the first multiple of `align`, and behind, goes back. */
+static char *map_aligned(size_t bytes, size_t align)
 {
     size_t all, head;
     char *start;
 
-    bytes = bytes ? (bytes + PAGE_SIZE - 1) & PAGE_MASK : PAGE_SIZE;
-    if (align < PAGE_SIZE)
-        align = PAGE_SIZE;
     if (__builtin_add_overflow(bytes, align - PAGE_SIZE, &all) || all > PTRDIFF_MAX)
         return NULL;
     start = kmem_os.map(all);
@@ -122,13 +121,28 @@ void *mapped_alloc(size_t bytes, size_t align)
         return NULL;
     head = -(uintptr_t)start & (align - 1);
     if (head)
-        kmem_os.unmap(start, head);
+        idle_unmap(start, head);
     start += head;
     if (all > head + bytes)
-        kmem_os.unmap(start + bytes, all - head - bytes);
+        idle_unmap(start + bytes, all - head - bytes);
+    return start;
+}
+
+void *mapped_alloc(size_t bytes, size_t align)
+{
+    char *start;
+
+    bytes = bytes ? (bytes + PAGE_SIZE - 1) & PAGE_MASK : PAGE_SIZE;
+    if (align < PAGE_SIZE)
+        align = PAGE_SIZE;
+    start = idle_take(bytes, align);
+    if (!start)
+        start = map_aligned(bytes, align);
+    if (!start)
+        return NULL;
     if (insert(start, bytes))
         return start;
-    kmem_os.unmap(start, bytes);
+    idle_unmap(start, bytes);
     return NULL;
 }
 
@@ -151,7 +165,9 @@ bool mapped_free(void *memory)
     lock_take(&table_lock);
     bytes = take_out(memory);
     lock_drop(&table_lock);
-    return bytes && kmem_os.unmap(memory, bytes);
+    if (bytes)
+        idle_unmap(memory, bytes);
+    return bytes != 0;
 }
 
 /*
@@ -189,14 +205,17 @@ void *mapped_resize(void *memory, size_t bytes)
 void mapped_before_fork(void)
 {
     lock_take(&table_lock);
+    idle_before_fork();
 }
 
 void mapped_after_fork_parent(void)
 {
+    idle_after_fork_parent();
     lock_drop(&table_lock);
 }
 
 void mapped_after_fork_child(void)
 {
+    idle_after_fork_child();
     lock_reset(&table_lock);
 }

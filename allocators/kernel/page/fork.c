@@ -99,6 +99,18 @@ static void cannot_copy(struct zone *z)
     fault("fork(): no memory to copy that of vmalloc() for the child", frame_address(z->start));
 }
 
+/* Where the child of a fork is without a memfd of its own. */
+static void no_memfd(struct zone *z, int error)
+{
+    const char *what = "fork(): the system refuses a memfd for a copy of vmalloc()'s memory";
+
+    if (error == EMFILE)
+        what = "fork(): no descriptor is free (ulimit -n) for a copy of vmalloc()'s memory";
+    else if (error == EFBIG)
+        what = "fork(): a copy of vmalloc()'s memory exceeds the file size limit (ulimit -f)";
+    fault(what, frame_address(z->start));
+}
+
 static void copy_run(struct zone *z, int fd, size_t frame, size_t frames)
 {
     const char *from = frame_address(frame);
@@ -135,18 +147,28 @@ static void copy_pageblock(struct zone *z, int fd, size_t block)
 static void copy_zone(struct zone *z)
 {
     size_t bytes = (z->end - z->start) << PAGE_SHIFT;
-    int fd = kmem_os.memfd(bytes);
     void *start = frame_address(z->start);
+    int fd = kmem_os.memfd(bytes);
 
     if (fd < 0)
-        cannot_copy(z);
+        no_memfd(z, -fd);
     for (size_t block = z->start; block < z->committed; block += MAX_ORDER_NR_PAGES)
         copy_pageblock(z, fd, block);
     if (!kmem_os.map_memfd(start, bytes, PROT_NONE, fd, 0, NULL) ||
         !kmem_os.commit(start, (z->committed - z->start) << PAGE_SHIFT))
         cannot_copy(z);
-    kmem_os.close(z->fd);
     z->fd = fd;
+}
+
+/*
+ * What the parent's descriptors are for stays mapped without them. All are closed before the first new one is
+ * made: it may need their place, and a program that closed them itself may see it in the place of another.
+ */
+static void close_memfds(void)
+{
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        if (z->fd >= 0)
+            kmem_os.close(z->fd);
 }
 
 void kmem_pages_after_fork_child(void)
@@ -156,6 +178,7 @@ void kmem_pages_after_fork_child(void)
     if (!page_globals.bytes)
         return;
     close_end(0);
+    close_memfds();
     for (struct zone *z = zone_first(); z; z = zone_next(z))
         if (z->fd >= 0)
             copy_zone(z);

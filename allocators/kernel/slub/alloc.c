@@ -36,14 +36,24 @@ static void *alloc_by_path(struct kmem_cache *s, gfp_t gfp)
     }
 }
 
-/* Every object that leaves comes through here if it is to be looked at: with debug, no fast path is open. */
+/*
+ * Every object that leaves a cache without sheaves comes through here, so that free can tell whether it was freed
+ * before; and with debug, where no fast path is open, every object that is to be looked at.
+ */
+static void *handed_out(struct kmem_cache *s, void *object)
+{
+    if (object && s->path != PATH_SHEAF)
+        clear_link(s, object);
+    return unlikely(s->debug) ? debug_alloc(s, object) : object;
+}
+
 void *slab_alloc_slow(struct kmem_cache *s, gfp_t gfp)
 {
     bool was = atomic_begin(gfp);
     void *object = should_fail_object(gfp) ? NULL : alloc_by_path(s, gfp);
 
     atomic_end(was);
-    return unlikely(s->debug) ? debug_alloc(s, object) : object;
+    return handed_out(s, object);
 }
 
 void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp)
@@ -51,6 +61,8 @@ void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object, gfp_t
     check_object(s, slab, object, "free: pointer into the middle of an object");
     if (unlikely(s->debug))
         debug_free(s, object); /* before anybody else may have it */
+    if (s->path != PATH_SHEAF && unlikely(looks_free(s, slab, object)))
+        fault("free: object was freed before", object);
     switch (s->path) {
     case PATH_SHEAF:
         if (percpu_put(s->index, slab_nid(slab), object))
@@ -88,6 +100,12 @@ void *kmem_cache_zalloc(struct kmem_cache *s, gfp_t gfp)
     return alloc(s, gfp | __GFP_ZERO);
 }
 
+static void *alloc_on(struct kmem_cache *s, gfp_t gfp, int node)
+{
+    stat(s, ALLOC_SLOWPATH);
+    return slabs_take_on(s, gfp, node);
+}
+
 void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node)
 {
     void *object;
@@ -98,9 +116,7 @@ void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node)
         return alloc(s, gfp);
     if (node != percpu_node())
         stat(s, ALLOC_NODE_MISMATCH);
-    object = should_fail_object(gfp) ? NULL : slab_alloc_direct(s, gfp, node);
-    if (unlikely(s->debug))
-        debug_alloc(s, object);
+    object = handed_out(s, should_fail_object(gfp) ? NULL : alloc_on(s, gfp, node));
     if (object && (gfp & __GFP_ZERO))
         memset(object, 0, s->object_size);
     return object;
@@ -143,6 +159,17 @@ static size_t take_from_sheaf(struct kmem_cache *s, size_t count, void **p)
     return got;
 }
 
+static size_t take_from_slabs(struct kmem_cache *s, gfp_t gfp, size_t count, void **p)
+{
+    size_t n =
+        slabs_take(s, gfp, percpu_node(), count < INT16_MAX ? (unsigned)count : INT16_MAX, p);
+
+    stat_add(s, ALLOC_SLOWPATH, n);
+    for (size_t i = 0; i < n; i++)
+        (void)handed_out(s, p[i]);
+    return n;
+}
+
 static int alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **p)
 {
     bool one_by_one = s->debug || fail_objects; /* each is looked at, or may be refused */
@@ -152,9 +179,7 @@ static int alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **p)
         size_t left = count - got, n;
 
         if (left >= BULK_DIRECT && s->path != PATH_CPU && !one_by_one) {
-            n = slabs_take(s, gfp, percpu_node(), left < INT16_MAX ? (unsigned)left : INT16_MAX,
-                           p + got);
-            stat_add(s, ALLOC_SLOWPATH, n);
+            n = take_from_slabs(s, gfp, left, p + got);
         } else {
             p[got] = slab_alloc_slow(s, gfp);
             n = p[got] != NULL;

@@ -42,17 +42,19 @@ static uintptr_t random_key(const void *seed)
 
 /* ---- making a cache ---- */
 
-static bool give_index(struct kmem_cache *s)
+/* When all cells are taken the cache does without, and index 0: every call works on its slabs. */
+static void give_index(struct kmem_cache *s)
 {
-    unsigned end = PERCPU_CELLS / node_count();
+    unsigned end = PERCPU_CELLS / node_count(), i = 1;
 
-    for (unsigned i = 1; i < end; i++)
-        if (!cache_of_index[i]) {
-            s->index = i;
-            cache_of_index[i] = s;
-            return true;
-        }
-    return false;
+    while (i < end && cache_of_index[i])
+        i++;
+    if (i == end) {
+        s->path = PATH_DIRECT;
+        return;
+    }
+    s->index = i;
+    cache_of_index[i] = s;
 }
 
 static bool make_nodes(struct kmem_cache *s)
@@ -116,7 +118,11 @@ static bool make_stats(struct kmem_cache *s)
 
 static void publish(struct kmem_cache *s)
 {
-    percpu_open(s->index, s->magic);
+    static unsigned long made;
+
+    if (s->index)
+        percpu_open(s->index, s->magic);
+    s->number = ++made;
     s->next = slab_caches;
     slab_caches = s;
 }
@@ -132,11 +138,11 @@ struct kmem_cache *create_cache(const char *name, unsigned size, unsigned align,
     memset(s, 0, kmem_cache->object_size);
     s->useroffset = useroffset;
     s->usersize = usersize;
-    if (!describe(s, name, size, align, flags, ctor) || !make_nodes(s) || !make_stats(s) ||
-        !give_index(s)) {
+    if (!describe(s, name, size, align, flags, ctor) || !make_nodes(s) || !make_stats(s)) {
         release(s);
         return NULL;
     }
+    give_index(s);
     publish(s);
     return s;
 }
@@ -159,66 +165,94 @@ static bool is_free(struct kmem_cache *s, struct slab *slab, const void *object)
 /* At most so many objects are named. */
 enum { NAMED_MAX = 16 };
 
-static unsigned name_objects(struct out *o, struct kmem_cache *s, struct slab *slab, unsigned named)
+static unsigned name_objects(struct kmem_cache *s, struct slab *slab, const void **names,
+                             unsigned named)
 {
     for (; slab; slab = slab->next) {
         char *base = slab_base(slab);
 
         for (unsigned i = 0; i < slab->fresh && named < NAMED_MAX; i++)
-            if (!is_free(s, slab, base + (size_t)i * s->size)) {
-                out_put(o, " %p", base + (size_t)i * s->size);
-                named++;
-            }
+            if (!is_free(s, slab, base + (size_t)i * s->size))
+                names[named++] = base + (size_t)i * s->size;
     }
     return named;
 }
 
-static void refuse_destroy(struct kmem_cache *s, bool reached)
+static void say_unreached(const struct kmem_cache *s)
 {
     struct out o = out_to_fd(STDERR_FILENO);
+
+    out_put(&o,
+            "%s: kmem_cache_destroy: cache '%s' is kept: the system refuses membarrier(), "
+            "without which what CPUs hold of it cannot be taken back\n",
+            fault_subject, s->name);
+    out_flush(&o);
+}
+
+/* Nobody else uses the cache. What is written is collected first: a pipe's reader may allocate. */
+static void say_in_use(struct kmem_cache *s)
+{
+    struct out o = out_to_fd(STDERR_FILENO);
+    const void *names[NAMED_MAX];
     unsigned named = 0;
 
-    if (!reached) {
-        out_put(&o,
-                "%s: kmem_cache_destroy: cache '%s' is kept: the system refuses membarrier(), "
-                "without which what CPUs hold of it cannot be taken back\n",
-                fault_subject, s->name);
-        out_flush(&o);
-        return;
+    for (unsigned n = 0; n < node_count(); n++) {
+        lock_take(&s->node[n]->list_lock);
+        named = name_objects(s, s->node[n]->full.first, names, named);
+        named = name_objects(s, s->node[n]->partial.first, names, named);
+        lock_drop(&s->node[n]->list_lock);
     }
     out_put(&o,
             "%s: kmem_cache_destroy: cache '%s' still has objects, free them first:", fault_subject,
             s->name);
-    for (unsigned n = 0; n < node_count(); n++) {
-        lock_take(&s->node[n]->list_lock);
-        named = name_objects(&o, s, s->node[n]->full.first, named);
-        named = name_objects(&o, s, s->node[n]->partial.first, named);
-        lock_drop(&s->node[n]->list_lock);
-    }
+    for (unsigned i = 0; i < named; i++)
+        out_put(&o, " %p", names[i]);
     out_put(&o, named == NAMED_MAX ? " ...\n" : "\n");
     out_flush(&o);
 }
 
+/* Where in the list the cache is; one that is not there ends the process. */
+static struct kmem_cache **find_cache(const struct kmem_cache *s)
+{
+    struct kmem_cache **at = &slab_caches;
+
+    while (*at && *at != s)
+        at = &(*at)->next;
+    if (!*at)
+        fault("kmem_cache_destroy: not a cache, or destroyed before", s);
+    return at;
+}
+
+/* False: it is kept, as it still has objects, or could not be `reached`. */
+static bool destroy(struct kmem_cache *s, bool *reached)
+{
+    struct kmem_cache **at = find_cache(s);
+
+    *reached = true;
+    if (s->refcount > 1) {
+        s->refcount--;
+        return true;
+    }
+    if (cache_shrink(s, reached) || !*reached)
+        return false;
+    *at = s->next;
+    release(s);
+    return true;
+}
+
 void kmem_cache_destroy(struct kmem_cache *s)
 {
-    bool reached;
+    bool destroyed, reached;
 
     if (!s)
         return;
     lock_take(&slab_mutex);
-    if (s->refcount > 1) {
-        s->refcount--;
-    } else if (cache_shrink(s, &reached) || !reached) {
-        refuse_destroy(s, reached);
-    } else {
-        struct kmem_cache **at = &slab_caches;
-
-        while (*at != s)
-            at = &(*at)->next;
-        *at = s->next;
-        release(s);
-    }
+    destroyed = destroy(s, &reached);
     lock_drop(&slab_mutex);
+    if (!destroyed && reached)
+        say_in_use(s);
+    else if (!destroyed)
+        say_unreached(s);
 }
 
 /* ---- the first of them ---- */
@@ -228,9 +262,9 @@ static struct kmem_cache *boot_cache(unsigned which, const char *name, unsigned 
 {
     struct kmem_cache *s = (struct kmem_cache *)boot_caches[which];
 
-    if (!describe(s, name, size, 64, SLAB_NO_SHEAVES | SLAB_NO_MERGE, NULL) || !make_stats(s) ||
-        !give_index(s))
+    if (!describe(s, name, size, 64, SLAB_NO_SHEAVES | SLAB_NO_MERGE, NULL) || !make_stats(s))
         fault("cannot start: no room for cache", name);
+    give_index(s);
     for (unsigned n = 0; n < node_count(); n++)
         s->node[n] = (struct kmem_cache_node *)boot_nodes[which][n];
     publish(s);

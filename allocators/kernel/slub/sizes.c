@@ -7,7 +7,7 @@
 #include "debug.h"
 #include "slub.h"
 
-/* The larger, so that objects above 8 KiB do not waste half of their slabs. */
+/* The kernel's is always the smaller: of these objects it would leave a slab with one to three. */
 static unsigned max_order(unsigned size)
 {
     return size > KMALLOC_MAX_CACHE_SIZE ? 5 : 3;

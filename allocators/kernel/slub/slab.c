@@ -31,7 +31,7 @@ static size_t slab_place(const struct slab *slab)
 
 uint16_t slab_cell(const struct kmem_cache *s, const struct slab *slab)
 {
-    if (slab_place(slab) % s->size)
+    if (!s->index || slab_place(slab) % s->size)
         return 0;
     return (uint16_t)PERCPU_SHEAF_CELL(percpu_index(slab_nid(slab), s->index));
 }
@@ -130,13 +130,22 @@ static void set_fresh(struct slab *slab, unsigned fresh)
     __atomic_store_n(&slab->fresh, fresh, __ATOMIC_RELAXED);
 }
 
+static _Noreturn void not_in_use(const struct kmem_cache *s, const struct slab *slab,
+                                 const void *object, const char *interior)
+{
+    size_t at = offset_of(slab_base(slab), object);
+    bool starts = at < (size_t)slab->objects * s->size && object_starts_at(s, at);
+
+    fault(starts ? "object that was never handed out" : interior, object);
+}
+
 void check_object(const struct kmem_cache *s, const struct slab *slab, const void *object,
                   const char *interior)
 {
     size_t at = offset_of(slab_base(slab), object);
 
-    if (!slab_reaches(s, slab, at) || !object_starts_at(s, at))
-        fault(interior, object);
+    if (unlikely(!slab_reaches(s, slab, at) || !object_starts_at(s, at)))
+        not_in_use(s, slab, object, interior);
 }
 
 /*
@@ -203,7 +212,7 @@ unsigned slab_put(const struct kmem_cache *s, struct slab *slab, unsigned count,
     unsigned n = 0, inuse = slab->inuse;
 
     if (unlikely(at >= used))
-        fault("free: pointer into the middle of an object", *p);
+        not_in_use(s, slab, *p, "free: pointer into the middle of an object");
     do {
         if (unlikely(!object_starts_at(s, at)))
             fault("free: pointer into the middle of an object", p[n]);

@@ -24,7 +24,7 @@ static inline __attribute__((always_inline)) bool fast_cell(const void *object, 
 
 /* ---- slabs: slab.c, node.c ---- */
 
-/* What the table of frames holds for the slab; 0: free's fast path cannot tell where its objects start. */
+/* What the table of frames holds for the slab; 0: there is no cell, or free could not tell where objects start. */
 uint16_t slab_cell(const struct kmem_cache *s, const struct slab *slab);
 
 static inline void *slab_address(const struct slab *slab)
@@ -113,10 +113,30 @@ void check_object(const struct kmem_cache *s, const struct slab *slab, const voi
                   const char *interior);
 
 /*
+ * Does the object hold a link, as one on a free list does? In caches without sheaves: from those whose objects
+ * leave without it (clear_link()), so that only a free one does, or who wrote that very word.
+ */
+static inline bool looks_free(const struct kmem_cache *s, const struct slab *slab,
+                              const void *object)
+{
+    const void *link = get_link(s, object);
+    size_t at = (uintptr_t)link - (uintptr_t)slab_base(slab);
+
+    return unlikely(!link) || (unlikely(slab_reaches(s, slab, at)) && object_starts_at(s, at));
+}
+
+static inline void clear_link(const struct kmem_cache *s, void *object)
+{
+    *link_of(s, object) = NULL;
+}
+
+/*
  * Up to `count` free objects from the slabs of `node`, lowest last in `p`; the number gotten. From a new
  * slab if there is nothing; other nodes follow by distance as `gfp` says.
  */
 unsigned slabs_take(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, void **p);
+/* One object, from other nodes only when `node`, which exists, has neither a partial slab nor pages to spare. */
+void *slabs_take_on(struct kmem_cache *s, gfp_t gfp, int node);
 /* Objects back to their slabs, any nodes. */
 void slabs_put(struct kmem_cache *s, unsigned count, void **p);
 /* Empty slabs back to the page layer, the fullest to the front; false: no slab is left. */

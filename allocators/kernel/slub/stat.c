@@ -1,5 +1,6 @@
 #include "stat.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "out.h"
@@ -46,39 +47,78 @@ static void put_number(struct out *o, size_t value, unsigned width)
 }
 
 /* As in the kernel, free objects are counted in the partial slabs only. */
-static void put_cache(struct out *o, struct kmem_cache *s)
+static void add_node(struct cache_figures *f, struct kmem_cache_node *n)
 {
-    size_t objects = 0, slabs = 0, free = 0;
+    lock_take(&n->list_lock);
+    f->slabs += __atomic_load_n(&n->nr_slabs, __ATOMIC_RELAXED);
+    f->objects += __atomic_load_n(&n->total_objects, __ATOMIC_RELAXED);
+    for (struct slab *slab = n->partial.first; slab; slab = slab->next)
+        f->free += slab->objects - slab->inuse;
+    lock_drop(&n->list_lock);
+}
 
-    for (unsigned i = 0; i < node_count(); i++) {
-        struct kmem_cache_node *n = s->node[i];
+/* Under slab_mutex. */
+static void copy_figures(const struct kmem_cache *s, struct cache_figures *f)
+{
+    *f = (struct cache_figures){.number = s->number,
+                                .size = s->size,
+                                .slab_objects = s->objects,
+                                .slab_pages = (size_t)1 << s->order};
+    memcpy(f->name, s->name, sizeof f->name);
+    for (unsigned i = 0; i < node_count(); i++)
+        add_node(f, s->node[i]);
+    for (unsigned i = 0; i < NR_SLUB_STAT_ITEMS; i++)
+        f->count[i] = cache_stat(s, i);
+}
 
-        lock_take(&n->list_lock);
-        slabs += __atomic_load_n(&n->nr_slabs, __ATOMIC_RELAXED);
-        objects += __atomic_load_n(&n->total_objects, __ATOMIC_RELAXED);
-        for (struct slab *slab = n->partial.first; slab; slab = slab->next)
-            free += slab->objects - slab->inuse;
-        lock_drop(&n->list_lock);
+bool next_cache(struct cache_figures *f)
+{
+    struct kmem_cache *s;
+
+    lock_take(&slab_mutex);
+    for (s = slab_caches; s && f->number && s->number >= f->number; s = s->next)
+        ;
+    if (s)
+        copy_figures(s, f);
+    lock_drop(&slab_mutex);
+    return s != NULL;
+}
+
+void count_free_objects(size_t *objects, size_t *bytes)
+{
+    *objects = *bytes = 0;
+    lock_take(&slab_mutex);
+    for (struct kmem_cache *s = slab_caches; s; s = s->next) {
+        struct cache_figures f;
+
+        copy_figures(s, &f);
+        *objects += f.free;
+        *bytes += f.free * f.size;
     }
-    put_name(o, s->name);
-    put_number(o, objects - free, 6);
-    put_number(o, objects, 6);
-    put_number(o, s->size, 6);
-    put_number(o, s->objects, 4);
-    put_number(o, (size_t)1 << s->order, 4);
+    lock_drop(&slab_mutex);
+}
+
+static void put_cache(struct out *o, const struct cache_figures *f)
+{
+    put_name(o, f->name);
+    put_number(o, f->objects - f->free, 6);
+    put_number(o, f->objects, 6);
+    put_number(o, f->size, 6);
+    put_number(o, f->slab_objects, 4);
+    put_number(o, f->slab_pages, 4);
     out_put(o, " : tunables    0    0    0 : slabdata");
-    put_number(o, slabs, 6);
-    put_number(o, slabs, 6);
+    put_number(o, f->slabs, 6);
+    put_number(o, f->slabs, 6);
     put_number(o, 0, 6);
     out_put(o, "\n");
 }
 
-static void put_stats(struct out *o, struct kmem_cache *s)
+static void put_stats(struct out *o, const struct cache_figures *f)
 {
-    out_put(o, "# %s:", s->name);
+    out_put(o, "# %s:", f->name);
     for (unsigned i = 0; i < NR_SLUB_STAT_ITEMS; i++)
-        if (cache_stat(s, i))
-            out_put(o, " %s %u", stat_name(i), (size_t)cache_stat(s, i));
+        if (f->count[i])
+            out_put(o, " %s %u", stat_name(i), (size_t)f->count[i]);
     out_put(o, "\n");
 }
 
@@ -87,16 +127,14 @@ void kmem_slabinfo(int fd)
     struct out o = out_to_fd(fd);
 
     slub_start();
-    lock_take(&slab_mutex);
     out_put(&o, "slabinfo - version: 2.1\n"
                 "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>"
                 " : tunables <limit> <batchcount> <sharedfactor>"
                 " : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
-    for (struct kmem_cache *s = slab_caches; s; s = s->next)
-        put_cache(&o, s);
+    for (struct cache_figures f = {0}; next_cache(&f);)
+        put_cache(&o, &f);
     if (kmem_config.stats)
-        for (struct kmem_cache *s = slab_caches; s; s = s->next)
-            put_stats(&o, s);
-    lock_drop(&slab_mutex);
+        for (struct cache_figures f = {0}; next_cache(&f);)
+            put_stats(&o, &f);
     out_flush(&o);
 }

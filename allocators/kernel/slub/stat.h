@@ -65,4 +65,22 @@ static inline void stat(const struct kmem_cache *s, enum stat_item item)
 const char *stat_name(enum stat_item item);
 unsigned long cache_stat(const struct kmem_cache *s, enum stat_item item);
 
+/* What reports say of a cache. Free objects are those of its slabs: one in a sheaf counts as in use. */
+struct cache_figures {
+    unsigned long number; /* of the cache; 0: none yet */
+    char name[32];
+    size_t size, slab_objects, slab_pages; /* bytes of an object; of a slab */
+    size_t slabs, objects, free;
+    unsigned long count[NR_SLUB_STAT_ITEMS];
+};
+
+/*
+ * The figures of the cache that was made before the one `f` has, at first of the last; false: there is no other.
+ * One at a time and copied, as no lock may be held while they are written: a stream allocates, and a pipe's
+ * reader may.
+ */
+bool next_cache(struct cache_figures *f);
+/* Of all caches. */
+void count_free_objects(size_t *objects, size_t *bytes);
+
 #endif

@@ -127,7 +127,7 @@ enum cache_path {
 };
 
 struct kmem_cache {
-    unsigned index; /* of its cells */
+    unsigned index; /* of its cells; 0: it has none, and PATH_DIRECT */
     slab_flags_t flags;
     unsigned size;        /* of an object with all that belongs to it */
     uint64_t magic;       /* of the size: see object_starts_at(), and cell_magic() */
@@ -152,7 +152,8 @@ struct kmem_cache {
     void (*user_ctor)(void *); /* with debug: `ctor` is that of debug.c, and calls this */
     bool debug;                /* see debug.h */
     struct cache_stats *stats; /* NULL without the knob stats=1 */
-    struct kmem_cache *next;   /* of slab_caches */
+    unsigned long number;      /* counts the caches that were ever made */
+    struct kmem_cache *next;   /* of slab_caches, the last made first */
     char name[32];
     struct kmem_cache_node *node[];
 };

@@ -13,7 +13,8 @@ enum area_state {
     AREA_BUILDING, /* its owner maps it: no one else looks inside */
     AREA_VMALLOC,  /* its frames are its own */
     AREA_VMAP,     /* its frames are the caller's */
-    AREA_LAZY      /* freed, still mapped, waiting to be unmapped together with others */
+    AREA_LAZY,     /* freed, still mapped, waiting to be unmapped together with others */
+    AREA_STUCK     /* the same of an area of vmap() that could not be unmapped: without frames */
 };
 
 struct vmap_area {

@@ -12,7 +12,7 @@ static const char *look_at(const struct vmap_area *a, bool busy)
 
     if (busy != (a->state != AREA_FREE))
         return "an area's state does not fit its tree";
-    if (!busy || a->state == AREA_BUILDING)
+    if (!busy || a->state == AREA_BUILDING || a->state == AREA_STUCK)
         return NULL;
     if (a->end - a->start != (a->pages + 1) << PAGE_SHIFT)
         return "an area's addresses do not fit its pages and a guard page";
@@ -55,9 +55,9 @@ static const char *count_lazy(void)
     size_t pages = 0;
 
     for (struct vmap_area *a = vmalloc_space.lazy; a; a = a->lazy_next) {
-        if (a->state != AREA_LAZY)
+        if (a->state != AREA_LAZY && a->state != AREA_STUCK)
             return "an area in the lazy list is not lazy";
-        pages += a->pages;
+        pages += a->state == AREA_LAZY ? a->pages : 0;
     }
     return pages == vmalloc_space.lazy_pages ? NULL : "lazy pages are miscounted";
 }

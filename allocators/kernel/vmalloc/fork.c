@@ -22,10 +22,10 @@ void kmem_vmalloc_after_fork_parent(void)
 
 static void map_again(struct vmap_area *a)
 {
-    bool done = a->state == AREA_BUILDING ? kmem_os.hide((void *)a->start, a->end - a->start)
-                                          : space_map(a);
-
-    if (!done)
+    /* Nobody's: where it cannot be unmapped the parent's frames are seen there, by nobody. */
+    if (a->state == AREA_BUILDING || a->state == AREA_STUCK)
+        (void)space_hide(a, a);
+    else if (!space_map(a))
         fault("fork(): cannot map the memory of vmalloc() for the child", (void *)a->start);
 }
 

@@ -31,6 +31,28 @@ bool lazy_add_locked(struct vmap_area *area)
     return v->lazy_pages > lazy_pages_max();
 }
 
+void lazy_add_stuck(struct vmap_area *area)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+
+    lock_take(&v->lock);
+    area->state = AREA_STUCK;
+    area->lazy_next = v->lazy;
+    v->lazy = area;
+    lock_drop(&v->lock);
+}
+
+static bool is_wanted(const struct vmap_area *area, size_t pages, int node)
+{
+    return area->state == AREA_LAZY && area->pages == pages && area->node == node;
+}
+
+/* Pages that come free with it. */
+static size_t lazy_pages(const struct vmap_area *area)
+{
+    return area->state == AREA_LAZY ? area->pages : 0;
+}
+
 struct vmap_area *lazy_take(size_t pages, int node)
 {
     struct vmalloc_space *v = &vmalloc_space;
@@ -39,9 +61,9 @@ struct vmap_area *lazy_take(size_t pages, int node)
     lock_take(&v->lock);
     for (int looked = 0; (area = *at) != NULL && looked < LOOKED_AT;
          at = &area->lazy_next, looked++)
-        if (area->pages == pages && area->node == node)
+        if (is_wanted(area, pages, node))
             break;
-    if (area && (area->pages != pages || area->node != node))
+    if (area && !is_wanted(area, pages, node))
         area = NULL;
     if (area) {
         *at = area->lazy_next;
@@ -111,7 +133,7 @@ static void attach_again(struct vmap_area *list)
         area_insert(&v->busy, a);
         a->lazy_next = v->lazy;
         v->lazy = a;
-        v->lazy_pages += a->pages;
+        v->lazy_pages += lazy_pages(a);
     }
     lock_drop(&v->lock);
 }
@@ -134,7 +156,7 @@ static size_t finish(struct vmap_area *first, struct vmap_area *end)
     lock_drop(&vmalloc_space.lock);
     for (struct vmap_area *a = first, *next; a != end; a = next) {
         next = a->lazy_next;
-        pages += a->pages;
+        pages += lazy_pages(a);
         area_free_frames(a);
         lock_take(&vmalloc_space.lock);
         space_give_locked(a);
@@ -154,7 +176,7 @@ size_t purge_lazy(void)
     while (a) {
         struct vmap_area *last = last_neighbour(a), *next = last->lazy_next;
 
-        if (!kmem_os.hide((void *)a->start, last->end - a->start)) {
+        if (!space_hide(a, last)) {
             attach_again(a);
             break;
         }

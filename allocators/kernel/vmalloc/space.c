@@ -163,6 +163,11 @@ bool space_map(struct vmap_area *area)
     return true;
 }
 
+bool space_hide(const struct vmap_area *first, const struct vmap_area *last)
+{
+    return kmem_os.hide((void *)first->start, last->end - first->start);
+}
+
 void area_free_frames(struct vmap_area *area)
 {
     struct extents_walk walk = extents_walk(&area->extents);

@@ -34,11 +34,17 @@ void space_give_locked(struct vmap_area *area);
 /* Maps the area's frames one behind the other. False: refused; the area is all hidden again. */
 bool space_map(struct vmap_area *area);
 
+/* Unmaps neighbours from `first` to `last`. False: refused. */
+bool space_hide(const struct vmap_area *first, const struct vmap_area *last);
+
 /* Frees the frames an area has of its own. */
 void area_free_frames(struct vmap_area *area);
 
 /* Frees a VMALLOC area in due time. Space lock held. True: purge_lazy() is due. */
 bool lazy_add_locked(struct vmap_area *area);
+
+/* Leaves an area of vmap(), which could not be unmapped, to the next purge_lazy(). */
+void lazy_add_stuck(struct vmap_area *area);
 
 /* A lazy area of so many pages, now BUILDING but whole and mapped; NULL: none. */
 struct vmap_area *lazy_take(size_t pages, int node);

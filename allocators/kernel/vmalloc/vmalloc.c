@@ -198,7 +198,7 @@ static const char *objection(const struct vmap_area *a, uintptr_t address, enum 
 
     if (!a || address >= a->end)
         return unmapping ? "vunmap(): not an area" : "vfree(): not an area";
-    if (a->state == AREA_LAZY || a->state == AREA_BUILDING)
+    if (a->state == AREA_LAZY || a->state == AREA_STUCK || a->state == AREA_BUILDING)
         return unmapping ? "vunmap(): the area was freed before"
                          : "vfree(): the area was freed before";
     if (a->state != expected)
@@ -275,11 +275,12 @@ void vunmap(const void *address)
     a = area_to_free(address, AREA_VMAP);
     a->state = AREA_BUILDING;
     lock_drop(&vmalloc_space.lock);
-    /* Nobody can be told, and the frames are about to change hands. */
-    if (!kmem_os.hide((void *)a->start, a->end - a->start))
-        fault("vunmap(): the system refused to unmap; raise vm.max_map_count", address);
+    /* The frames are the caller's again, whether they stay mapped here or not. */
     extents_clear(&a->extents);
-    forget(a);
+    if (space_hide(a, a))
+        forget(a);
+    else
+        lazy_add_stuck(a);
 }
 
 struct page *vmalloc_to_page(const void *address)
