@@ -1,7 +1,7 @@
 /*
  * alloc_pages(): which zones in which order, how hard to try, and what to do when nothing is left.
  *
- *   1. this CPU's list of the node's NORMAL zone, refilled down to the low watermark;
+ *   1. this CPU's list of the node's NORMAL zone, refilled down to the low watermark, and closed below it;
  *   2. all zones the flags allow, by distance, down to the low watermark;
  *   3. with all CPU lists drained, down to min; GFP_ATOMIC to a quarter of min;
  *   4. who may: shrinkers, and waiting for others to free, by rounds whose number the flags say; then
@@ -26,6 +26,12 @@ enum { COSTLY_ORDER = 3 };
 enum { ROUNDS = 8, ROUNDS_COSTLY = 3, ROUNDS_MAYFAIL = 32, WAIT_MS_MOST = 4 };
 
 enum { WARNINGS = 10, WARNINGS_WINDOW_MS = 5000 };
+
+/* Changes at any time: see lists_open_or_close(). */
+static inline unsigned listed_orders(void)
+{
+    return __atomic_load_n(&page_globals.listed_orders, __ATOMIC_RELAXED);
+}
 
 static enum zone_kind highest_zone(gfp_t gfp)
 {
@@ -221,7 +227,7 @@ static __attribute__((noinline)) struct page *alloc_elsewhere(int node, gfp_t gf
         node = numa_node_id();
     else if (unlikely((unsigned)node >= page_globals.nodes))
         return NULL;
-    if (order < page_globals.listed_orders && !(gfp & (__GFP_DMA | __GFP_HIGHMEM)))
+    if (!(gfp & (__GFP_DMA | __GFP_HIGHMEM)) && lists_serve(node_zone(node, ZONE_NORMAL), order))
         frame = pcp_take(node_zone(node, ZONE_NORMAL), gfp, order);
     return frame == NO_FRAME ? alloc_slowly(node, gfp, order) : hand_out(frame, gfp, order);
 }
@@ -250,9 +256,8 @@ struct page *alloc_pages_node(int node, gfp_t gfp, unsigned order)
     struct pcp *p;
     size_t frame;
 
-    if (unlikely(order >= page_globals.listed_orders ||
-                 gfp & (__GFP_DMA | __GFP_HIGHMEM | __GFP_ZERO) || !near_pcp(node, &p) ||
-                 !lock_try(&p->lock)))
+    if (unlikely(order >= listed_orders() || gfp & (__GFP_DMA | __GFP_HIGHMEM | __GFP_ZERO) ||
+                 !near_pcp(node, &p) || !lock_try(&p->lock)))
         return alloc_elsewhere(node, gfp, order);
     if (unlikely(!pcp_pop(p, gfp, order, &frame)))
         return unlock_and_alloc(node, gfp, order, p);
@@ -283,7 +288,7 @@ static __attribute__((noinline)) void free_elsewhere(size_t frame, unsigned orde
                  frame & (((size_t)1 << order) - 1)))
         fault("__free_pages(): not an allocated block of this order", frame_to_page(frame));
     z = frame_zone(frame);
-    if (order >= page_globals.listed_orders || !z->pcp || !pcp_give(z, frame, order))
+    if (!z->pcp || !lists_serve(z, order) || !pcp_give(z, frame, order))
         free_to_zone(z, frame, order);
 }
 
@@ -296,7 +301,7 @@ static __attribute__((noinline)) void unlock_and_free(size_t frame, unsigned ord
 /* Is it a block that a CPU's list may take? What is not may still be an allocated block. */
 static inline bool is_listed_block(size_t frame, unsigned order)
 {
-    return order < page_globals.listed_orders && frame < page_globals.frames &&
+    return order < listed_orders() && frame < page_globals.frames &&
            (frame_state(frame) & (PAGE_WHOSE_MASK | PAGE_ORDER_MASK)) == (PAGE_IS_USED | order) &&
            frame >> order << order == frame &&
            pool.pageblock[frame >> MAX_PAGE_ORDER] & PAGEBLOCK_LISTED;

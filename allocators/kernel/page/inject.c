@@ -1,6 +1,6 @@
 #include "inject.h"
 
-#include "pool.h"
+#include "zone.h"
 
 struct fail_attr *fail_pages, *fail_objects;
 
@@ -8,7 +8,7 @@ void kmem_inject(struct fail_attr *pages, struct fail_attr *objects)
 {
     fail_pages = pages;
     fail_objects = objects;
-    page_globals.listed_orders = pages ? 0 : PCP_ORDERS;
+    lists_open_or_close();
 }
 
 bool should_fail(struct fail_attr *a, gfp_t gfp)

@@ -1,7 +1,7 @@
 /*
  * Page frames: the buddy system and what surrounds it, as the layers above see it.
  *
- * What is fast: order 0 to 3 from the calling CPU's list (58 instructions for alloc_pages(), 78
+ * What is fast: order 0 to 3 from the calling CPU's list (60 instructions for alloc_pages(), 80
  * for __free_pages(); no zone lock, no page structure touched), page_address(), virt_to_page(),
  * page_state(), page_head() (one or two loads). What is not: higher orders (some 1,000 a pair, with
  * splitting and merging), an empty or full CPU list (the zone lock, for several blocks at a time), and
@@ -58,7 +58,7 @@ enum page_state {
     PAGE_IS_SLAB = 0x80     /* of an allocated block: page_mark_slab() */
 };
 
-/* Hidden, written once by kmem_pages_start(), read by everybody: one cache line. */
+/* Hidden, written by kmem_pages_start(), but for listed_orders only then, read by everybody: one cache line. */
 struct page_globals {
     uintptr_t base; /* of the pool */
     size_t bytes;   /* of all slices, gaps included; 0 before the start */
@@ -69,7 +69,7 @@ struct page_globals {
     size_t frames;          /* of all slices */
     struct pcp *pcps;       /* of all nodes and CPUs */
     unsigned cpus;          /* of each node in pcps */
-    unsigned listed_orders; /* orders below are served from CPU lists; 0: none are */
+    unsigned listed_orders; /* orders below are served by the fast paths; 0: none are */
 } __attribute__((aligned(64)));
 
 extern struct page_globals page_globals;
