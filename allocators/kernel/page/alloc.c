@@ -184,16 +184,16 @@ static void warn_of_failure(gfp_t gfp, unsigned order)
 
 static size_t take_slowly(int node, gfp_t gfp, unsigned order)
 {
-    bool may_wait = gfp & __GFP_DIRECT_RECLAIM && !in_reclaim;
+    bool may_enter_os = gfp & __GFP_DIRECT_RECLAIM && !in_reclaim;
     size_t frame = take_anywhere(node, gfp, order, WITHIN_LOW);
 
     if (frame == NO_FRAME) {
         pcp_drain_all(gfp);
         frame = take_anywhere(node, gfp, order, WITHIN_MIN);
     }
-    if (frame == NO_FRAME && may_wait)
+    if (frame == NO_FRAME && may_enter_os && gfp_may_reclaim(gfp))
         frame = take_patiently(node, gfp, order);
-    if (may_wait)
+    if (may_enter_os)
         (void)zone_fill_reserve(node_zone(node, ZONE_NORMAL));
     if (frame == NO_FRAME) {
         __atomic_add_fetch(&pool.failures, 1, __ATOMIC_RELAXED);

@@ -44,6 +44,17 @@ struct page_config {
     bool warn; /* failed allocations are reported on standard error (rate-limited) */
 };
 
+/*
+ * Of this library: beside GFP_KERNEL, to grow and to touch fresh memory, but neither to reclaim nor to wait for
+ * others. For what is good to have where something else will do.
+ */
+#define __GFP_NO_RECLAIM 0x4000u
+
+static inline bool gfp_may_reclaim(gfp_t gfp)
+{
+    return (gfp & (__GFP_DIRECT_RECLAIM | __GFP_NO_RECLAIM)) == __GFP_DIRECT_RECLAIM;
+}
+
 /* One byte a frame. */
 enum page_state {
     PAGE_ORDER_MASK = 0x0f, /* of the block: valid for its first frame, and for all frames of an

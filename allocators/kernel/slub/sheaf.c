@@ -71,7 +71,7 @@ struct sheaf *sheaf_new(struct kmem_cache *s, gfp_t gfp)
     void **memory;
 
     /* Doing without a sheaf is no failure, but each free then takes the lock of a node. */
-    gfp = (gfp & (GFP_KERNEL | __GFP_HIGH)) | __GFP_NOWARN | __GFP_NORETRY;
+    gfp = (gfp & (GFP_KERNEL | __GFP_HIGH)) | __GFP_NOWARN | __GFP_NO_RECLAIM;
     memory = from ? slab_alloc_direct(from, gfp, percpu_node()) : NULL;
     if (!memory)
         return NULL;
