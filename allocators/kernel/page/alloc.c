@@ -4,8 +4,8 @@
  *   1. this CPU's list of the node's NORMAL zone, refilled down to the low watermark, and closed below it;
  *   2. all zones the flags allow, by distance, down to the low watermark;
  *   3. with all CPU lists drained, down to min; GFP_ATOMIC to a quarter of min;
- *   4. who may: shrinkers, and waiting for others to free, by rounds whose number the flags say; then
- *      shrinkers up to the high watermark.
+ *   4. who may: what the layer above keeps idle, shrinkers, and waiting for others to free, by rounds whose
+ *      number the flags say; then shrinkers up to the high watermark.
  */
 #include "pool.h"
 
@@ -136,6 +136,31 @@ static void reclaim_to_high(int node, gfp_t gfp)
     }
 }
 
+/* What is merely kept goes before anybody who uses it is asked. Frames of memfds are not among it. */
+static size_t take_idle(int node, gfp_t gfp, unsigned order, enum urgency u)
+{
+    size_t frame;
+
+    if (highest_zone(gfp) == ZONE_HIGHMEM || !reclaim_idle())
+        return NO_FRAME;
+    pcp_drain_all(gfp);
+    frame = take_anywhere(node, gfp, order, u);
+    if (frame == NO_FRAME)
+        reclaim_idle_in_vain();
+    return frame;
+}
+
+/* Asks shrinkers, and waits if they have nothing. */
+static size_t take_shrunk(int node, gfp_t gfp, unsigned order, unsigned round, enum urgency u)
+{
+    unsigned ticket = page_waiters_ticket();
+
+    if (reclaim(gfp, node, round) == 0 && round > 0)
+        page_waiters_wait(ticket, round < WAIT_MS_MOST ? round : WAIT_MS_MOST);
+    pcp_drain_all(gfp);
+    return take_anywhere(node, gfp, order, u);
+}
+
 /* Reclaims and waits. */
 static size_t take_patiently(int node, gfp_t gfp, unsigned order)
 {
@@ -143,13 +168,11 @@ static size_t take_patiently(int node, gfp_t gfp, unsigned order)
     size_t frame = NO_FRAME;
 
     for (; frame == NO_FRAME && round < rounds; round++) {
-        unsigned ticket = page_waiters_ticket();
+        enum urgency u = gfp & __GFP_NOFAIL && round > 0 ? DESPERATE : WITHIN_MIN;
 
-        if (reclaim(gfp, node, round) == 0 && round > 0)
-            page_waiters_wait(ticket, round < WAIT_MS_MOST ? round : WAIT_MS_MOST);
-        pcp_drain_all(gfp);
-        frame = take_anywhere(node, gfp, order,
-                              gfp & __GFP_NOFAIL && round > 0 ? DESPERATE : WITHIN_MIN);
+        frame = take_idle(node, gfp, order, u);
+        if (frame == NO_FRAME)
+            frame = take_shrunk(node, gfp, order, round, u);
     }
     if (frame != NO_FRAME && !(gfp & __GFP_NORETRY))
         reclaim_to_high(node, gfp);

@@ -133,6 +133,21 @@ static inline struct page *alloc_pages(gfp_t gfp, unsigned order)
     return alloc_pages_node(NUMA_NO_NODE, gfp, order);
 }
 
+/*
+ * What the layer above keeps free for itself, set by it: whether there is anything, and to have it all given
+ * back, which says whether to look for pages again. Asked by those who may reclaim, in front of all shrinkers,
+ * when pages run out; no lock is held. It must neither reclaim nor wait for long.
+ */
+struct page_keeper {
+    bool (*has_idle)(void);
+    bool (*flush_idle)(void);
+};
+
+extern const struct page_keeper *page_keeper;
+
+/* False: the last flush was in vain, and not long ago; who has to have the next one must wait for it. */
+bool pages_may_flush(void);
+
 /* `order` as allocated; anything that is not an allocated block of that order aborts. Any thread. */
 void __free_pages(struct page *page, unsigned order);
 

@@ -239,6 +239,9 @@ bool cache_sizes(struct kmem_cache *s);
 bool cache_shrink(struct kmem_cache *s, bool *reached);
 /* The same for all caches. */
 void slub_shrink_all(void);
+/* Its two halves, under slab_mutex; the first between a stop and its end. */
+void slub_drain_blocks(void);
+void slub_shrink_slabs(void);
 /*
  * Whoever takes pages for slabs, for kmalloc or for malloc's blocks says so, for what grow.c does: of a block
  * or run just allocated with `gfp`, or so many absent frames. No lock is held. Nobody does for mappings, for
@@ -248,6 +251,18 @@ void slub_grew(const struct page *page, gfp_t gfp);
 void slub_grew_by(size_t frames, gfp_t gfp);
 /* A block that no thread uses any more, see percpu_drain_block: all of it goes to the slabs. */
 void slub_drain_block(struct cpu_block *b);
+
+/* ---- what lies idle, when pages run out: idle.c ---- */
+
+extern bool slub_idle;
+extern const struct page_keeper slub_keeper;
+
+/* To be called behind every slow path that leaves something free with a CPU, in a barn or in an empty slab. */
+static inline void note_idle(void)
+{
+    if (unlikely(!__atomic_load_n(&slub_idle, __ATOMIC_RELAXED)))
+        __atomic_store_n(&slub_idle, true, __ATOMIC_RELAXED);
+}
 
 /* ---- fork: fork.c ---- */
 
