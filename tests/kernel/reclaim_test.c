@@ -452,6 +452,8 @@ static void single_pages(void)
     for (int i = 0; i < 2000; i++) /* with NOFAIL: not for ever, either */
         expect((p = kmem_cache_alloc(s, i % 2 ? GFP_KERNEL : GFP_KERNEL | __GFP_NOFAIL)) != NULL);
     expect(asked == 0);
+    expect(slub_malloc(200000)); /* a mapping */
+    expect(asked == 0);
     _exit(0);
 }
 
@@ -471,6 +473,60 @@ static void single_frames(void)
     expect(register_shrinker(&shrinker) == 0);
     area = __vmalloc((size_t)4 << 20, GFP_KERNEL | __GFP_NOFAIL);
     expect(area && asked == 0);
+    _exit(0);
+}
+
+/* ---- malloc in a full pool ---- */
+
+static void malloc_goes_on(void)
+{
+    static const size_t sizes[] = {700, 24, 1500, 100};
+    size_t most[2][4];
+    char *p, *q;
+
+    begin();
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 4; i++) {
+            size_t n = 0;
+
+            while (n < MANY && (objects[n] = slub_malloc(sizes[i])) != NULL)
+                n++;
+            most[round][i] = n;
+            if (round == 1 && i == 0) {
+                /* What fills the better part of a page has one of its own. */
+                p = slub_calloc(1, 3000);
+                expect(p && !in_page_pool(p) && slub_malloc_usable_size(p) == PAGE_SIZE);
+                expect(p[0] == 0 && p[2999] == 0);
+                strcpy(p, "contents");
+                expect((p = slub_realloc(p, 5000)) != NULL && !strcmp(p, "contents"));
+                expect((q = slub_malloc(100000)) != NULL && !in_page_pool(q));
+                slub_free(p);
+                slub_free(q);
+            }
+            while (n > 0)
+                slub_free(objects[--n]);
+            expect(round == 0 || most[1][i] + most[1][i] / 16 + 64 >= most[0][i]);
+        }
+    expect(kmem_check() == 0);
+    _exit(0);
+}
+
+static void *refuse_map(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+/* Without addresses for mappings, what is idle becomes a large block. */
+static void large_from_idle(void)
+{
+    size_t n;
+
+    begin();
+    n = fill_with(1024);
+    free_objects(n);
+    kmem_os.map = refuse_map;
+    expect(slub_malloc(300000));
     _exit(0);
 }
 
@@ -500,6 +556,8 @@ TEST(beside_forks)
 TEST(making_caches)
 TEST(single_pages)
 TEST(single_frames)
+TEST(malloc_goes_on)
+TEST(large_from_idle)
 
 int main(void)
 {
@@ -509,7 +567,8 @@ int main(void)
         cmocka_unit_test(test_ways_to_idle),     cmocka_unit_test(test_with_the_mutex),
         cmocka_unit_test(test_without_barriers), cmocka_unit_test(test_beside_forks),
         cmocka_unit_test(test_making_caches),    cmocka_unit_test(test_single_pages),
-        cmocka_unit_test(test_single_frames),
+        cmocka_unit_test(test_single_frames),    cmocka_unit_test(test_malloc_goes_on),
+        cmocka_unit_test(test_large_from_idle),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
