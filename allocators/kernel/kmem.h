@@ -127,8 +127,8 @@ void *kmem_page_address(const struct page *page) KMEM_API;
 /*
  * Somebody who can give memory back. Both hooks are called without locks of the page layer, by a
  * thread that is inside a GFP_KERNEL allocation: they must not take a lock that its holder may
- * allocate under. They may free and allocate; such allocations never reclaim, and may use all of the
- * reserve.
+ * allocate under. They may free and allocate, and make and destroy caches; such allocations never
+ * reclaim, and may use all of the reserve.
  */
 struct shrink_control {
     gfp_t gfp_mask;

@@ -90,6 +90,7 @@ typedef unsigned gfp_t;
 #define __GFP_COMP 0x1000u
 /* Accepted: there is no memory accounting by group. */
 #define __GFP_ACCOUNT 0x2000u
+/* 0x4000u is used inside: see page.h. */
 
 #define GFP_KERNEL   __GFP_DIRECT_RECLAIM
 #define GFP_USER     GFP_KERNEL

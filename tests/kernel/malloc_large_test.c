@@ -63,7 +63,9 @@ static void *refuse_map(size_t bytes)
 /* Who cannot have an eighth more can still have what is needed. */
 static void test_refused_ahead(void **state)
 {
-    struct fail_attr first = {.nth = 1, .random = 1}, all = {.of_1024 = 1024, .random = 1};
+    /* What is asked for in advance: as it is to be had, and with every effort. */
+    struct fail_attr first = {.nth = 1, .more = 1, .random = 1},
+                     all = {.of_1024 = 1024, .random = 1};
     char *p = slub_malloc(20000), *q;
     void *(*map)(size_t) = kmem_os.map;
 
@@ -77,7 +79,7 @@ static void test_refused_ahead(void **state)
     q = slub_realloc(p, 80 * PAGE_SIZE);
     assert_non_null(q);
     assert_string_equal(q, "contents");
-    assert_int_equal(first.refused, 1);
+    assert_int_equal(first.refused, 2);
     assert_int_equal(pages_of(q), 80);
     kmem_inject(NULL, NULL);
     kmem_os.map = map;

@@ -2,9 +2,11 @@
 #include "page_support.h"
 
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "page/pcp.h"
+#include "page/reclaim.h"
 
 static struct zone *normal(void)
 {
@@ -60,6 +62,32 @@ static void test_no_system_finds_present_runs(void **state)
             __free_pages(p[i], 4);
     assert_whole();
     kmem_pages_release(0);
+}
+
+/* What lies in the lists of other CPUs comes back for them, too. */
+static void test_no_system_drains_lists(void **state)
+{
+    const gfp_t contexts[] = {GFP_NOWAIT, GFP_ATOMIC};
+    struct zone *z = normal();
+    struct pcp *others;
+
+    (void)state;
+    if (pool.cpus == 1)
+        skip();
+    stay_on_this_cpu();
+    others = &z->pcp[(os_cpu() + 1) % pool.cpus];
+    for (int i = 0; i < 2; i++) {
+        struct page *p = alloc_pages(GFP_KERNEL, 0), *found;
+
+        kmem_pages_release(0);
+        assert_null(alloc_pages(contexts[i], 0));
+        assert_true(pcp_push(others, page_to_frame(p), 0, UNMOVABLE));
+        found = alloc_pages(contexts[i], 0);
+        assert_ptr_equal(found, p);
+        __free_pages(found, 0);
+        kmem_pages_release(0);
+        assert_whole();
+    }
 }
 
 /* Runs as well; where the zone is busy, a run keeps what its block has beyond it. */
@@ -142,6 +170,37 @@ static void test_exhaustion(void **state)
     assert_in_range(kernel.n, 13, 16);
     hoard_free(&kernel, MAX_PAGE_ORDER, SIZE_MAX);
     assert_true(kmem_pages_reserve(0));
+}
+
+/* Not even page by page, while somebody takes of the reserve and gives it back, do others get any of it. */
+static void test_reserve_is_for_the_entitled(void **state)
+{
+    struct hoard kernel = {0}, atomic = {0};
+    struct zone *z = normal(), *dma = node_zone(0, ZONE_DMA);
+    size_t saved_lowmem = dma->lowmem_reserve, given_back;
+
+    (void)state;
+    dma->lowmem_reserve = SIZE_MAX / 2; /* does not help out */
+    assert_true(kmem_pages_reserve(2 * MIB));
+    hoard_all(&kernel, GFP_KERNEL | __GFP_NORETRY, 0);
+    while (hoard_one(&atomic, GFP_ATOMIC, 0)) {
+        assert_null(alloc_pages(GFP_NOWAIT, 0));
+        assert_null(alloc_pages(GFP_KERNEL | __GFP_NORETRY, 0));
+    }
+    assert_in_range(atomic.n, z->reserve * 3 / 4 - 16, z->reserve * 3 / 4 + 16);
+    /* Whatever list the pages came from. */
+    given_back = z->reserve / 2;
+    hoard_free(&atomic, 0, given_back / 2);
+    hoard_free(&kernel, 0, given_back / 2);
+    for (unsigned order = 0; order < PCP_ORDERS; order++)
+        assert_null(alloc_pages(GFP_NOWAIT, order));
+    hoard_free(&kernel, 0, z->reserve);
+    assert_true(hoard_one(&kernel, GFP_NOWAIT, 0));
+    hoard_free(&atomic, 0, SIZE_MAX);
+    hoard_free(&kernel, 0, SIZE_MAX);
+    assert_true(kmem_pages_reserve(0));
+    dma->lowmem_reserve = saved_lowmem;
+    assert_whole();
 }
 
 /* GFP_KERNEL restores what GFP_ATOMIC took. */
@@ -420,6 +479,59 @@ static void test_waiting(void **state)
     assert_whole();
 }
 
+/* Who cannot fail may have what others must leave, without anybody's help. */
+static void test_nofail_is_desperate(void **state)
+{
+    struct zone *z = normal();
+    struct page *p;
+
+    (void)state;
+    hoard_all(&held, GFP_KERNEL | __GFP_NORETRY, 0);
+    assert_null(alloc_pages(GFP_KERNEL, 0));
+    p = alloc_pages(GFP_KERNEL | __GFP_NOFAIL, 0); /* waits for ever otherwise */
+    assert_non_null(p);
+    assert_true(zone_free_frames(z) < z->watermark[WMARK_MIN]);
+    __free_pages(p, 0);
+    hoard_free(&held, 0, SIZE_MAX);
+    assert_whole();
+}
+
+enum { LONG_MS = 900 };
+
+static unsigned long_ticket;
+static bool woken, waited;
+
+static void *wait_long(void *unused)
+{
+    struct timespec from, to;
+    long ms;
+
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    page_waiters_wait(long_ticket, LONG_MS);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    ms = (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000;
+    woken = ms < LONG_MS;
+    __atomic_store_n(&waited, true, __ATOMIC_RELEASE);
+    return unused;
+}
+
+/* Whoever waits is woken by what comes free, and need not look again by itself. */
+static void test_waiters_are_woken(void **state)
+{
+    pthread_t t;
+
+    (void)state;
+    long_ticket = page_waiters_ticket();
+    assert_int_equal(pthread_create(&t, NULL, wait_long, NULL), 0);
+    while (!__atomic_load_n(&waited, __ATOMIC_ACQUIRE)) {
+        __free_pages(alloc_pages(GFP_KERNEL, 4), 4);
+        usleep(100);
+    }
+    pthread_join(t, NULL);
+    assert_int_not_equal(page_waiters_ticket(), long_ticket);
+    assert_true(woken);
+}
+
 enum { LATE_ROUND = 12 }; /* more than those have who said nothing */
 
 static unsigned long late_count(struct shrinker *s, struct shrink_control *sc)
@@ -463,11 +575,13 @@ static void test_late_memory(void **state)
 static const struct CMUnitTest fresh_tests[] = {
     cmocka_unit_test(test_no_system_no_fresh_memory),
     cmocka_unit_test(test_no_system_finds_present_runs),
+    cmocka_unit_test(test_no_system_drains_lists),
     cmocka_unit_test(test_no_system_runs),
 };
 
 static const struct CMUnitTest full_tests[] = {
     cmocka_unit_test(test_exhaustion),
+    cmocka_unit_test(test_reserve_is_for_the_entitled),
     cmocka_unit_test(test_shrinkers),
     cmocka_unit_test(test_reserve_is_refilled),
     cmocka_unit_test(test_high_watermark),
@@ -475,6 +589,8 @@ static const struct CMUnitTest full_tests[] = {
     cmocka_unit_test(test_effort),
     cmocka_unit_test(test_seeks),
     cmocka_unit_test(test_waiting),
+    cmocka_unit_test(test_nofail_is_desperate),
+    cmocka_unit_test(test_waiters_are_woken),
     cmocka_unit_test(test_late_memory),
 };
 

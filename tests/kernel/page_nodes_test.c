@@ -64,6 +64,29 @@ static void test_layout(void **state)
         assert_int_equal(cpu_to_node(pool.cpus - 1), (int)nodes - 1);
 }
 
+/* Where one node's memory is short, the others' CPU lists go on. */
+static void test_short_node(void **state)
+{
+    size_t n, used;
+    struct page *first = hoard_on(0, GFP_KERNEL | __GFP_THISNODE, &n), *p;
+
+    (void)state;
+    for (int node = 0; node < (int)nodes; node++)
+        assert_int_equal(zone_is_short(node_zone(node, ZONE_NORMAL)), node == 0);
+    assert_int_equal(page_globals.listed_orders, 0);
+    if (nodes > 1) {
+        p = alloc_pages_node(1, GFP_KERNEL | __GFP_THISNODE, 0);
+        used = used_on(1);
+        assert_int_equal(used, 16); /* a list was filled */
+        __free_pages(p, 0);
+        assert_int_equal(used_on(1), used);
+    }
+    free_hoard(first);
+    assert_int_equal(page_globals.listed_orders, PCP_ORDERS);
+    pcp_drain_all(GFP_KERNEL);
+    assert_whole();
+}
+
 /* Each node's memory is its own, and THISNODE means it. */
 static void test_this_node(void **state)
 {
@@ -167,9 +190,9 @@ static void test_vmalloc_on_nodes(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_layout),           cmocka_unit_test(test_this_node),
-    cmocka_unit_test(test_fallback),         cmocka_unit_test(test_own_node),
-    cmocka_unit_test(test_vmalloc_on_nodes),
+    cmocka_unit_test(test_layout),    cmocka_unit_test(test_short_node),
+    cmocka_unit_test(test_this_node), cmocka_unit_test(test_fallback),
+    cmocka_unit_test(test_own_node),  cmocka_unit_test(test_vmalloc_on_nodes),
 };
 
 DEFINE_GROUP(on_nodes, tests)

@@ -72,6 +72,45 @@ static void test_contexts(void **state)
     set_watermarks(saved_min, saved_low);
 }
 
+/*
+ * A CPU's list is filled down to the low watermark, whoever asks for it. Below, the lists are closed: each page
+ * is asked for in the zone and goes back there, until enough is free.
+ */
+static void test_lists(void **state)
+{
+    const gfp_t contexts[] = {GFP_KERNEL, GFP_NOWAIT, GFP_ATOMIC};
+    struct zone *z = normal(), *dma = node_zone(0, ZONE_DMA);
+    size_t saved_min = z->watermark[WMARK_MIN], saved_low = z->watermark[WMARK_LOW];
+    size_t saved_lowmem = dma->lowmem_reserve;
+
+    (void)state;
+    stay_on_this_cpu();
+    dma->lowmem_reserve = SIZE_MAX / 2; /* does not help out */
+    for (size_t i = 0; i < sizeof contexts / sizeof *contexts; i++) {
+        struct page *p[7];
+        size_t n = some_free();
+
+        set_watermarks(n - 7, n - 5);
+        for (int k = 0; k < 7; k++) {
+            p[k] = alloc_pages(contexts[i], 0);
+            assert_non_null(p[k]);
+            /* The list gets five at once; then each comes by itself. */
+            assert_int_equal(zone_free_frames(z), k < 5 ? n - 5 : n - 1 - (size_t)k);
+            assert_int_equal(zone_is_short(z), k >= 5);
+        }
+        for (int k = 6; k >= 0; k--)
+            __free_pages(p[k], 0);
+        /* Two went to the zone, and then the list served again. */
+        assert_int_equal(zone_free_frames(z), n - 5);
+        assert_false(zone_is_short(z));
+        set_watermarks(saved_min, saved_low);
+        pcp_drain_all(GFP_KERNEL);
+        assert_int_equal(zone_free_frames(z), n);
+    }
+    dma->lowmem_reserve = saved_lowmem;
+    assert_whole();
+}
+
 /* What zone DMA keeps from those who could have been served elsewhere. */
 static void test_lowmem_reserve(void **state)
 {
@@ -162,6 +201,7 @@ static void test_steady_state_policy(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_contexts),
+    cmocka_unit_test(test_lists),
     cmocka_unit_test(test_lowmem_reserve),
     cmocka_unit_test(test_runs),
     cmocka_unit_test(test_steady_state_policy),

@@ -24,7 +24,7 @@ once="malloc_model inject slub_grow slub_slabs slub_check percpu_storm"
 pages="page_buddy page_gfp page_misuse page_nodes page_refusal page_threads page_watermark vmalloc vmalloc_random"
 # shellcheck disable=SC2086
 build asan "-fsanitize=address,undefined -fno-sanitize-recover=all" $slub $once $barn $pages
-build tsan "-fsanitize=thread -Wno-tsan" percpu_storm page_threads
+build tsan "-fsanitize=thread -Wno-tsan" percpu_storm page_threads reclaim
 # shellcheck disable=SC2086
 under_asan $pages
 under_tsan page_threads
@@ -38,6 +38,9 @@ done
 export HEAPMARK_SLUB=pool=256m
 # shellcheck disable=SC2086
 under_asan $once
+# Flushes beside threads that fill and free.
+echo "HEAPMARK_SLUB='percpu=thread:pool=64m'"
+HEAPMARK_SLUB=percpu=thread:pool=64m under_tsan reclaim
 # On two pretended CPUs, with a barn or a node each.
 for knobs in "percpu=thread" "percpu=thread:nodes=2:pool=256m"; do
     echo "HEAPMARK_SLUB='$knobs'"

@@ -159,8 +159,8 @@ static void test_order_fallback(void **state)
 {
     enum { OBJECTS = 3 };
     /* Blocks of more than the least order are asked for with this flag. */
-    struct fail_attr large = {.mask = __GFP_NORETRY,
-                              .match = __GFP_NORETRY,
+    struct fail_attr large = {.mask = __GFP_NO_RECLAIM,
+                              .match = __GFP_NO_RECLAIM,
                               .of_1024 = 1024,
                               .random = 1};
     struct kmem_cache *s =

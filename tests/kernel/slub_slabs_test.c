@@ -242,8 +242,8 @@ static void test_slabs_of_one_object(void **state)
 {
     enum { OBJECTS = 200 };
     /* Blocks of more than a page are first asked for with this flag. */
-    struct fail_attr large = {.mask = __GFP_NORETRY,
-                              .match = __GFP_NORETRY,
+    struct fail_attr large = {.mask = __GFP_NO_RECLAIM,
+                              .match = __GFP_NO_RECLAIM,
                               .of_1024 = 1024,
                               .random = 1};
     struct kmem_cache *s = kmem_cache_create("one", 3000, 0, SLAB_NO_MERGE, NULL);

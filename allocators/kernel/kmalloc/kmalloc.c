@@ -55,18 +55,22 @@ static inline enum kmalloc_type kmalloc_type(gfp_t gfp)
 
 static struct kmem_cache *make_cache(enum kmalloc_type type, unsigned index)
 {
-    struct kmem_cache **at = &kmalloc_caches[type][index];
+    struct kmem_cache **at = &kmalloc_caches[type][index], *memory, *s;
     unsigned size = index_size(index);
 
     slub_start();
+    memory = new_cache_memory();
     lock_take(&slab_mutex);
-    if (!*at)
-        __atomic_store_n(at,
-                         create_cache(names[type][index], size, size & (size - 1) ? 8 : size,
-                                      type_flags[type] | SLAB_NO_MERGE, 0, size, NULL),
-                         __ATOMIC_RELEASE);
+    s = *at;
+    if (!s) {
+        s = create_cache(memory, names[type][index], size, size & (size - 1) ? 8 : size,
+                         type_flags[type] | SLAB_NO_MERGE, 0, size, NULL);
+        memory = NULL;
+        __atomic_store_n(at, s, __ATOMIC_RELEASE);
+    }
     lock_drop(&slab_mutex);
-    return *at;
+    free_cache_memory(memory);
+    return s;
 }
 
 /* NULL: there is none, and none can be made. */

@@ -4,6 +4,7 @@
 #include "classes.h"
 #include "fault.h"
 #include "large.h"
+#include "mapped.h"
 #include "options.h"
 #include "slub_malloc.h"
 
@@ -13,17 +14,35 @@ static void *out_of_memory(void)
     return NULL;
 }
 
+static void *from_slabs(struct kmem_cache *s, gfp_t how)
+{
+    return s ? slab_alloc_slow(s, GFP_KERNEL | __GFP_NOWARN | how) : NULL;
+}
+
+/*
+ * Where the pool is full, what fills the better part of a page may have a page, or several, of its own: that is
+ * better than to wait.
+ */
+static void *allocate_object(size_t size)
+{
+    bool may_map = size > PAGE_SIZE / 2;
+    struct kmem_cache *s = malloc_cache(size);
+    void *memory = from_slabs(s, may_map && !pages_may_flush() ? __GFP_NO_RECLAIM : __GFP_NORETRY);
+
+    if (memory || !may_map)
+        return memory;
+    memory = mapped_alloc(size, 1);
+    return memory ? memory : from_slabs(s, __GFP_NORETRY);
+}
+
 static void *allocate(size_t size, bool zero)
 {
-    struct kmem_cache *s;
-    void *memory = NULL;
+    void *memory;
 
     if (unlikely(size > PTRDIFF_MAX))
         return out_of_memory();
     if (size <= MALLOC_CACHE_MAX) {
-        s = malloc_cache(size);
-        if (s)
-            memory = slab_alloc_slow(s, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
+        memory = allocate_object(size);
         if (memory && zero)
             memset(memory, 0, size);
     } else {

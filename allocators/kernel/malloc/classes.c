@@ -64,21 +64,24 @@ static void open_class(const struct kmem_cache *s, unsigned class)
 static struct kmem_cache *make(unsigned class)
 {
     unsigned bytes = (unsigned)class_bytes(class);
-    struct kmem_cache *s;
+    struct kmem_cache *memory, *s;
     char name[16];
 
     slub_start();
+    memory = new_cache_memory();
     lock_take(&slab_mutex);
     s = caches[class];
     if (!s) {
         name_class(name, bytes);
-        s = create_cache(name, bytes, STEP, SLAB_NO_MERGE, 0, bytes, NULL);
+        s = create_cache(memory, name, bytes, STEP, SLAB_NO_MERGE, 0, bytes, NULL);
+        memory = NULL;
         if (s) {
             open_class(s, class);
             __atomic_store_n(&caches[class], s, __ATOMIC_RELEASE);
         }
     }
     lock_drop(&slab_mutex);
+    free_cache_memory(memory);
     return s;
 }
 

@@ -45,21 +45,31 @@ static bool may_map(void)
            __atomic_load_n(&malloc_options.mmap_max, __ATOMIC_RELAXED);
 }
 
+static void *alloc_block(gfp_t gfp, size_t bytes, size_t align)
+{
+    struct page *page = alloc_pages_of(gfp, bytes, align);
+
+    if (!page)
+        return NULL;
+    slub_grew(page, gfp);
+    return page_address(page);
+}
+
+/* Where pages are short a mapping will do; others are made to give back theirs only if there is none. */
 void *large_alloc(size_t bytes, size_t align, bool zero)
 {
+    gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | (zero ? __GFP_ZERO : 0);
     size_t block = bytes > align ? bytes : align;
+    void *memory = NULL;
 
     slub_start();
-    if (block <= pages_max() || (block <= MAX_ORDER_BYTES && !may_map())) {
-        gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY | (zero ? __GFP_ZERO : 0);
-        struct page *page = alloc_pages_of(gfp, bytes, align);
-
-        if (page) {
-            slub_grew(page, gfp);
-            return page_address(page);
-        }
-    }
-    return mapped_alloc(bytes, align);
+    if (block <= pages_max() || (block <= MAX_ORDER_BYTES && !may_map()))
+        memory = alloc_block(gfp | __GFP_NO_RECLAIM, bytes, align);
+    if (!memory)
+        memory = mapped_alloc(bytes, align);
+    if (!memory && block <= MAX_ORDER_BYTES)
+        memory = alloc_block(gfp | __GFP_NORETRY, bytes, align);
+    return memory;
 }
 
 /* The block or run of pages that starts at `memory`; aborts if it is in the pool and starts none. */

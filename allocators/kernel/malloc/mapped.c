@@ -6,7 +6,7 @@
 
 #include "../os.h"
 #include "../types.h"
-#include "idle.h"
+#include "kept.h"
 #include "lock.h"
 
 struct mapping {
@@ -58,7 +58,7 @@ static bool grow(void)
         if (old[i].start)
             *find(old[i].start) = old[i];
     if (old)
-        idle_unmap(old, old_size * sizeof *old);
+        unmap_or_keep(old, old_size * sizeof *old);
     return true;
 }
 
@@ -121,10 +121,10 @@ static char *map_aligned(size_t bytes, size_t align)
         return NULL;
     head = -(uintptr_t)start & (align - 1);
     if (head)
-        idle_unmap(start, head);
+        unmap_or_keep(start, head);
     start += head;
     if (all > head + bytes)
-        idle_unmap(start + bytes, all - head - bytes);
+        unmap_or_keep(start + bytes, all - head - bytes);
     return start;
 }
 
@@ -135,14 +135,14 @@ void *mapped_alloc(size_t bytes, size_t align)
     bytes = bytes ? (bytes + PAGE_SIZE - 1) & PAGE_MASK : PAGE_SIZE;
     if (align < PAGE_SIZE)
         align = PAGE_SIZE;
-    start = idle_take(bytes, align);
+    start = take_kept(bytes, align);
     if (!start)
         start = map_aligned(bytes, align);
     if (!start)
         return NULL;
     if (insert(start, bytes))
         return start;
-    idle_unmap(start, bytes);
+    unmap_or_keep(start, bytes);
     return NULL;
 }
 
@@ -166,7 +166,7 @@ bool mapped_free(void *memory)
     bytes = take_out(memory);
     lock_drop(&table_lock);
     if (bytes)
-        idle_unmap(memory, bytes);
+        unmap_or_keep(memory, bytes);
     return bytes != 0;
 }
 
@@ -205,17 +205,17 @@ void *mapped_resize(void *memory, size_t bytes)
 void mapped_before_fork(void)
 {
     lock_take(&table_lock);
-    idle_before_fork();
+    kept_before_fork();
 }
 
 void mapped_after_fork_parent(void)
 {
-    idle_after_fork_parent();
+    kept_after_fork_parent();
     lock_drop(&table_lock);
 }
 
 void mapped_after_fork_child(void)
 {
-    idle_after_fork_child();
+    kept_after_fork_child();
     lock_reset(&table_lock);
 }

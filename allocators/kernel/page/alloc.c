@@ -1,11 +1,11 @@
 /*
  * alloc_pages(): which zones in which order, how hard to try, and what to do when nothing is left.
  *
- *   1. this CPU's list of the node's NORMAL zone, refilled down to the low watermark;
+ *   1. this CPU's list of the node's NORMAL zone, refilled down to the low watermark, and closed below it;
  *   2. all zones the flags allow, by distance, down to the low watermark;
  *   3. with all CPU lists drained, down to min; GFP_ATOMIC to a quarter of min;
- *   4. who may: shrinkers, and waiting for others to free, by rounds whose number the flags say; then
- *      shrinkers up to the high watermark.
+ *   4. who may: what the layer above keeps idle, shrinkers, and waiting for others to free, by rounds whose
+ *      number the flags say; then shrinkers up to the high watermark.
  */
 #include "pool.h"
 
@@ -26,6 +26,12 @@ enum { COSTLY_ORDER = 3 };
 enum { ROUNDS = 8, ROUNDS_COSTLY = 3, ROUNDS_MAYFAIL = 32, WAIT_MS_MOST = 4 };
 
 enum { WARNINGS = 10, WARNINGS_WINDOW_MS = 5000 };
+
+/* Changes at any time: see lists_open_or_close(). */
+static inline unsigned listed_orders(void)
+{
+    return __atomic_load_n(&page_globals.listed_orders, __ATOMIC_RELAXED);
+}
 
 static enum zone_kind highest_zone(gfp_t gfp)
 {
@@ -130,6 +136,31 @@ static void reclaim_to_high(int node, gfp_t gfp)
     }
 }
 
+/* What is merely kept goes before anybody who uses it is asked. Frames of memfds are not among it. */
+static size_t take_idle(int node, gfp_t gfp, unsigned order, enum urgency u)
+{
+    size_t frame;
+
+    if (highest_zone(gfp) == ZONE_HIGHMEM || !reclaim_idle())
+        return NO_FRAME;
+    pcp_drain_all(gfp);
+    frame = take_anywhere(node, gfp, order, u);
+    if (frame == NO_FRAME)
+        reclaim_idle_in_vain();
+    return frame;
+}
+
+/* Asks shrinkers, and waits if they have nothing. */
+static size_t take_shrunk(int node, gfp_t gfp, unsigned order, unsigned round, enum urgency u)
+{
+    unsigned ticket = page_waiters_ticket();
+
+    if (reclaim(gfp, node, round) == 0 && round > 0)
+        page_waiters_wait(ticket, round < WAIT_MS_MOST ? round : WAIT_MS_MOST);
+    pcp_drain_all(gfp);
+    return take_anywhere(node, gfp, order, u);
+}
+
 /* Reclaims and waits. */
 static size_t take_patiently(int node, gfp_t gfp, unsigned order)
 {
@@ -137,13 +168,11 @@ static size_t take_patiently(int node, gfp_t gfp, unsigned order)
     size_t frame = NO_FRAME;
 
     for (; frame == NO_FRAME && round < rounds; round++) {
-        unsigned ticket = page_waiters_ticket();
+        enum urgency u = gfp & __GFP_NOFAIL && round > 0 ? DESPERATE : WITHIN_MIN;
 
-        if (reclaim(gfp, node, round) == 0 && round > 0)
-            page_waiters_wait(ticket, round < WAIT_MS_MOST ? round : WAIT_MS_MOST);
-        pcp_drain_all(gfp);
-        frame = take_anywhere(node, gfp, order,
-                              gfp & __GFP_NOFAIL && round > 0 ? DESPERATE : WITHIN_MIN);
+        frame = take_idle(node, gfp, order, u);
+        if (frame == NO_FRAME)
+            frame = take_shrunk(node, gfp, order, round, u);
     }
     if (frame != NO_FRAME && !(gfp & __GFP_NORETRY))
         reclaim_to_high(node, gfp);
@@ -178,16 +207,16 @@ static void warn_of_failure(gfp_t gfp, unsigned order)
 
 static size_t take_slowly(int node, gfp_t gfp, unsigned order)
 {
-    bool may_wait = gfp & __GFP_DIRECT_RECLAIM && !in_reclaim;
+    bool may_enter_os = gfp & __GFP_DIRECT_RECLAIM && !in_reclaim;
     size_t frame = take_anywhere(node, gfp, order, WITHIN_LOW);
 
     if (frame == NO_FRAME) {
         pcp_drain_all(gfp);
         frame = take_anywhere(node, gfp, order, WITHIN_MIN);
     }
-    if (frame == NO_FRAME && may_wait)
+    if (frame == NO_FRAME && may_enter_os && gfp_may_reclaim(gfp))
         frame = take_patiently(node, gfp, order);
-    if (may_wait)
+    if (may_enter_os)
         (void)zone_fill_reserve(node_zone(node, ZONE_NORMAL));
     if (frame == NO_FRAME) {
         __atomic_add_fetch(&pool.failures, 1, __ATOMIC_RELAXED);
@@ -221,7 +250,7 @@ static __attribute__((noinline)) struct page *alloc_elsewhere(int node, gfp_t gf
         node = numa_node_id();
     else if (unlikely((unsigned)node >= page_globals.nodes))
         return NULL;
-    if (order < page_globals.listed_orders && !(gfp & (__GFP_DMA | __GFP_HIGHMEM)))
+    if (!(gfp & (__GFP_DMA | __GFP_HIGHMEM)) && lists_serve(node_zone(node, ZONE_NORMAL), order))
         frame = pcp_take(node_zone(node, ZONE_NORMAL), gfp, order);
     return frame == NO_FRAME ? alloc_slowly(node, gfp, order) : hand_out(frame, gfp, order);
 }
@@ -250,9 +279,8 @@ struct page *alloc_pages_node(int node, gfp_t gfp, unsigned order)
     struct pcp *p;
     size_t frame;
 
-    if (unlikely(order >= page_globals.listed_orders ||
-                 gfp & (__GFP_DMA | __GFP_HIGHMEM | __GFP_ZERO) || !near_pcp(node, &p) ||
-                 !lock_try(&p->lock)))
+    if (unlikely(order >= listed_orders() || gfp & (__GFP_DMA | __GFP_HIGHMEM | __GFP_ZERO) ||
+                 !near_pcp(node, &p) || !lock_try(&p->lock)))
         return alloc_elsewhere(node, gfp, order);
     if (unlikely(!pcp_pop(p, gfp, order, &frame)))
         return unlock_and_alloc(node, gfp, order, p);
@@ -283,7 +311,7 @@ static __attribute__((noinline)) void free_elsewhere(size_t frame, unsigned orde
                  frame & (((size_t)1 << order) - 1)))
         fault("__free_pages(): not an allocated block of this order", frame_to_page(frame));
     z = frame_zone(frame);
-    if (order >= page_globals.listed_orders || !z->pcp || !pcp_give(z, frame, order))
+    if (!z->pcp || !lists_serve(z, order) || !pcp_give(z, frame, order))
         free_to_zone(z, frame, order);
 }
 
@@ -296,7 +324,7 @@ static __attribute__((noinline)) void unlock_and_free(size_t frame, unsigned ord
 /* Is it a block that a CPU's list may take? What is not may still be an allocated block. */
 static inline bool is_listed_block(size_t frame, unsigned order)
 {
-    return order < page_globals.listed_orders && frame < page_globals.frames &&
+    return order < listed_orders() && frame < page_globals.frames &&
            (frame_state(frame) & (PAGE_WHOSE_MASK | PAGE_ORDER_MASK)) == (PAGE_IS_USED | order) &&
            frame >> order << order == frame &&
            pool.pageblock[frame >> MAX_PAGE_ORDER] & PAGEBLOCK_LISTED;

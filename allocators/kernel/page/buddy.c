@@ -6,6 +6,7 @@
 #include "buddy.h"
 
 #include "state.h"
+#include "zone.h"
 
 static void list_push(struct zone *z, size_t frame, unsigned order, unsigned absent)
 {
@@ -59,6 +60,7 @@ static unsigned coalesce(struct zone *z, size_t frame, unsigned order, unsigned 
         frame &= buddy;
     }
     list_push(z, frame, order, absent);
+    zone_watch(z);
     return order;
 }
 
@@ -126,6 +128,7 @@ static void mark_used(struct zone *z, size_t frame, unsigned order)
      * rest; but a block is said to read as zero as a whole or not at all. */
     state_fill_keeping(frame, order, PAGE_IS_USED | order);
     state_set(frame, PAGE_IS_USED | order | (absent == 1u << order ? PAGE_IS_ABSENT : 0));
+    zone_watch(z);
 }
 
 /* From the smallest block that is large enough. */
@@ -290,6 +293,7 @@ bool buddy_take_at(struct zone *z, size_t frame, size_t count)
     z->present -= count - absent;
     push_rest(z, start, frame);
     push_rest(z, end, at);
+    zone_watch(z);
     return true;
 }
 

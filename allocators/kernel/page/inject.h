@@ -13,6 +13,7 @@ struct fail_attr {
     gfp_t mask, match; /* which allocations: (gfp & mask) == match. Never those with __GFP_NOFAIL */
     unsigned of_1024;  /* share that is refused, at random */
     size_t nth;        /* which of those asked for is refused, from 1; 0: none */
+    size_t more;       /* and so many behind it */
     uint64_t random;   /* seed, not 0 */
     size_t asked, refused;
 };

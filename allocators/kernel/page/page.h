@@ -1,7 +1,7 @@
 /*
  * Page frames: the buddy system and what surrounds it, as the layers above see it.
  *
- * What is fast: order 0 to 3 from the calling CPU's list (58 instructions for alloc_pages(), 78
+ * What is fast: order 0 to 3 from the calling CPU's list (60 instructions for alloc_pages(), 80
  * for __free_pages(); no zone lock, no page structure touched), page_address(), virt_to_page(),
  * page_state(), page_head() (one or two loads). What is not: higher orders (some 1,000 a pair, with
  * splitting and merging), an empty or full CPU list (the zone lock, for several blocks at a time), and
@@ -44,6 +44,17 @@ struct page_config {
     bool warn; /* failed allocations are reported on standard error (rate-limited) */
 };
 
+/*
+ * Of this library: beside GFP_KERNEL, to grow and to touch fresh memory, but neither to reclaim nor to wait for
+ * others. For what is good to have where something else will do.
+ */
+#define __GFP_NO_RECLAIM 0x4000u
+
+static inline bool gfp_may_reclaim(gfp_t gfp)
+{
+    return (gfp & (__GFP_DIRECT_RECLAIM | __GFP_NO_RECLAIM)) == __GFP_DIRECT_RECLAIM;
+}
+
 /* One byte a frame. */
 enum page_state {
     PAGE_ORDER_MASK = 0x0f, /* of the block: valid for its first frame, and for all frames of an
@@ -58,7 +69,7 @@ enum page_state {
     PAGE_IS_SLAB = 0x80     /* of an allocated block: page_mark_slab() */
 };
 
-/* Hidden, written once by kmem_pages_start(), read by everybody: one cache line. */
+/* Hidden, written by kmem_pages_start(), but for listed_orders only then, read by everybody: one cache line. */
 struct page_globals {
     uintptr_t base; /* of the pool */
     size_t bytes;   /* of all slices, gaps included; 0 before the start */
@@ -69,7 +80,7 @@ struct page_globals {
     size_t frames;          /* of all slices */
     struct pcp *pcps;       /* of all nodes and CPUs */
     unsigned cpus;          /* of each node in pcps */
-    unsigned listed_orders; /* orders below are served from CPU lists; 0: none are */
+    unsigned listed_orders; /* orders below are served by the fast paths; 0: none are */
 } __attribute__((aligned(64)));
 
 extern struct page_globals page_globals;
@@ -121,6 +132,21 @@ static inline struct page *alloc_pages(gfp_t gfp, unsigned order)
 {
     return alloc_pages_node(NUMA_NO_NODE, gfp, order);
 }
+
+/*
+ * What the layer above keeps free for itself, set by it: whether there is anything, and to have it all given
+ * back, which says whether to look for pages again. Asked by those who may reclaim, in front of all shrinkers,
+ * when pages run out; no lock is held. It must neither reclaim nor wait for long.
+ */
+struct page_keeper {
+    bool (*has_idle)(void);
+    bool (*flush_idle)(void);
+};
+
+extern const struct page_keeper *page_keeper;
+
+/* False: the last flush was in vain, and not long ago; who has to have the next one must wait for it. */
+bool pages_may_flush(void);
 
 /* `order` as allocated; anything that is not an allocated block of that order aborts. Any thread. */
 void __free_pages(struct page *page, unsigned order);

@@ -16,7 +16,10 @@ const struct pcp_span pcp_span[PCP_LISTS] = {
     {0, 64}, {64, 32}, {96, 16}, {112, 8}, {120, 64}, {184, 32}, {216, 16}, {232, 8},
 };
 
-/* Fills an empty list; how many blocks it holds then. The list's lock is held. */
+/*
+ * Fills an empty list; how many blocks it holds then. The list's lock is held. Others may get what is put there,
+ * so who may dip into the reserve may not do so for a whole batch.
+ */
 static unsigned refill(struct zone *z, struct pcp *p, gfp_t gfp, unsigned order)
 {
     enum mobility m = gfp_mobility(gfp);
@@ -25,6 +28,7 @@ static unsigned refill(struct zone *z, struct pcp *p, gfp_t gfp, unsigned order)
 
     if (!lock_take_for(&z->lock, gfp))
         return 0;
+    gfp &= ~__GFP_HIGH;
     for (; n < pcp_batch(order); n++) {
         size_t frame = zone_take(z, gfp, order, ZONE_NORMAL, WITHIN_LOW);
 

@@ -6,6 +6,7 @@
 #ifndef KMEM_PCP_H
 #define KMEM_PCP_H
 
+#include "inject.h"
 #include "os.h"
 #include "pool.h"
 #include "state.h"
@@ -79,6 +80,12 @@ static inline __attribute__((always_inline)) bool pcp_drop(struct pcp *p)
         return false;
     }
     return __atomic_exchange_n(&p->lock.word, 0, __ATOMIC_RELEASE) == 2;
+}
+
+/* Whether the lists of a zone that has some may be used: see zone_is_short(). */
+static inline bool lists_serve(const struct zone *z, unsigned order)
+{
+    return order < PCP_ORDERS && !fail_pages && !zone_is_short(z);
 }
 
 /* The block on top of a list. False: there is none, or none that is fit for `gfp`. Lock held. */

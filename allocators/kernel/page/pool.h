@@ -70,6 +70,7 @@ struct pool {
     bool cells_in_front;         /* kmem_pages_cells_in_front() */
     uint8_t *pageblock;          /* written when the frontier enters it */
     uint16_t *pageblock_present; /* frames of each that are free and present */
+    uint64_t short_nodes;        /* see zone_is_short(); atomic */
     size_t failures, reclaims;
 };
 

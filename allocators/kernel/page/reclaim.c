@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os.h"
 #include "pool.h"
 #include "zone.h"
 
@@ -18,6 +19,11 @@ enum { SHRINK_BATCH = 128, FIRST_SHARE_LOG2 = 3 };
 
 struct lock reclaim_lock;
 static struct shrinker *shrinkers;
+
+const struct page_keeper *page_keeper;
+
+/* Of flushes; times of os_now_ms(). Read and written without a lock. */
+static uint64_t flush_took_ms, next_flush_ms;
 
 static struct {
     unsigned ticket, waiters;
@@ -88,6 +94,33 @@ unsigned long reclaim(gfp_t gfp, int node, unsigned round)
     in_reclaim = false;
     lock_drop(&reclaim_lock);
     return freed;
+}
+
+bool pages_may_flush(void)
+{
+    return os_now_ms() >= __atomic_load_n(&next_flush_ms, __ATOMIC_RELAXED);
+}
+
+bool reclaim_idle(void)
+{
+    uint64_t next = __atomic_load_n(&next_flush_ms, __ATOMIC_RELAXED), began;
+    bool flushed;
+
+    if (!page_keeper || !page_keeper->has_idle())
+        return false;
+    while (os_now_ms() < next) /* not what others make of it meanwhile: nobody waits twice */
+        page_waiters_wait(page_waiters_ticket(), 1);
+    began = os_now_ms();
+    flushed = page_keeper->flush_idle();
+    __atomic_store_n(&flush_took_ms, os_now_ms() - began, __ATOMIC_RELAXED);
+    return flushed;
+}
+
+void reclaim_idle_in_vain(void)
+{
+    uint64_t next = os_now_ms() + 1 + __atomic_load_n(&flush_took_ms, __ATOMIC_RELAXED);
+
+    __atomic_store_n(&next_flush_ms, next, __ATOMIC_RELAXED);
 }
 
 unsigned page_waiters_ticket(void)

@@ -16,6 +16,14 @@ extern struct lock reclaim_lock;
  */
 unsigned long reclaim(gfp_t gfp, int node, unsigned round);
 
+/*
+ * Has the layer above give back what it keeps idle. False: there is nothing. Who gets nothing out of it
+ * says so: then the next one comes a tick of the clock later at the earliest, and as long after this one as this
+ * one took. Who wants it sooner waits so long: the program may have freed meanwhile, and NULL would be wrong.
+ */
+bool reclaim_idle(void);
+void reclaim_idle_in_vain(void);
+
 /* A number that changes when memory comes free. */
 unsigned page_waiters_ticket(void);
 

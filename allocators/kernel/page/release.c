@@ -118,7 +118,10 @@ bool kmem_pages_reserve(size_t bytes)
         size_t frames = (bytes / page_globals.nodes + PAGE_SIZE - 1) >> PAGE_SHIFT;
         size_t most = (z->end - z->start) / 2;
 
+        lock_take(&z->lock);
         __atomic_store_n(&z->reserve, frames < most ? frames : most, __ATOMIC_RELAXED);
+        zone_watch(z);
+        lock_drop(&z->lock);
         filled &= zone_fill_reserve(z);
     }
     return filled;

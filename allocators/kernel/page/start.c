@@ -209,20 +209,30 @@ static void make_node(const struct topology *t, const struct layout *l, unsigned
                      (l->low + l->high) << PAGE_SHIFT, t->real_node[node]);
 }
 
+static size_t at_least_a_block(size_t bytes)
+{
+    return bytes > POOL_BYTES_MIN ? bytes : POOL_BYTES_MIN;
+}
+
 /*
- * As much as the machine has; where address space is limited, a quarter of it, and so much again of HIGHMEM:
- * the rest is for mappings, stacks and libraries, and for the addresses of vmalloc(), once it is used: as much
- * as HIGHMEM, or up to four times that where it is to be had.
+ * As much as the machine has, and so much again of HIGHMEM. Where address space is limited, seven sixteenths of it,
+ * and one of HIGHMEM, which few programs use: the rest is for mappings, stacks and libraries, and for the
+ * addresses of vmalloc(), once it is used: as much as HIGHMEM, or up to four times that where it is to be had.
  */
-static size_t memory_of_machine(void)
+static void fill_in_sizes(struct page_config *c)
 {
     struct sysinfo s;
     struct rlimit limit;
-    size_t bytes = sysinfo(&s) == 0 ? s.totalram * s.mem_unit : (size_t)1 << 30;
+    size_t bytes = sysinfo(&s) == 0 ? s.totalram * s.mem_unit : (size_t)1 << 30, high = bytes;
 
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / 4 < bytes)
-        bytes = limit.rlim_cur / 4;
-    return bytes > POOL_BYTES_MIN ? bytes : POOL_BYTES_MIN;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / 16 * 7 < bytes) {
+        bytes = limit.rlim_cur / 16 * 7;
+        high = limit.rlim_cur / 16;
+    }
+    if (c->highmem_bytes == 0)
+        c->highmem_bytes = at_least_a_block(c->pool_bytes ? c->pool_bytes : high);
+    if (c->pool_bytes == 0)
+        c->pool_bytes = at_least_a_block(bytes);
 }
 
 int kmem_pages_start(const struct page_config *config)
@@ -235,10 +245,7 @@ int kmem_pages_start(const struct page_config *config)
     if (config->nodes > MAX_NUMNODES)
         return -EINVAL;
     pool.config = *config;
-    if (pool.config.pool_bytes == 0)
-        pool.config.pool_bytes = memory_of_machine();
-    if (pool.config.highmem_bytes == 0)
-        pool.config.highmem_bytes = pool.config.pool_bytes;
+    fill_in_sizes(&pool.config);
     topology_count(&t, config->nodes);
     for (l = plan(&pool.config, t.nodes); !reserve(&l, &t); l = plan(&pool.config, t.nodes)) {
         if (pool.config.pool_bytes <= POOL_BYTES_MIN)

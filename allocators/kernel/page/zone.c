@@ -1,5 +1,6 @@
 #include "zone.h"
 
+#include "inject.h"
 #include "os.h"
 
 enum { PEAK_WINDOW_MS = 5000, SLACK_FRAMES = 256 };
@@ -27,6 +28,31 @@ static size_t reserve_to_leave(const struct zone *z, gfp_t gfp, enum urgency u)
     if (in_reclaim)
         return 0;
     return gfp & __GFP_HIGH || u == DESPERATE ? zone_reserve(z) / 4 : zone_reserve(z);
+}
+
+/*
+ * Nothing but a single word says whether the fast paths are open, so that they need not look at a zone. Who
+ * changes the nodes while another is between its load and its store has that one look again.
+ */
+void lists_open_or_close(void)
+{
+    uint64_t nodes;
+
+    do {
+        nodes = __atomic_load_n(&pool.short_nodes, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&page_globals.listed_orders, nodes || fail_pages ? 0 : PCP_ORDERS,
+                         __ATOMIC_SEQ_CST);
+    } while (__atomic_load_n(&pool.short_nodes, __ATOMIC_SEQ_CST) != nodes);
+}
+
+void zone_watch(struct zone *z)
+{
+    bool is_short = zone_free_frames(z) < z->watermark[WMARK_LOW] || z->present < zone_reserve(z);
+
+    if (likely(!z->pcp || is_short == zone_is_short(z)))
+        return;
+    __atomic_fetch_xor(&pool.short_nodes, (uint64_t)1 << z->node, __ATOMIC_SEQ_CST);
+    lists_open_or_close();
 }
 
 static void note_peak(struct zone *z)

@@ -51,6 +51,22 @@ static inline size_t zone_reserve(const struct zone *z)
     return __atomic_load_n(&z->reserve, __ATOMIC_RELAXED);
 }
 
+/*
+ * Whether a zone with CPU lists has less free than the low watermark says, or less present than its reserve.
+ * The lists are closed then, lest pages pass by the watermarks to those who are not entitled to them: what is
+ * freed goes to the zone, and each page is asked for there. Read without a lock.
+ */
+static inline bool zone_is_short(const struct zone *z)
+{
+    return __atomic_load_n(&pool.short_nodes, __ATOMIC_RELAXED) >> z->node & 1;
+}
+
+/* To be called when what zone_is_short() says may have changed. Lock held. */
+void zone_watch(struct zone *z);
+
+/* Opens or closes the fast paths of all CPU lists, by what is short and by what tests refuse. Any thread. */
+void lists_open_or_close(void);
+
 /* Touches free memory until the reserve is present. No lock held; enters the system. */
 bool zone_fill_reserve(struct zone *z);
 

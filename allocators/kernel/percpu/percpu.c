@@ -252,6 +252,19 @@ void percpu_resume(void)
     lock_drop(&blocks_lock);
 }
 
+bool percpu_try_stop(void)
+{
+    bool was = percpu_reachable();
+
+    percpu_stop();
+    if (!unreachable)
+        return true;
+    /* Nobody touched a block meanwhile, so that whoever is inside one may stay there. */
+    __atomic_store_n(&unreachable, !was, __ATOMIC_RELAXED);
+    percpu_resume();
+    return false;
+}
+
 struct cpu_block *percpu_blocks(void)
 {
     return unreachable ? NULL : blocks;

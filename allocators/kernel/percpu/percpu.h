@@ -258,6 +258,11 @@ bool percpu_list_put(size_t cell, void *owner, void *object, size_t offset, uint
  */
 void percpu_stop(void);
 void percpu_resume(void);
+/*
+ * The same for somebody who can do without: where the barrier is refused, everybody goes on as before, blocks
+ * included. False then: nothing is stopped, nor to be resumed.
+ */
+bool percpu_try_stop(void);
 /* All blocks, linked by next. Between stop and resume. NULL also if they cannot be reached. */
 struct cpu_block *percpu_blocks(void);
 /* Whether the last stop reached the blocks; true before the first. Any thread. */

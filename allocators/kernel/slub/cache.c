@@ -57,36 +57,54 @@ static void give_index(struct kmem_cache *s)
     cache_of_index[i] = s;
 }
 
-static bool make_nodes(struct kmem_cache *s)
+void free_cache_memory(struct kmem_cache *s)
 {
+    void *memory = s;
+
+    for (unsigned n = 0; s && n < node_count(); n++)
+        if (s->node[n]) {
+            void *node = s->node[n];
+
+            slabs_put(kmem_cache_node, 1, &node);
+        }
+    if (s)
+        slabs_put(kmem_cache, 1, &memory);
+}
+
+struct kmem_cache *new_cache_memory(void)
+{
+    struct kmem_cache *s = slab_alloc_direct(kmem_cache, GFP_KERNEL, percpu_node());
+
+    if (!s)
+        return NULL;
+    memset(s, 0, kmem_cache->object_size);
     for (unsigned n = 0; n < node_count(); n++) {
         s->node[n] = slab_alloc_direct(kmem_cache_node, GFP_KERNEL, (int)n);
-        if (!s->node[n])
-            return false;
+        if (!s->node[n]) {
+            free_cache_memory(s);
+            return NULL;
+        }
         memset(s->node[n], 0, node_bytes());
+    }
+    return s;
+}
+
+static void set_up_barns(struct kmem_cache *s)
+{
+    for (unsigned n = 0; n < node_count(); n++)
         for (unsigned i = 0; i < nr_barns; i++)
             s->node[n]->barn[i].wanted = s->size <= 64 ? s->barn_max / 4 : 0;
-    }
-    return true;
 }
 
 static void release(struct kmem_cache *s)
 {
-    void *memory = s;
-
     if (s->index) {
         percpu_close(s->index);
         cache_of_index[s->index] = NULL;
     }
     if (s->stats)
         kmem_os.unmap(s->stats, sizeof *s->stats);
-    for (unsigned n = 0; n < node_count(); n++)
-        if (s->node[n]) {
-            void *node = s->node[n];
-
-            slabs_put(kmem_cache_node, 1, &node);
-        }
-    slabs_put(kmem_cache, 1, &memory);
+    free_cache_memory(s);
 }
 
 /* Fills in all that follows from the arguments. False: no such cache is possible. */
@@ -127,22 +145,20 @@ static void publish(struct kmem_cache *s)
     slab_caches = s;
 }
 
-/* Under slab_mutex. */
-struct kmem_cache *create_cache(const char *name, unsigned size, unsigned align, slab_flags_t flags,
-                                unsigned useroffset, unsigned usersize, void (*ctor)(void *))
+struct kmem_cache *create_cache(struct kmem_cache *s, const char *name, unsigned size,
+                                unsigned align, slab_flags_t flags, unsigned useroffset,
+                                unsigned usersize, void (*ctor)(void *))
 {
-    struct kmem_cache *s = slab_alloc_direct(kmem_cache, GFP_KERNEL, percpu_node());
-
     if (!s)
         return NULL;
-    memset(s, 0, kmem_cache->object_size);
     s->useroffset = useroffset;
     s->usersize = usersize;
-    if (!describe(s, name, size, align, flags, ctor) || !make_nodes(s) || !make_stats(s)) {
+    if (!describe(s, name, size, align, flags, ctor) || !make_stats(s)) {
         release(s);
         return NULL;
     }
     give_index(s);
+    set_up_barns(s);
     publish(s);
     return s;
 }

@@ -120,6 +120,7 @@ void *cpu_alloc(struct kmem_cache *s, gfp_t gfp)
     stat(s, ALLOC_SLOWPATH);
     object = freelist;
     install(s, slab, get_link(s, object));
+    note_idle();
     return object;
 }
 
@@ -133,8 +134,10 @@ void cpu_free(struct kmem_cache *s, struct slab *slab, void *object)
     /* Refused because it is the first of the list? Nobody who owns it can see it there. */
     if (unlikely(percpu_peek(PAIR_CELL(s)) == object))
         fault("free: object was freed before", object);
-    if (free_to_slab(s, slab, object, s->cpu_partial_slabs > 0))
+    if (free_to_slab(s, slab, object, s->cpu_partial_slabs > 0)) {
         add_partial(s, slab);
+        note_idle();
+    }
 }
 
 void cpu_flush_cell(struct kmem_cache *s, struct kmem_cache_cpu *c)

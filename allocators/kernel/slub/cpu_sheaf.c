@@ -102,7 +102,7 @@ static struct sheaf *refill(struct kmem_cache *s, gfp_t gfp, struct sheaf *empty
         touch_lowest(s, gfp, empty);
         return empty;
     }
-    sheaf_destroy(s, empty);
+    keep(s, empty);
     return NULL;
 }
 
@@ -144,6 +144,7 @@ void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
     stat(s, ALLOC_SLOWPATH);
     object = sheaf_slots(full)[--full->size];
     install(s, full, NULL);
+    note_idle();
     return object;
 }
 
@@ -238,6 +239,7 @@ void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp
     install(s, sheaf, object);
     if (main)
         keep(s, main);
+    note_idle();
 }
 
 void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c)

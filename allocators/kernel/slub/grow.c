@@ -26,7 +26,7 @@ void slub_grew_by(size_t frames, gfp_t gfp)
         return;
     all = __atomic_load_n(&grown, __ATOMIC_RELAXED) + frames;
     __atomic_store_n(&grown, all, __ATOMIC_RELAXED);
-    /* Whoever makes a cache holds the mutex already: the next one who grows looks. */
+    /* If somebody makes a cache just now, the next one who grows looks. */
     if (all < LOOK_AFTER || !gfpflags_allow_blocking(gfp) || !lock_try(&slab_mutex))
         return;
     __atomic_store_n(&grown, 0, __ATOMIC_RELAXED);

@@ -39,6 +39,24 @@ static struct kmem_cache *merge(unsigned size, unsigned align, slab_flags_t flag
     return s;
 }
 
+static struct kmem_cache *create(const char *name, unsigned size, unsigned align,
+                                 slab_flags_t flags, unsigned useroffset, unsigned usersize,
+                                 void (*ctor)(void *))
+{
+    bool may_merge = !(flags & SLAB_NO_MERGE) && !ctor && !usersize;
+    struct kmem_cache *memory = new_cache_memory(), *s;
+
+    lock_take(&slab_mutex);
+    s = may_merge ? merge(size, align, flags) : NULL;
+    if (!s) {
+        s = create_cache(memory, name, size, align, flags, useroffset, usersize, ctor);
+        memory = NULL;
+    }
+    lock_drop(&slab_mutex);
+    free_cache_memory(memory);
+    return s;
+}
+
 struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned size, unsigned align,
                                               slab_flags_t flags, unsigned useroffset,
                                               unsigned usersize, void (*ctor)(void *))
@@ -47,14 +65,8 @@ struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned size, u
 
     slub_start();
     if (name && size && size <= KMALLOC_MAX_SIZE && !(align & (align - 1)) && align <= PAGE_SIZE &&
-        usersize <= size && useroffset <= size - usersize) {
-        lock_take(&slab_mutex);
-        if (!(flags & SLAB_NO_MERGE) && !ctor && !usersize)
-            s = merge(size, align, flags);
-        if (!s)
-            s = create_cache(name, size, align, flags, useroffset, usersize, ctor);
-        lock_drop(&slab_mutex);
-    }
+        usersize <= size && useroffset <= size - usersize)
+        s = create(name, size, align, flags, useroffset, usersize, ctor);
     if (!s && (flags & SLAB_PANIC))
         fault("kmem_cache_create: cannot create a cache with SLAB_PANIC", name);
     return s;

@@ -140,8 +140,12 @@ bool settle(struct kmem_cache *s, struct kmem_cache_node *n, struct slab *slab, 
         add_partial(n, slab, false);
         stat(s, FREE_ADD_PARTIAL);
     }
-    if (slab->inuse || n->nr_partial <= s->min_partial)
+    if (slab->inuse)
         return false;
+    if (n->nr_partial <= s->min_partial) {
+        note_idle();
+        return false;
+    }
     remove_partial(n, slab);
     stat(s, FREE_REMOVE_PARTIAL);
     return true;

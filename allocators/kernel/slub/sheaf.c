@@ -30,7 +30,7 @@ void sheaves_start(void)
                                                      "sheaf-8192"};
 
     for (unsigned i = 0; i < SHEAF_CLASSES; i++) {
-        sheaf_caches[i] = create_cache(names[i], SHEAF_BYTES_MIN << i, 64,
+        sheaf_caches[i] = create_cache(new_cache_memory(), names[i], SHEAF_BYTES_MIN << i, 64,
                                        SLAB_NO_SHEAVES | SLAB_NO_MERGE | SLAB_PANIC, 0, 0, NULL);
         /* They come and go by the thousand objects, and most of a size only until a cache has grown. */
         if (sheaf_caches[i] && kmem_config.min_partial == CONFIG_AUTO)
@@ -71,7 +71,7 @@ struct sheaf *sheaf_new(struct kmem_cache *s, gfp_t gfp)
     void **memory;
 
     /* Doing without a sheaf is no failure, but each free then takes the lock of a node. */
-    gfp = (gfp & (GFP_KERNEL | __GFP_HIGH)) | __GFP_NOWARN | __GFP_NORETRY;
+    gfp = (gfp & (GFP_KERNEL | __GFP_HIGH)) | __GFP_NOWARN | __GFP_NO_RECLAIM;
     memory = from ? slab_alloc_direct(from, gfp, percpu_node()) : NULL;
     if (!memory)
         return NULL;

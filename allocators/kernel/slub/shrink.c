@@ -50,19 +50,30 @@ int kmem_cache_shrink(struct kmem_cache *s)
     return left || !reached;
 }
 
-/* One stop for all caches. */
-void slub_shrink_all(void)
+void slub_drain_blocks(void)
 {
-    lock_take(&slab_mutex);
-    percpu_stop();
     for (struct cpu_block *b = percpu_blocks(); b; b = b->next)
         slub_drain_block(b);
-    percpu_resume();
+}
+
+/* What sheaves are made of last: they come back from the others. */
+void slub_shrink_slabs(void)
+{
     for (struct kmem_cache *s = slab_caches; s; s = s->next)
         if (s->path != PATH_DIRECT)
             shrink_nodes(s);
     for (struct kmem_cache *s = slab_caches; s; s = s->next)
         if (s->path == PATH_DIRECT)
             shrink_nodes(s);
+}
+
+/* One stop for all caches. */
+void slub_shrink_all(void)
+{
+    lock_take(&slab_mutex);
+    percpu_stop();
+    slub_drain_blocks();
+    percpu_resume();
+    slub_shrink_slabs();
     lock_drop(&slab_mutex);
 }

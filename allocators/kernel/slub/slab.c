@@ -11,9 +11,9 @@ static struct page *slab_pages(struct kmem_cache *s, gfp_t gfp, int node)
     gfp_t first = gfp;
     struct page *page;
 
-    /* Do not go to great lengths for a large block while a small one will do. */
+    /* Nobody is to pay for a large block, nor to wait for one, while a small one will do. */
     if (s->order > s->order_min)
-        first = (gfp | __GFP_NOWARN | __GFP_NORETRY) & ~(__GFP_NOFAIL | __GFP_RETRY_MAYFAIL);
+        first = (gfp | __GFP_NOWARN | __GFP_NO_RECLAIM) & ~__GFP_NOFAIL;
     page = alloc_pages_node(node, first, s->order);
     if (page || s->order == s->order_min)
         return page;

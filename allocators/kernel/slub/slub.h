@@ -6,7 +6,7 @@
 #include "stat.h"
 #include "types.h"
 
-/* Guards the list of caches and their creation. */
+/* Guards the list of caches and their creation. Nobody reclaims who holds it. */
 extern struct lock slab_mutex;
 extern struct kmem_cache *slab_caches;
 extern struct kmem_cache *cache_of_index[PERCPU_CELLS];
@@ -226,8 +226,17 @@ void slub_fast_paths(bool open);
 /* The caches that caches are made of. Part of the start. */
 void caches_start(void);
 
-struct kmem_cache *create_cache(const char *name, unsigned size, unsigned align, slab_flags_t flags,
-                                unsigned useroffset, unsigned usersize, void (*ctor)(void *));
+/*
+ * What a cache itself lies in; NULL: no memory. Not under slab_mutex: this may reclaim, and shrinkers may make
+ * caches.
+ */
+struct kmem_cache *new_cache_memory(void);
+/* NULL is ignored. */
+void free_cache_memory(struct kmem_cache *memory);
+/* Makes a cache in such memory, which it frees if it fails; NULL also if that is NULL. Under slab_mutex. */
+struct kmem_cache *create_cache(struct kmem_cache *memory, const char *name, unsigned size,
+                                unsigned align, slab_flags_t flags, unsigned useroffset,
+                                unsigned usersize, void (*ctor)(void *));
 
 static inline unsigned align_up(unsigned n, unsigned align)
 {
@@ -250,15 +259,30 @@ bool cache_sizes(struct kmem_cache *s);
 bool cache_shrink(struct kmem_cache *s, bool *reached);
 /* The same for all caches. */
 void slub_shrink_all(void);
+/* Its two halves, under slab_mutex; the first between a stop and its end. */
+void slub_drain_blocks(void);
+void slub_shrink_slabs(void);
 /*
  * Whoever takes pages for slabs, for kmalloc or for malloc's blocks says so, for what grow.c does: of a block
- * or run just allocated with `gfp`, or so many absent frames. No lock is held, but perhaps slab_mutex. Nobody
- * does for mappings, for vmalloc, nor for pages that the program itself allocates.
+ * or run just allocated with `gfp`, or so many absent frames. No lock is held. Nobody does for mappings, for
+ * vmalloc, nor for pages that the program itself allocates.
  */
 void slub_grew(const struct page *page, gfp_t gfp);
 void slub_grew_by(size_t frames, gfp_t gfp);
 /* A block that no thread uses any more, see percpu_drain_block: all of it goes to the slabs. */
 void slub_drain_block(struct cpu_block *b);
+
+/* ---- what lies idle, when pages run out: idle.c ---- */
+
+extern bool slub_idle;
+extern const struct page_keeper slub_keeper;
+
+/* To be called behind every slow path that leaves something free with a CPU, in a barn or in an empty slab. */
+static inline void note_idle(void)
+{
+    if (unlikely(!__atomic_load_n(&slub_idle, __ATOMIC_RELAXED)))
+        __atomic_store_n(&slub_idle, true, __ATOMIC_RELAXED);
+}
 
 /* ---- fork: fork.c ---- */
 

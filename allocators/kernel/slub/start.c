@@ -72,6 +72,7 @@ static void start_once(void)
     config_read();
     start_pages();
     percpu_drain_block = slub_drain_block;
+    page_keeper = &slub_keeper;
     while (nr_barns < BARNS_MAX && nr_barns < (unsigned)sysconf(_SC_NPROCESSORS_ONLN))
         nr_barns *= 2;
     percpu_start((enum percpu_mode)kmem_config.percpu, PERCPU_CELLS / node_count());

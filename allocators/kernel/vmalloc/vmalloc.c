@@ -29,10 +29,11 @@ static size_t frames_there_are(int node)
 /* Blocks of 2 MiB as far as they can be had without effort: each is one mapping. */
 static size_t add_huge(struct vmap_area *a, size_t pages, gfp_t gfp)
 {
+    gfp_t first = (gfp | __GFP_NOWARN | __GFP_NO_RECLAIM) & ~__GFP_NOFAIL;
     size_t done = 0;
 
     for (; pages - done >= HUGE_PAGES; done += HUGE_PAGES) {
-        struct page *p = alloc_pages_node(a->node, gfp | __GFP_NORETRY | __GFP_NOWARN, HUGE_ORDER);
+        struct page *p = alloc_pages_node(a->node, first, HUGE_ORDER);
 
         if (!p)
             break;

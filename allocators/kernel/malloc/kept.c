@@ -1,4 +1,4 @@
-#include "idle.h"
+#include "kept.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -68,7 +68,7 @@ static void try_again(void)
     }
 }
 
-void idle_unmap(void *start, size_t bytes)
+void unmap_or_keep(void *start, size_t bytes)
 {
     if (kmem_os.unmap(start, bytes)) {
         try_again();
@@ -102,7 +102,7 @@ static void *cut(struct region **at, size_t bytes, size_t align)
     return start;
 }
 
-void *idle_take(size_t bytes, size_t align)
+void *take_kept(size_t bytes, size_t align)
 {
     struct region **at = &regions;
     void *start = NULL;
@@ -118,17 +118,17 @@ void *idle_take(size_t bytes, size_t align)
     return start;
 }
 
-void idle_before_fork(void)
+void kept_before_fork(void)
 {
     lock_take(&regions_lock);
 }
 
-void idle_after_fork_parent(void)
+void kept_after_fork_parent(void)
 {
     lock_drop(&regions_lock);
 }
 
-void idle_after_fork_child(void)
+void kept_after_fork_child(void)
 {
     lock_reset(&regions_lock);
 }

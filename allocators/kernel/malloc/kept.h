@@ -3,19 +3,19 @@
  * with neighbours, makes two of it, and a process may have only so many (vm.max_map_count). Their memory goes back
  * all the same; the addresses wait for mappings to come, or until there may be more mappings.
  */
-#ifndef KMEM_MALLOC_IDLE_H
-#define KMEM_MALLOC_IDLE_H
+#ifndef KMEM_MALLOC_KEPT_H
+#define KMEM_MALLOC_KEPT_H
 
 #include <stddef.h>
 
 /* Unmaps memory of kmem_os.map(), or keeps its addresses. Any thread. */
-void idle_unmap(void *start, size_t bytes);
+void unmap_or_keep(void *start, size_t bytes);
 
 /* `bytes` zeroed, aligned to `align`, of what was kept; NULL: there is nothing. */
-void *idle_take(size_t bytes, size_t align);
+void *take_kept(size_t bytes, size_t align);
 
-void idle_before_fork(void);
-void idle_after_fork_parent(void);
-void idle_after_fork_child(void);
+void kept_before_fork(void);
+void kept_after_fork_parent(void);
+void kept_after_fork_child(void);
 
 #endif
