@@ -108,25 +108,14 @@ unsigned slabs_take(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, v
     return got;
 }
 
-/*
- * Can the node's pages serve without reclaim? Looked at where one may sleep on a lock; an allocation that must not
- * does not reclaim.
- */
-static bool node_has_pages(const struct kmem_cache *s, gfp_t gfp, int node)
-{
-    enum zone_kind kind = s->allocflags & __GFP_DMA ? ZONE_DMA : ZONE_NORMAL;
-
-    return !gfpflags_allow_blocking(gfp) || !zone_is_below(node_zone(node, kind), WMARK_LOW, kind);
-}
-
-/* A node that was asked for has a new slab made for it before others' partial slabs are looked at. */
+/* A node that was asked for has a new slab made for it before others' partial slabs are looked at, if it has pages. */
 void *slabs_take_on(struct kmem_cache *s, gfp_t gfp, int node)
 {
-    gfp_t here = (gfp & ~(__GFP_NOFAIL | __GFP_RETRY_MAYFAIL)) | __GFP_THISNODE | __GFP_NORETRY |
+    gfp_t here = (gfp & ~(__GFP_NOFAIL | __GFP_RETRY_MAYFAIL)) | __GFP_THISNODE | __GFP_NO_RECLAIM |
                  __GFP_NOWARN;
     void *object;
 
-    if (node_has_pages(s, gfp, node) && slabs_take(s, here, node, 1, &object))
+    if (slabs_take(s, here, node, 1, &object))
         return object;
     return slabs_take(s, gfp, node, 1, &object) ? object : NULL;
 }
