@@ -107,4 +107,3 @@ uint64_t plan_estimate_slow_ns(const struct plan *plan)
 {
     return estimate_all_ns(plan, 2000);
 }
-

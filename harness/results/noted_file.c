@@ -14,7 +14,7 @@ enum noted_file noted_file(const json_t *list, const char *key, const char *name
             continue;
         const char *old = json_string_value(json_object_get(entry, "sha256"));
         const char *new = machine_sha256(path);
-        return old != NULL && new != NULL && strcmp(old, new) == 0 ? FILE_UNCHANGED : FILE_CHANGED;
+        return old != NULL && new != NULL &&strcmp(old, new) == 0 ? FILE_UNCHANGED : FILE_CHANGED;
     }
     return FILE_NOT_NOTED;
 }
