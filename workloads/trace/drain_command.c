@@ -26,9 +26,16 @@ int drain_command_take(struct source *source, struct raw_segment *segment)
     return 0;
 }
 
+/* What the first process becomes by exec() is run anew by the command that began it, a wrapper and all. */
+static bool is_of_first(const struct drain *d, const struct raw_process *process)
+{
+    struct identity own = raw_process_identity(process);
+    return identity_equals(&d->header->first, &own);
+}
+
 struct command drain_command(const struct drain *d, const struct source *source)
 {
-    if (source->process == raw_process(d->header, 0))
+    if (is_of_first(d, source->process))
         return (struct command){d->header->command, d->header->command_bytes};
     if (source->command == NULL)
         return (struct command){"", 0};

@@ -1,6 +1,6 @@
 /*
- * What each process was started as. Of the first one that is the recording's own command line; each
- * of the others has left its own in a segment of no thread, before its first record.
+ * What each process was started as. Of the first one, and of what it becomes by exec(), that is the
+ * recording's own command line; each of the others has left its own in a segment of no thread, before its first record.
  */
 #ifndef HEAPMARK_TRACE_DRAIN_COMMAND_H
 #define HEAPMARK_TRACE_DRAIN_COMMAND_H

@@ -214,6 +214,7 @@ struct raw_header {
     uint32_t ever_partial; /* recording did not begin with the program, or paused */
     uint32_t command_bytes;
     char command[RAW_COMMAND_BYTES]; /* each ended by a 0 byte; if not all fit: "", the program */
+    struct identity first;           /* the program's; pid 0 until it runs */
     _Atomic uint32_t refused;        /* processes that found the table full, and are not recorded */
     _Atomic uint32_t lost_count;     /* the first of them are in `lost` */
     struct raw_lost lost[RAW_LOST_MAX];
@@ -258,10 +259,14 @@ static inline struct raw_process *raw_process(struct raw_header *header, uint32_
     return (struct raw_process *)((char *)header + RAW_PAGE_BYTES) + index;
 }
 
+static inline struct identity raw_process_identity(const struct raw_process *process)
+{
+    return (struct identity){process->pid, process->birth, process->space};
+}
+
 static inline struct identity raw_identity(struct raw_header *header, uint32_t index)
 {
-    const struct raw_process *process = raw_process(header, index);
-    return (struct identity){process->pid, process->birth, process->space};
+    return raw_process_identity(raw_process(header, index));
 }
 
 /*

@@ -113,7 +113,7 @@ static bool begin_process(bool forked)
     }
     if (log_header->stack_depth > 0)
         log_save_modules(process_index);
-    if (process_index > 0 && !leave_command())
+    if (!leave_command())
         return false;
     log_guard.recording = LOG_RECORDING;
     return true;

@@ -302,6 +302,7 @@ static int start_program(struct recording *r, const char *path, char *const argu
     if (child > 0 && got != sizeof error) {
         r->first = identity_of((uint32_t)child);
         r->first.space = identity_of_self().space; /* of one that has ended it is not told */
+        r->raw->first = r->first;
         return 0;
     }
     if (child > 0)
@@ -514,7 +515,7 @@ int recording_recover(struct recording *r, const char *raw_path, char *error, si
     if (result == 0)
         space_release(r->raw, 0);
     if (r->raw != NULL) {
-        r->first = raw_identity(r->raw, 0);
+        r->first = r->raw->first;
         r->first_pid = (pid_t)r->first.pid;
     }
     r->exit_status = -1;

@@ -13,6 +13,7 @@ static struct raw_image *image_of(uint32_t process)
     header->processes = process + 1;
     header->command_bytes = sizeof FIRST - 1;
     memcpy(header->command, FIRST, sizeof FIRST - 1);
+    header->first = (struct identity){.pid = 1, .birth = 10, .space = 20};
     *raw_process(header, process) = (struct raw_process){.pid = process + 1, .threads = 1};
     raw_image_begin(image, 0, 1, 0);
     image->segments[0]->process = process;
@@ -68,6 +69,30 @@ static void the_first_has_the_recordings(void **state)
 {
     (void)state;
     convert(image_of(0), 0, WORDS(FIRST));
+}
+
+/* Not what it is called now: a wrapper's command is the one to run again. */
+static void so_has_what_the_first_becomes(void **state)
+{
+    (void)state;
+    struct raw_image *image = image_of(1);
+    struct raw_process *process = raw_process(raw_image_header(image), 1);
+    *process =
+        (struct raw_process){.pid = 1, .birth = 10, .space = 20, .identified = 1, .threads = 1};
+    leave(image, 1, WORDS(SECOND));
+    convert(image, 1, WORDS(FIRST));
+}
+
+/* As in a namespace of its own. */
+static void another_of_that_pid_does_not(void **state)
+{
+    (void)state;
+    struct raw_image *image = image_of(1);
+    struct raw_process *process = raw_process(raw_image_header(image), 1);
+    *process =
+        (struct raw_process){.pid = 1, .birth = 10, .space = 21, .identified = 1, .threads = 1};
+    leave(image, 1, WORDS(SECOND));
+    convert(image, 1, WORDS(SECOND));
 }
 
 /* It is no thread of its own, and what stood there is no record of who gets the segment next. */
@@ -131,6 +156,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_has_the_recordings),
+        cmocka_unit_test(so_has_what_the_first_becomes),
+        cmocka_unit_test(another_of_that_pid_does_not),
         cmocka_unit_test(others_have_their_own),
         cmocka_unit_test(another_drain_goes_on_with_it),
         cmocka_unit_test(none_or_a_damaged_one),
