@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { ANALYSIS_FAILED = 2 }; /* as for wrong input: 1 would be a regression from the gate */
+
 static _Noreturn void become_python(const char *python, const char *package,
                                     const char *const *arguments)
 {
@@ -26,10 +28,10 @@ static _Noreturn void become_python(const char *python, const char *package,
     setenv("PYTHONSAFEPATH", "1", 1);
     setenv("PYTHONPATH", package, 1);
     unsetenv("PYTHONHOME");
-    execv(python, (char *const *)words.items);
+    execvp(python, (char *const *)words.items);
     say_error("cannot start '%s': %s; install python3 or set HEAPMARK_PYTHON to an interpreter",
               python, strerror(errno));
-    _exit(EXIT_FAILURE);
+    _exit(ANALYSIS_FAILED);
 }
 
 static bool find_python(const char **python, char package[PATH_MAX])
@@ -47,7 +49,7 @@ int analysis_become(const char *const *arguments)
     char package[PATH_MAX];
     const char *python;
     if (!find_python(&python, package))
-        return EXIT_FAILURE;
+        return ANALYSIS_FAILED;
     fflush(NULL);
     become_python(python, package, arguments);
 }
@@ -57,7 +59,7 @@ int analysis_run(const char *const *arguments)
     char package[PATH_MAX];
     const char *python;
     if (!find_python(&python, package))
-        return EXIT_FAILURE;
+        return ANALYSIS_FAILED;
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0)
@@ -67,7 +69,7 @@ int analysis_run(const char *const *arguments)
         ;
     if (pid < 0 || !WIFEXITED(status)) {
         say_error("the analysis ended abnormally (%s)", pid < 0 ? strerror(errno) : "killed");
-        return EXIT_FAILURE;
+        return ANALYSIS_FAILED;
     }
     return WEXITSTATUS(status);
 }

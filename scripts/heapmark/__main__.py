@@ -14,7 +14,6 @@ from heapmark.compare.options import add_options as add_compare_options
 from heapmark.errors import (
     EXIT_BUG,
     EXIT_FAILED,
-    EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_USAGE,
     InputError,
@@ -25,6 +24,9 @@ from heapmark.history.options import add_options as add_history_options
 from heapmark.plots.options import add_options as add_plot_options
 from heapmark.power_options import add_options as add_detectable_options
 from heapmark.report.options import add_options as add_report_options
+
+
+interrupted_by = signal.SIGINT  # the exit code is what a shell reports for a program ended by it
 
 
 def command_ranking(options):
@@ -168,9 +170,15 @@ def main(arguments):
         subject = f"'{error.filename}': " if error.filename else ""  # a write knows no name
         code, message = EXIT_FAILED, subject + (error.strerror or str(error)).lower()
     except KeyboardInterrupt as stop:  # its text says how to go on, where somebody knows it
-        code, message = EXIT_INTERRUPTED, "; ".join(["interrupted", *map(str, stop.args)])
+        code, message = 128 + interrupted_by, "; ".join(["interrupted", *map(str, stop.args)])
     print(f"heapmark: {message}", file=sys.stderr)
     return code
+
+
+def terminated(number, frame):
+    global interrupted_by
+    interrupted_by = number
+    signal.default_int_handler(number, frame)
 
 
 def report_bug(kind, error, trace):
@@ -182,7 +190,8 @@ def report_bug(kind, error, trace):
 if __name__ == "__main__":
     sys.excepthook = report_bug
     # What it runs is ended as by Ctrl-C, and what it has measured is told.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminated)
     # A character that the output's encoding lacks must not cost the whole text. stderr is so by itself.
     sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

@@ -6,7 +6,6 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BUG = 70  # sysexits.h's EX_SOFTWARE: a bug in the analysis is no regression (1) of a gate
-EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by SIGINT
 
 
 class InputError(Exception):

@@ -89,8 +89,14 @@ def test_a_signal_to_the_gate_alone_ends_all_of_it(place, number):
         time.sleep(0.02)
     process.send_signal(number)
     said = process.communicate(timeout=60)[1]
-    assert process.returncode == 130 and said.startswith("heapmark: interrupted"), said
+    assert process.returncode == 128 + number and said.startswith("heapmark: interrupted"), said
     assert running(str(place)) == []
+
+
+@pytest.mark.parametrize("python", ["/nonexistent/python", "no-such-python"])
+def test_a_gate_without_its_other_half_is_no_regression(place, python):
+    done = gate(place, "--base=./base.so", "--head=./same.so", env=os.environ | {"HEAPMARK_PYTHON": python})
+    assert done.returncode == 2 and f"cannot start '{python}'" in done.stderr
 
 
 def test_a_wide_limit_lets_an_allocator_pass_against_itself(place):

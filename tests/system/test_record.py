@@ -182,7 +182,7 @@ int main(void)
 """
 
 
-@pytest.mark.parametrize("limit, status", [(8 << 20, 0), (0, 1)])
+@pytest.mark.parametrize("limit, status", [(8 << 20, 0), (64 << 10, 1), (0, 1)])
 def test_program_that_locks_its_memory(tmp_path, limit, status):
     """The room for a recording of any length is not made pages of, nor counts for the program's limit."""
     if shutil.which("setpriv") is None or os.geteuid() != 0:

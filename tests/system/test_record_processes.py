@@ -36,6 +36,32 @@ def test_a_pid_that_is_used_again(tmp_path):
     assert not any("exec()" in info(tmp_path / name)["text"] for name in inside)
 
 
+def test_a_time_namespace(tmp_path):
+    """There the same start has another time, to whom that is told from outside."""
+    if subprocess.run(["unshare", "--time", "--boottime", "100000", "true"], capture_output=True).returncode != 0:
+        pytest.skip("a time namespace needs root, and Linux 5.6")
+    record(tmp_path, SUBJECT, "pauses")
+    wanted = count(info(tmp_path / "t.hmt"), "malloc")
+    record(tmp_path, "unshare", "--time", "--boottime", "100000", SUBJECT, "pauses")
+    (inside,) = others(tmp_path)
+    assert count(info(tmp_path / inside), "malloc") == wanted
+    assert "exec()" in info(tmp_path / "t.hmt")["text"]  # unshare became the program
+
+
+def test_more_processes_than_descriptors(tmp_path):
+    """They go on when the program has ended, and are recorded to their ends whatever `ulimit -n` says."""
+    script = "".join(f"{SUBJECT} pauses & " for _ in range(30))
+    done = subprocess.run(["bash", "-c", f'ulimit -Sn 24; exec {HEAPMARK} record -o t.hmt -- sh -c "{script}"'],
+                          cwd=tmp_path, text=True, capture_output=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    calls = [count(info(tmp_path / name), "malloc") for name in others(tmp_path)]
+    assert calls.count(max(calls)) == 30 and sorted(calls)[-31] < 100
+    limits = record(tmp_path, "sh", "-c", "ulimit -Sn 24; exec sh -c 'ulimit -Sn'")
+    assert limits.stdout.strip() == "24"
+    assert record(tmp_path, "sh", "-c", "ulimit -Sn").stdout == subprocess.run(
+        ["sh", "-c", "ulimit -Sn"], text=True, capture_output=True).stdout  # the program's own stays
+
+
 def test_a_size_limit_is_said_of_all_that_it_cuts_off(tmp_path):
     """The shell and the sleeper go on meanwhile, and are over when their last calls are not recorded."""
     done = subprocess.run([HEAPMARK, "record", "--max-size=1m", "-o", "t.hmt", "--", "sh", "-c",

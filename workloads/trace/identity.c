@@ -29,7 +29,7 @@ static uint64_t read_birth(const char *path)
     return birth_in(text);
 }
 
-static uint64_t read_space(const char *path)
+static uint64_t read_inode(const char *path)
 {
     struct stat file;
     return stat(path, &file) == 0 ? file.st_ino : 0;
@@ -39,7 +39,8 @@ struct identity identity_of_self(void)
 {
     return (struct identity){.pid = (uint32_t)getpid(),
                              .birth = read_birth("/proc/self/stat"),
-                             .space = read_space("/proc/self/ns/pid")};
+                             .clock = read_inode("/proc/self/ns/time"),
+                             .space = read_inode("/proc/self/ns/pid")};
 }
 
 struct identity identity_of(uint32_t pid)
@@ -49,7 +50,8 @@ struct identity identity_of(uint32_t pid)
     snprintf(space_path, sizeof space_path, "/proc/%u/ns/pid", pid);
     return (struct identity){.pid = pid,
                              .birth = read_birth(stat_path),
-                             .space = read_space(space_path)};
+                             .clock = read_inode("/proc/self/ns/time"), /* of who is told */
+                             .space = read_inode(space_path)};
 }
 
 static bool may_be_equal(uint64_t a, uint64_t b)
@@ -59,5 +61,6 @@ static bool may_be_equal(uint64_t a, uint64_t b)
 
 bool identity_equals(const struct identity *a, const struct identity *b)
 {
-    return a->pid == b->pid && may_be_equal(a->birth, b->birth) && may_be_equal(a->space, b->space);
+    bool same_birth = a->clock != b->clock || may_be_equal(a->birth, b->birth);
+    return a->pid == b->pid && same_birth && may_be_equal(a->space, b->space);
 }

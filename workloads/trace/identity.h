@@ -11,7 +11,8 @@
 /* 0: not known, as where /proc is not mounted. */
 struct identity {
     uint32_t pid;   /* in its own namespace */
-    uint64_t birth; /* clock ticks from the machine's start to the process's */
+    uint64_t birth; /* clock ticks from the machine's start to the process's, as told in */
+    uint64_t clock; /* the time namespace with this inode */
     uint64_t space; /* inode of its PID namespace */
 };
 
@@ -21,7 +22,7 @@ struct identity identity_of_self(void);
 /* Of a process by its pid here; what may not be looked at is not known. The same. */
 struct identity identity_of(uint32_t pid);
 
-/* As far as both are known. */
+/* As far as both are known; births told in two time namespaces cannot be compared. */
 bool identity_equals(const struct identity *a, const struct identity *b);
 
 #endif

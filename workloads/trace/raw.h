@@ -162,7 +162,7 @@ struct raw_process {
     _Atomic uint32_t flags;                    /* enum raw_flag */
     _Atomic uint32_t threads;                  /* that have a segment */
     _Atomic uint64_t null_frees, failed_calls; /* of threads that had no segment */
-    uint64_t birth, space;                     /* see identity.h */
+    uint64_t birth, clock, space;              /* see identity.h */
     _Atomic uint32_t identified;               /* they are there; written behind them */
 
     /* The drain's, kept here so that another one can go on if it dies. */
@@ -261,7 +261,7 @@ static inline struct raw_process *raw_process(struct raw_header *header, uint32_
 
 static inline struct identity raw_process_identity(const struct raw_process *process)
 {
-    return (struct identity){process->pid, process->birth, process->space};
+    return (struct identity){process->pid, process->birth, process->clock, process->space};
 }
 
 static inline struct identity raw_identity(struct raw_header *header, uint32_t index)

@@ -141,19 +141,20 @@ struct frame {
 
 enum { FRAME_BYTES_MAX = 1 << 20, PAGE = 4096 };
 
-static bool is_readable(uintptr_t page)
+static bool are_readable(uintptr_t first, uintptr_t last)
 {
     int saved_errno = errno;
-    bool is = madvise((void *)(page * PAGE), PAGE, MADV_POPULATE_READ) == 0;
+    void *start = (void *)(first * PAGE);
+    bool are = madvise(start, (last - first + 1) * PAGE, MADV_POPULATE_READ) == 0;
     errno = saved_errno;
-    return is;
+    return are;
 }
 
 /*
  * Follows frame pointers. The first return address is always right. The others are as far as the
  * program was compiled with -fno-omit-frame-pointer: without, the register holds anything, so each
  * step must go up, by no more than a frame is large, and stay on the pages that are this stack's:
- * the kernel is asked for a page that is not yet trusted, once, with MADV_POPULATE_READ, which fails where
+ * the kernel is asked for pages that are not yet trusted with MADV_POPULATE_READ, which fails where
  * nothing is mapped or nothing may be read, as in the guard pages of stacks.
  */
 static unsigned walk(const struct frame *frame, uint64_t *addresses, unsigned depth)
@@ -167,9 +168,8 @@ static unsigned walk(const struct frame *frame, uint64_t *addresses, unsigned de
             (uintptr_t)caller - (uintptr_t)frame > FRAME_BYTES_MAX)
             return count;
         uintptr_t last = ((uintptr_t)caller + sizeof *caller - 1) / PAGE;
-        for (uintptr_t page = trusted + 1; page <= last; page++)
-            if (!is_readable(page))
-                return count;
+        if (last > trusted && !are_readable(trusted + 1, last))
+            return count;
         if (last > trusted)
             trusted = last;
         if (caller->return_address < PAGE || caller->return_address >> 47 != 0)

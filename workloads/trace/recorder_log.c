@@ -51,6 +51,11 @@ static struct raw_header *map_file(int fd, uint64_t file_bytes)
     return NULL;
 }
 
+uint64_t log_mapped_bytes(void)
+{
+    return mapped_bytes;
+}
+
 static bool open_recording(const char *path)
 {
     int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -87,6 +92,7 @@ static void identify(void)
 {
     struct identity identity = identity_of_self();
     process->birth = identity.birth;
+    process->clock = identity.clock;
     process->space = identity.space;
     process->identified = 1;
 }

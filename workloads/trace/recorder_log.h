@@ -63,6 +63,9 @@ extern HIDDEN bool log_is_tsc;
 extern HIDDEN bool log_is_plain; /* every object, without CPUs and stacks */
 extern HIDDEN bool log_is_alone; /* the process has never had another thread */
 
+/* Of the raw file in this process. */
+HIDDEN uint64_t log_mapped_bytes(void);
+
 /* Begins to record if this is the process's first call. False: not recorded, or no more. */
 HIDDEN bool log_start(void);
 

@@ -271,6 +271,7 @@ static _Noreturn void run_program(const struct recording *r, const char *path,
     sigaction(SIGCHLD, &inherited_child_ends, NULL);
     sigaction(SIGXFSZ, &r->inherited_size_limit, NULL);
     sigaction(SIGPIPE, &r->inherited_pipe_end, NULL);
+    setrlimit(RLIMIT_NOFILE, &r->inherited_descriptors);
     sigprocmask(SIG_SETMASK, &inherited_mask, NULL);
     if (preload(library, r->raw_path))
         execv(path, arguments);

@@ -12,6 +12,7 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 struct recording_options {
     uint32_t sample;         /* one object in so many; 0 or 1: all */
@@ -55,6 +56,7 @@ struct recording {
     bool all_ended;  /* by a limit that one of the processes met */
     struct sigaction inherited_size_limit; /* what SIGXFSZ did before, and does in the program */
     struct sigaction inherited_pipe_end;   /* the same of SIGPIPE */
+    struct rlimit inherited_descriptors;   /* and how many files it may open */
     struct recording_trace *traces;
     uint32_t trace_count;
     uint32_t without_trace; /* processes that made no event while recording was on */

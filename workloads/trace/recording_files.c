@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -346,10 +347,15 @@ static int open_drain(struct recording *r)
  */
 static void begin(struct recording *r, char *error, size_t error_bytes)
 {
+    struct rlimit more;
     struct sigaction ignored = {.sa_handler = SIG_IGN};
     *r = (struct recording){.raw_fd = -1, .error = error, .error_bytes = error_bytes};
     sigaction(SIGXFSZ, &ignored, &r->inherited_size_limit);
     sigaction(SIGPIPE, &ignored, &r->inherited_pipe_end);
+    getrlimit(RLIMIT_NOFILE, &r->inherited_descriptors); /* two for each process that runs */
+    more = r->inherited_descriptors;
+    more.rlim_cur = more.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &more);
     if (error_bytes > 0)
         error[0] = '\0';
 }
@@ -454,4 +460,5 @@ void recording_files_release(struct recording *r)
     free(r->traces);
     sigaction(SIGXFSZ, &r->inherited_size_limit, NULL);
     sigaction(SIGPIPE, &r->inherited_pipe_end, NULL);
+    setrlimit(RLIMIT_NOFILE, &r->inherited_descriptors);
 }

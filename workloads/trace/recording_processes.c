@@ -34,9 +34,9 @@ static void find_process(struct recording *r, uint32_t index)
 {
     struct recorded_process *process = &r->processes[index];
     struct identity wanted = raw_identity(r->raw, index);
-    process->sought = true;
     process->pidfd = processes_open_pidfd(wanted.pid);
     bool is_missing = process->pidfd < 0 && errno == ESRCH;
+    process->sought = process->pidfd >= 0 || is_missing; /* else again in the next round */
     if (process->pidfd >= 0 && !is_it(r, &wanted)) {
         is_missing = true;
         close(process->pidfd);
@@ -81,8 +81,11 @@ bool process_was_replaced(const struct recording *r, uint32_t index)
     return false;
 }
 
-/* One that had not told yet who it is when the table was looked at has just begun, or ended at once. */
-static bool is_beginning(const struct recording *r, uint32_t index)
+/*
+ * One that had not told yet who it is when the table was looked at has just begun, or ended at once; another one could
+ * not be sought, for want of descriptors.
+ */
+static bool may_run(const struct recording *r, uint32_t index)
 {
     pid_t pid = (pid_t)raw_process(r->raw, index)->pid;
     return !r->processes[index].sought && (kill(pid, 0) == 0 || errno != ESRCH);
@@ -94,7 +97,7 @@ bool process_is_over(const struct recording *r, uint32_t index)
     if (process->gone || process_was_replaced(r, index))
         return true;
     if (process_is_first(r, index) || process->pidfd < 0)
-        return r->first_is_over && !is_beginning(r, index);
+        return r->first_is_over && !may_run(r, index);
     struct pollfd end = {.fd = process->pidfd, .events = POLLIN};
     return poll(&end, 1, 0) == 1;
 }

@@ -55,10 +55,12 @@ static void test_what_is_not_known_tells_nothing(void **state)
     struct identity later = {.pid = 1, .birth = 11, .space = 20};
     struct identity elsewhere = {.pid = 1, .birth = 10, .space = 21};
     struct identity unknown = {.pid = 1};
+    struct identity told_elsewhere = {.pid = 1, .birth = 11, .clock = 30, .space = 20};
     assert_false(identity_equals(&one, &other_pid));
     assert_false(identity_equals(&one, &later));
     assert_false(identity_equals(&one, &elsewhere));
     assert_true(identity_equals(&one, &unknown) && identity_equals(&unknown, &one));
+    assert_true(identity_equals(&one, &told_elsewhere));
 }
 
 static void test_nobody_has_that_pid(void **state)

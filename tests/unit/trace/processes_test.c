@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ static struct raw_process *enter(struct recording *r, struct identity identity)
 {
     struct raw_process *process = raw_enter(r->raw, identity.pid);
     process->birth = identity.birth;
+    process->clock = identity.clock;
     process->space = identity.space;
     return process;
 }
@@ -37,6 +39,7 @@ static pid_t start_sleeper(void)
 {
     pid_t child = fork();
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves it behind */
         pause();
         _exit(0);
     }
