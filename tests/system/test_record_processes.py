@@ -74,6 +74,19 @@ def test_a_size_limit_is_said_of_all_that_it_cuts_off(tmp_path):
     assert done.stderr.count("ends early: --max-size was reached") == len(cut)
 
 
+def test_a_limit_does_not_cut_off_what_had_ended(tmp_path):
+    """Nor where a namespace hides it: who had ended is looked up, and the one that runs is found."""
+    needs_namespaces()
+    inner = f"{SUBJECT} every_call; {SUBJECT} pauses & sleep 0.3; {SUBJECT} millions_of_sizes; wait; true"
+    done = subprocess.run([HEAPMARK, "record", "--max-size=1m", "-o", "t.hmt", "--", "unshare", "--pid", "--fork", "sh", "-c",
+                           inner], cwd=tmp_path, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    figures = [info(tmp_path / name) for name in others(tmp_path)]
+    (whole,) = [each for each in figures if count(each, "aligned") > 0]  # of every_call
+    assert "recording stopped" not in whole["text"]
+    assert len([each for each in figures if "recording stopped" in each["text"] and count(each, "malloc") > 50]) >= 1
+
+
 def test_processes_without_a_trace_are_counted(tmp_path):
     """There is room for a block of one of the three."""
     done = subprocess.run([HEAPMARK, "record", "--max-size=64k", "-o", "t.hmt", "--", "sh", "-c",
