@@ -357,7 +357,8 @@ static uint64_t start_ns(const struct drain *d, const struct source *source)
     if (source->clock.base_ticks < header->start_ticks)
         return 0;
     double ticks = (double)(source->clock.base_ticks - header->start_ticks);
-    return (uint64_t)(ticks * 1e9 / (double)raw_ticks_hz(header));
+    double ns = ticks * 1e9 / (double)raw_ticks_hz(header);
+    return ns < 1e18 ? (uint64_t)ns : 0; /* what a program at fault has written there */
 }
 
 /* Calls that are no events. */
