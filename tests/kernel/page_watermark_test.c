@@ -158,6 +158,16 @@ static void test_runs(void **state)
     assert_int_equal(zone_free_frames(z), n - 10);
     assert_false(resize_page_run(run, 51, NULL));
     assert_true(resize_page_run(run, 40, NULL));
+    /* Whoever takes what is left above the watermark, and more, closes the lists. */
+    lock_take(&z->lock);
+    assert_true(buddy_take_at(z, page_to_frame(run) + 40, 10));
+    assert_false(zone_is_short(z));
+    assert_true(buddy_take_at(z, page_to_frame(run) + 50, 1));
+    assert_true(zone_is_short(z));
+    for (size_t i = 40; i < 51; i++)
+        buddy_put(z, page_to_frame(run) + i, 0);
+    assert_false(zone_is_short(z));
+    lock_drop(&z->lock);
     z->watermark[WMARK_LOW] = saved;
     /* The reserve is for GFP_ATOMIC; where there is none, all may be present. */
     z->reserve = z->present - 10;
