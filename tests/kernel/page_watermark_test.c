@@ -146,6 +146,7 @@ static void test_runs(void **state)
     struct zone *z = normal();
     size_t saved = z->watermark[WMARK_LOW], n = some_free();
     struct page *run = alloc_page_run(GFP_KERNEL, 40, 6);
+    bool taken, open, closed;
 
     (void)state;
     n = zone_free_frames(z);
@@ -158,6 +159,16 @@ static void test_runs(void **state)
     assert_int_equal(zone_free_frames(z), n - 10);
     assert_false(resize_page_run(run, 51, NULL));
     assert_true(resize_page_run(run, 40, NULL));
+    /* Whoever takes what is left above the watermark, and more, closes the lists. */
+    lock_take(&z->lock);
+    taken = buddy_take_at(z, page_to_frame(run) + 40, 10);
+    open = !zone_is_short(z);
+    taken &= buddy_take_at(z, page_to_frame(run) + 50, 1);
+    closed = zone_is_short(z);
+    for (size_t i = 40; taken && i < 51; i++)
+        buddy_put(z, page_to_frame(run) + i, 0);
+    lock_drop(&z->lock);
+    assert_true(taken && open && closed && !zone_is_short(z));
     z->watermark[WMARK_LOW] = saved;
     /* The reserve is for GFP_ATOMIC; where there is none, all may be present. */
     z->reserve = z->present - 10;

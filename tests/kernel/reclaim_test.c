@@ -121,11 +121,20 @@ static bool has_idle(void)
 
 static bool count_flush(void)
 {
-    flushes++;
+    __atomic_add_fetch(&flushes, 1, __ATOMIC_RELAXED);
     return slub_keeper.flush_idle();
 }
 
-static const struct page_keeper counting = {.has_idle = has_idle, .flush_idle = count_flush};
+static void in_vain(void)
+{
+    slub_keeper.in_vain();
+}
+
+static const struct page_keeper counting = {
+    .has_idle = has_idle,
+    .flush_idle = count_flush,
+    .in_vain = in_vain,
+};
 
 /* ---- what is idle ---- */
 
@@ -188,6 +197,39 @@ static void goes_first(void)
     _exit(0);
 }
 
+/* Who frees a little and asks again, and again, has each page when it is free, and has flushed next to nothing. */
+static void little_by_little(void)
+{
+    size_t n, got = 0, tried = 0;
+
+    begin();
+    page_keeper = &counting;
+    n = fill_with(512);
+    flushes = 0;
+    for (; got < 100 && tried < n; tried++)
+        if (__get_free_pages(NORETRY, 0))
+            got++;
+        else
+            kfree(objects[tried]);
+    expect(got == 100);
+    expect(tried <= 2 * got * (PAGE_SIZE / 512) + 256);
+    expect(flushes <= 4);
+    while (tried < n)
+        kfree(objects[tried++]);
+    expect(__get_free_pages(NORETRY, MAX_PAGE_ORDER - 1));
+    expect(kmem_check() == 0);
+    _exit(0);
+}
+
+static atomic_bool stop;
+
+static void *idle_thread(void *unused)
+{
+    while (!stop)
+        usleep(1000);
+    return unused;
+}
+
 static uint64_t now_ms(void)
 {
     struct timespec now;
@@ -200,6 +242,7 @@ static uint64_t now_ms(void)
 static void full_pool(void)
 {
     void *pages = NULL;
+    pthread_t other;
     uint64_t began;
 
     begin();
@@ -217,6 +260,7 @@ static void full_pool(void)
     }
     expect(flushes <= 2);
     /* And however much others free and take, at most once a millisecond. */
+    expect(pthread_create(&other, NULL, idle_thread, NULL) == 0);
     flushes = 0;
     began = now_ms();
     for (int i = 0; i < FAILURES; i++) {
@@ -315,13 +359,47 @@ static bool refuse_barrier(int command)
     return false;
 }
 
-static atomic_bool stop;
+static atomic_bool inside;
 
-static void *idle_thread(void *unused)
+/* Stays there until somebody else wants a flush, but not for ever. */
+static bool held_barrier(int command)
 {
-    while (!stop)
+    (void)command;
+    inside = true;
+    for (int i = 0; i < 2000 && __atomic_load_n(&flushes, __ATOMIC_RELAXED) < 2; i++)
         usleep(1000);
-    return unused;
+    return true;
+}
+
+static void *ask_for_page(void *unused)
+{
+    (void)unused;
+    return (void *)__get_free_pages(GFP_KERNEL, 0);
+}
+
+/* What another is just getting back is not lost to who asks meanwhile. */
+static void beside_a_flush(void)
+{
+    struct kmem_os real = kmem_os;
+    pthread_t thread;
+    void *pages = NULL, *page;
+
+    begin();
+    if (!kmem_config.sheaves)
+        _exit(0); /* which keeps too little */
+    page_keeper = &counting;
+    free_objects(fill_with(1024));
+    take_pages(&pages, GFP_KERNEL | __GFP_NO_RECLAIM);
+    kmem_os.membarrier = held_barrier;
+    flushes = 0;
+    expect(pthread_create(&thread, NULL, ask_for_page, NULL) == 0);
+    while (!inside)
+        usleep(100);
+    expect(__get_free_pages(GFP_KERNEL, 0));
+    pthread_join(thread, &page);
+    expect(page);
+    kmem_os.membarrier = real.membarrier;
+    _exit(0);
 }
 
 /* Without barriers all goes on as it is; what barns and slabs have is flushed all the same. */
@@ -549,9 +627,11 @@ TEST(sizes_in_turn)
 TEST(goes_first)
 TEST(full_pool)
 TEST(failing_refills)
+TEST(little_by_little)
 TEST(ways_to_idle)
 TEST(with_the_mutex)
 TEST(without_barriers)
+TEST(beside_a_flush)
 TEST(beside_forks)
 TEST(making_caches)
 TEST(single_pages)
@@ -568,7 +648,8 @@ int main(void)
         cmocka_unit_test(test_without_barriers), cmocka_unit_test(test_beside_forks),
         cmocka_unit_test(test_making_caches),    cmocka_unit_test(test_single_pages),
         cmocka_unit_test(test_single_frames),    cmocka_unit_test(test_malloc_goes_on),
-        cmocka_unit_test(test_large_from_idle),
+        cmocka_unit_test(test_large_from_idle),  cmocka_unit_test(test_little_by_little),
+        cmocka_unit_test(test_beside_a_flush),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,12 +193,33 @@ static void test_bulk_zeroes_all(void **state)
     kmem_cache_destroy(s);
 }
 
+/* Without sheaves, too, objects that come from free lists can be freed again. */
+static void test_bulk_from_slabs(void **state)
+{
+    enum { MANY = 64 };
+    struct kmem_cache *s =
+        kmem_cache_create("bulk direct", 200, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+    void *p[MANY], *first = kmem_cache_alloc(s, GFP_KERNEL); /* its slab stays */
+
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(kmem_cache_alloc_bulk(s, GFP_KERNEL, MANY, p), MANY);
+        kmem_cache_free_bulk(s, MANY, p);
+        assert_int_equal(kmem_cache_alloc_bulk(s, GFP_KERNEL, MANY, p), MANY);
+        for (int i = 0; i < MANY; i++)
+            kmem_cache_free(s, p[i]);
+    }
+    kmem_cache_free(s, first);
+    kmem_cache_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_geometry),          cmocka_unit_test(test_object_sizes),
-        cmocka_unit_test(test_merging),           cmocka_unit_test(test_what_merges),
-        cmocka_unit_test(test_merged_zeroes_all), cmocka_unit_test(test_bulk_zeroes_all),
+        cmocka_unit_test(test_bulk_from_slabs), cmocka_unit_test(test_geometry),
+        cmocka_unit_test(test_object_sizes),    cmocka_unit_test(test_merging),
+        cmocka_unit_test(test_what_merges),     cmocka_unit_test(test_merged_zeroes_all),
+        cmocka_unit_test(test_bulk_zeroes_all),
     };
 
     slub_start(); /* which reads the knobs */

@@ -430,6 +430,36 @@ static void test_vunmap_refused(void **state)
     assert_int_equal(highmem_used(), 0);
 }
 
+/* Nor does vmalloc() take those addresses, where the caller's frames still are. */
+static void test_stuck_is_not_reused(void **state)
+{
+    struct page *p[3];
+    char *v, *other, *w;
+
+    (void)state;
+    vm_unmap_aliases();
+    for (int i = 0; i < 3; i++)
+        p[i] = alloc_pages(GFP_HIGHUSER, 0);
+    other = vmap(p, 3, VM_MAP, PAGE_KERNEL);
+    memset(other, 0x5a, 3 * PAGE_SIZE);
+    v = vmap(p, 3, VM_MAP, PAGE_KERNEL);
+    refusal = (struct refusal){.hide = true, .of_16 = 16, .random = 1};
+    vunmap(v);
+    w = vmalloc_node(3 * PAGE_SIZE, 0);
+    assert_non_null(w);
+    assert_ptr_not_equal(w, v);
+    memset(w, 0xa5, 3 * PAGE_SIZE);
+    assert_true(is_filled((unsigned char *)other, 3 * PAGE_SIZE, 0x5a));
+    refusal = (struct refusal){0};
+    vfree(w);
+    vunmap(other);
+    for (int i = 0; i < 3; i++)
+        __free_pages(p[i], 0);
+    vm_unmap_aliases();
+    assert_whole();
+    assert_int_equal(highmem_used(), 0);
+}
+
 /* With as many mappings as there may be the system refuses now and then. */
 static void unmap_at_the_limit(void)
 {
@@ -664,6 +694,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_beyond_the_pool),
     cmocka_unit_test(test_vmap),
     cmocka_unit_test(test_vunmap_refused),
+    cmocka_unit_test(test_stuck_is_not_reused),
     cmocka_unit_test(test_limit_of_mappings),
     cmocka_unit_test(test_fork_while_building),
     cmocka_unit_test(test_fork_without_memfd),

@@ -25,7 +25,7 @@ static void *from_slabs(struct kmem_cache *s, gfp_t how)
  */
 static void *allocate_object(size_t size)
 {
-    bool may_map = size > PAGE_SIZE / 2;
+    bool may_map = size > PAGE_SIZE / 2 && may_stand_in();
     struct kmem_cache *s = malloc_cache(size);
     void *memory = from_slabs(s, may_map && !pages_may_flush() ? __GFP_NO_RECLAIM : __GFP_NORETRY);
 

@@ -7,6 +7,9 @@
 #include "../types.h"
 #include "lock.h"
 
+/* So many regions are looked at, and tried again, at most: the list may become long. */
+enum { LOOKED_AT = 32 };
+
 /* Lies at the start of the region, the rest of which was never touched since it reads as zero. */
 struct region {
     struct region *next;
@@ -26,12 +29,12 @@ static void set_link(struct region **at, struct region *r)
     __atomic_store_n(at, r, __ATOMIC_RELAXED);
 }
 
-/* Joined with its neighbours, lest regions only ever become smaller. Under the lock. */
+/* Joined with neighbours that were kept of late, lest regions only ever become smaller. Under the lock. */
 static void keep(char *start, size_t bytes)
 {
     struct region **at = &regions, *r;
 
-    while ((r = *at) != NULL) {
+    for (int looked = 0; (r = *at) != NULL && looked < LOOKED_AT; looked++) {
         bool in_front = (char *)r + r->bytes == start;
 
         if (!in_front && start + bytes != (char *)r) {
@@ -53,7 +56,7 @@ static void try_again(void)
 {
     struct region *r;
 
-    while (has_regions()) {
+    for (int tried = 0; has_regions() && tried < LOOKED_AT; tried++) {
         lock_take(&regions_lock);
         r = regions;
         if (r)
@@ -110,10 +113,11 @@ void *take_kept(size_t bytes, size_t align)
     if (!has_regions())
         return NULL;
     lock_take(&regions_lock);
-    while (*at && (*at)->bytes < bytes + bytes_in_front(*at, align))
-        at = &(*at)->next;
-    if (*at)
-        start = cut(at, bytes, align);
+    for (int looked = 0; *at && !start && looked < LOOKED_AT; looked++)
+        if ((*at)->bytes < bytes + bytes_in_front(*at, align))
+            at = &(*at)->next;
+        else
+            start = cut(at, bytes, align);
     lock_drop(&regions_lock);
     return start;
 }

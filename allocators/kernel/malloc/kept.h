@@ -1,7 +1,8 @@
 /*
  * Addresses that the system refuses to take back. To unmap a part of what it keeps as one mapping, as it does
  * with neighbours, makes two of it, and a process may have only so many (vm.max_map_count). Their memory goes back
- * all the same; the addresses wait for mappings to come, or until there may be more mappings.
+ * all the same, but for the first page, which says what follows; the addresses wait for mappings to come, or until
+ * there may be more mappings. Not all that are kept are looked at each time.
  */
 #ifndef KMEM_MALLOC_KEPT_H
 #define KMEM_MALLOC_KEPT_H

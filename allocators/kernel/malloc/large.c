@@ -45,6 +45,14 @@ static bool may_map(void)
            __atomic_load_n(&malloc_options.mmap_max, __ATOMIC_RELAXED);
 }
 
+/* Every mapping costs a system call, and threads' stacks need some too: the system lets a process have 65530. */
+enum { STAND_INS_MAX = 8192 };
+
+bool may_stand_in(void)
+{
+    return __atomic_load_n(&mapped_count.count, __ATOMIC_RELAXED) < STAND_INS_MAX;
+}
+
 static void *alloc_block(gfp_t gfp, size_t bytes, size_t align)
 {
     struct page *page = alloc_pages_of(gfp, bytes, align);
@@ -55,7 +63,7 @@ static void *alloc_block(gfp_t gfp, size_t bytes, size_t align)
     return page_address(page);
 }
 
-/* Where pages are short a mapping will do; others are made to give back theirs only if there is none. */
+/* Where pages are short a mapping will do; others are made to give back theirs only if there may be none. */
 void *large_alloc(size_t bytes, size_t align, bool zero)
 {
     gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | (zero ? __GFP_ZERO : 0);
@@ -65,7 +73,7 @@ void *large_alloc(size_t bytes, size_t align, bool zero)
     slub_start();
     if (block <= pages_max() || (block <= MAX_ORDER_BYTES && !may_map()))
         memory = alloc_block(gfp | __GFP_NO_RECLAIM, bytes, align);
-    if (!memory)
+    if (!memory && (block > pages_max() || may_stand_in()))
         memory = mapped_alloc(bytes, align);
     if (!memory && block <= MAX_ORDER_BYTES)
         memory = alloc_block(gfp | __GFP_NORETRY, bytes, align);

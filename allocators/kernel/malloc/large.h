@@ -18,6 +18,9 @@ size_t large_size(const void *memory, const char *wrong);
  */
 void *large_resize(void *memory, size_t bytes);
 
+/* Mappings stand in for pages that the pool has not, as long as there are not too many. */
+bool may_stand_in(void);
+
 /*
  * What to ask for when a block of pages must be moved to grow to `bytes`: a little more, lest a program
  * that appends again and again copies all of it each time.

@@ -139,14 +139,19 @@ static void reclaim_to_high(int node, gfp_t gfp)
 /* What is merely kept goes before anybody who uses it is asked. Frames of memfds are not among it. */
 static size_t take_idle(int node, gfp_t gfp, unsigned order, enum urgency u)
 {
-    size_t frame;
+    size_t frame = NO_FRAME;
+    bool flushed = false;
 
-    if (highest_zone(gfp) == ZONE_HIGHMEM || !reclaim_idle())
+    if (highest_zone(gfp) == ZONE_HIGHMEM)
         return NO_FRAME;
-    pcp_drain_all(gfp);
-    frame = take_anywhere(node, gfp, order, u);
+    if (reclaim_idle_wait())
+        frame = take_anywhere(node, gfp, order, u);
+    if (frame == NO_FRAME && (flushed = reclaim_idle())) {
+        pcp_drain_all(gfp);
+        frame = take_anywhere(node, gfp, order, u);
+    }
     if (frame == NO_FRAME)
-        reclaim_idle_in_vain();
+        reclaim_idle_in_vain(flushed);
     return frame;
 }
 

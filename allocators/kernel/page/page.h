@@ -134,13 +134,15 @@ static inline struct page *alloc_pages(gfp_t gfp, unsigned order)
 }
 
 /*
- * What the layer above keeps free for itself, set by it: whether there is anything, and to have it all given
- * back, which says whether to look for pages again. Asked by those who may reclaim, in front of all shrinkers,
- * when pages run out; no lock is held. It must neither reclaim nor wait for long.
+ * What the layer above keeps free for itself, set by it: whether there is anything, to have it all given back,
+ * which says whether to look for pages again, and to be told that there was nothing in it. Asked by those who may
+ * reclaim, in front of all shrinkers, when pages run out; no lock is held. It must neither reclaim nor wait for
+ * long.
  */
 struct page_keeper {
     bool (*has_idle)(void);
     bool (*flush_idle)(void);
+    void (*in_vain)(void);
 };
 
 extern const struct page_keeper *page_keeper;

@@ -98,29 +98,47 @@ unsigned long reclaim(gfp_t gfp, int node, unsigned round)
 
 bool pages_may_flush(void)
 {
-    return os_now_ms() >= __atomic_load_n(&next_flush_ms, __ATOMIC_RELAXED);
+    return single_threaded() || os_now_ms() >= __atomic_load_n(&next_flush_ms, __ATOMIC_RELAXED);
+}
+
+static bool has_idle(void)
+{
+    return page_keeper && page_keeper->has_idle();
+}
+
+bool reclaim_idle_wait(void)
+{
+    uint64_t next = __atomic_load_n(&next_flush_ms, __ATOMIC_RELAXED);
+    bool waited = false;
+
+    if (single_threaded() || !has_idle())
+        return false;
+    for (; os_now_ms() < next; waited = true) /* not what others make of it: nobody waits twice */
+        page_waiters_wait(page_waiters_ticket(), 1);
+    return waited;
 }
 
 bool reclaim_idle(void)
 {
-    uint64_t next = __atomic_load_n(&next_flush_ms, __ATOMIC_RELAXED), began;
+    uint64_t began;
     bool flushed;
 
-    if (!page_keeper || !page_keeper->has_idle())
+    if (!has_idle())
         return false;
-    while (os_now_ms() < next) /* not what others make of it meanwhile: nobody waits twice */
-        page_waiters_wait(page_waiters_ticket(), 1);
     began = os_now_ms();
     flushed = page_keeper->flush_idle();
     __atomic_store_n(&flush_took_ms, os_now_ms() - began, __ATOMIC_RELAXED);
     return flushed;
 }
 
-void reclaim_idle_in_vain(void)
+void reclaim_idle_in_vain(bool flushed)
 {
     uint64_t next = os_now_ms() + 1 + __atomic_load_n(&flush_took_ms, __ATOMIC_RELAXED);
 
-    __atomic_store_n(&next_flush_ms, next, __ATOMIC_RELAXED);
+    if (flushed)
+        __atomic_store_n(&next_flush_ms, next, __ATOMIC_RELAXED);
+    if (page_keeper)
+        page_keeper->in_vain();
 }
 
 unsigned page_waiters_ticket(void)

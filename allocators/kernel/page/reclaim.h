@@ -17,12 +17,14 @@ extern struct lock reclaim_lock;
 unsigned long reclaim(gfp_t gfp, int node, unsigned round);
 
 /*
- * Has the layer above give back what it keeps idle. False: there is nothing. Who gets nothing out of it
- * says so: then the next one comes a tick of the clock later at the earliest, and as long after this one as this
- * one took. Who wants it sooner waits so long: the program may have freed meanwhile, and NULL would be wrong.
+ * Has the layer above give back what it keeps idle. False: there is nothing. Who gets nothing says so: then the
+ * next flush comes a tick of the clock after the last one at the earliest, and as long after it as it took. Who
+ * wants it sooner waits so long, and looks again if that is said (true), before it flushes: the program may have
+ * freed meanwhile, and NULL would be wrong. A single thread has nobody to spare, and does not wait.
  */
+bool reclaim_idle_wait(void);
 bool reclaim_idle(void);
-void reclaim_idle_in_vain(void);
+void reclaim_idle_in_vain(bool flushed);
 
 /* A number that changes when memory comes free. */
 unsigned page_waiters_ticket(void);

@@ -233,13 +233,17 @@ static bool cpus_stop(void)
  * Without the barrier somebody may still be inside a block. Nobody touches the blocks then, nor enters one
  * again, until a later stop gets its barrier.
  */
+static void stop_locked(void)
+{
+    bool stopped = percpu_mode == PERCPU_THREAD ? slots_stop(blocks) : cpus_stop();
+
+    __atomic_store_n(&unreachable, !stopped, __ATOMIC_RELAXED);
+}
+
 void percpu_stop(void)
 {
-    bool stopped;
-
     lock_take(&blocks_lock);
-    stopped = percpu_mode == PERCPU_THREAD ? slots_stop(blocks) : cpus_stop();
-    __atomic_store_n(&unreachable, !stopped, __ATOMIC_RELAXED);
+    stop_locked();
 }
 
 void percpu_resume(void)
@@ -254,13 +258,15 @@ void percpu_resume(void)
 
 bool percpu_try_stop(void)
 {
-    bool was = percpu_reachable();
+    bool was;
 
-    percpu_stop();
+    lock_take(&blocks_lock);
+    was = unreachable;
+    stop_locked();
     if (!unreachable)
         return true;
     /* Nobody touched a block meanwhile, so that whoever is inside one may stay there. */
-    __atomic_store_n(&unreachable, !was, __ATOMIC_RELAXED);
+    __atomic_store_n(&unreachable, was, __ATOMIC_RELAXED);
     percpu_resume();
     return false;
 }

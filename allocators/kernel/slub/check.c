@@ -121,8 +121,10 @@ static bool check_node(struct checked *c, int node)
 {
     struct kmem_cache_node *n = c->s->node[node];
     unsigned long partial = 0;
+    unsigned empty = 0;
 
     for (struct slab *slab = n->partial.first; slab; slab = slab->next, partial++) {
+        empty += slab->inuse == 0;
         if (!check_slab(c, slab, node))
             return false;
         if (slab_exhausted(slab) || slab->frozen)
@@ -134,6 +136,8 @@ static bool check_node(struct checked *c, int node)
         if (!slab_exhausted(slab) || slab->frozen)
             return fail(c, "slab with free objects on the full list", slab);
     }
+    if (empty != n->nr_empty)
+        return fail(c, "nr_empty does not count the slabs without used objects", n);
     return partial == n->nr_partial || fail(c, "nr_partial does not count the partial list", n);
 }
 

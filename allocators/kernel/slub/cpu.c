@@ -114,7 +114,7 @@ void *cpu_alloc(struct kmem_cache *s, gfp_t gfp)
         stat(s, ALLOC_FASTPATH);
         return object;
     }
-    slab = percpu_ready(gfp) ? find_slab(s, gfp, &freelist) : NULL;
+    slab = !keeps_nothing() && percpu_ready(gfp) ? find_slab(s, gfp, &freelist) : NULL;
     if (!slab)
         return slab_alloc_direct(s, gfp, percpu_node());
     stat(s, ALLOC_SLOWPATH);
@@ -134,7 +134,7 @@ void cpu_free(struct kmem_cache *s, struct slab *slab, void *object)
     /* Refused because it is the first of the list? Nobody who owns it can see it there. */
     if (unlikely(percpu_peek(PAIR_CELL(s)) == object))
         fault("free: object was freed before", object);
-    if (free_to_slab(s, slab, object, s->cpu_partial_slabs > 0)) {
+    if (free_to_slab(s, slab, object, s->cpu_partial_slabs > 0 && !keeps_nothing())) {
         add_partial(s, slab);
         note_idle();
     }

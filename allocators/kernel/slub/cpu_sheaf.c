@@ -129,7 +129,7 @@ void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
     struct sheaf *sheaf, *full;
     void *object;
 
-    if (!percpu_ready(gfp))
+    if (keeps_nothing() || !percpu_ready(gfp))
         return slab_alloc_direct(s, gfp, percpu_node());
     sheaf = take_spare(s);
     if (sheaf && sheaf->size) {
@@ -218,7 +218,7 @@ void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp
     struct sheaf *sheaf, *main = NULL;
 
     stat(s, FREE_SLOWPATH);
-    if (slab_nid(slab) != percpu_node() || !percpu_ready(gfp)) {
+    if (slab_nid(slab) != percpu_node() || keeps_nothing() || !percpu_ready(gfp)) {
         free_to_slab(s, slab, object, false);
         return;
     }

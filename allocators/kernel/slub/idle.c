@@ -4,14 +4,16 @@
  *
  * A flush leaves nothing in any CPU's block, so that the first object that comes there behind it comes by a slow
  * path, which notes it. Without a note there is nothing to be had, and a program that goes on asking for memory
- * in a full pool pays nothing for this.
+ * in a full pool pays nothing for this. Nor does one that frees a little in between: for some time after a flush
+ * that was in vain the slow paths, which all paths are then, leave nothing behind.
  */
 #include "../page/reclaim.h"
 #include "slub.h"
 
-enum { MUTEX_WAIT_MS = 16 };
+enum { MUTEX_WAIT_MS = 16, SPARING_CALLS = 256 };
 
 bool slub_idle;
+unsigned slub_sparing;
 static bool flushing;
 
 static bool has_idle(void)
@@ -41,7 +43,7 @@ static void flush(void)
     } else {
         note_idle(); /* what CPUs hold is still there, for a time when the barrier is granted */
     }
-    slub_shrink_slabs();
+    slub_shrink_slabs(AS_IT_IS);
     __atomic_store_n(&flushing, false, __ATOMIC_RELAXED);
 }
 
@@ -55,4 +57,14 @@ static bool flush_idle(void)
     return true;
 }
 
-const struct page_keeper slub_keeper = {.has_idle = has_idle, .flush_idle = flush_idle};
+/* The program will free a little and ask again, most likely. */
+static void in_vain(void)
+{
+    __atomic_store_n(&slub_sparing, SPARING_CALLS, __ATOMIC_RELAXED);
+}
+
+const struct page_keeper slub_keeper = {
+    .has_idle = has_idle,
+    .flush_idle = flush_idle,
+    .in_vain = in_vain,
+};

@@ -36,15 +36,24 @@ static inline void list_remove(struct slab_list *list, struct slab *slab)
         list->last = slab->prev;
 }
 
+/* Those without used objects on the partial list are counted, too. */
+static inline void count_empty(struct kmem_cache_node *n, const struct slab *slab, int by)
+{
+    if (slab->inuse == 0)
+        n->nr_empty += (unsigned)by;
+}
+
 static inline void add_partial(struct kmem_cache_node *n, struct slab *slab, bool first)
 {
     list_add(&n->partial, slab, first);
+    count_empty(n, slab, 1);
     __atomic_store_n(&n->nr_partial, n->nr_partial + 1, __ATOMIC_RELAXED);
 }
 
 static inline void remove_partial(struct kmem_cache_node *n, struct slab *slab)
 {
     list_remove(&n->partial, slab);
+    count_empty(n, slab, -1);
     __atomic_store_n(&n->nr_partial, n->nr_partial - 1, __ATOMIC_RELAXED);
 }
 

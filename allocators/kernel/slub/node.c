@@ -48,6 +48,7 @@ static unsigned node_take(struct kmem_cache *s, int node, enum whose whose, unsi
         return 0;
     while (got < count && !fresh_taken && (slab = first_for(n, whose, owner)) != NULL) {
         fresh = slab->fresh;
+        count_empty(n, slab, -1);
         got += slab_take(s, slab, count - got, end - got);
         fresh_taken = slab->fresh != fresh && s->size <= SLAB_PAGEWISE_MAX;
         slab->owner = owner;
@@ -131,7 +132,9 @@ bool settle(struct kmem_cache *s, struct kmem_cache_node *n, struct slab *slab, 
     }
     if (slab->inuse)
         return false;
-    if (n->nr_partial <= s->min_partial) {
+    if (!was_full) /* else it has been counted just now */
+        count_empty(n, slab, 1);
+    if (n->nr_partial <= s->min_partial && !__atomic_load_n(&slub_sparing, __ATOMIC_RELAXED)) {
         note_idle();
         return false;
     }
@@ -185,6 +188,7 @@ bool node_shrink(struct kmem_cache *s, struct kmem_cache_node *n)
     all = n->partial.first;
     set_first(&n->partial, NULL);
     n->partial.last = NULL;
+    n->nr_empty = 0;
     for (struct slab *slab = all; slab; slab = next) {
         unsigned free = slab->objects - slab->inuse;
 
@@ -204,5 +208,46 @@ bool node_shrink(struct kmem_cache *s, struct kmem_cache_node *n)
         }
     lock_drop(&n->list_lock);
     give_up_slabs(s, empty);
+    return __atomic_load_n(&n->nr_slabs, __ATOMIC_RELAXED) != 0;
+}
+
+enum { EMPTY_BATCH = 128 };
+
+/* Those that stay go behind the rest; at most `left` are looked at, of which there are that many fewer then. */
+static struct slab *take_empty(struct kmem_cache_node *n, unsigned long *left)
+{
+    struct slab *empty = NULL;
+
+    for (unsigned i = 0; i<EMPTY_BATCH && * left> 0 && n->nr_empty > 0; i++, --*left) {
+        struct slab *slab = n->partial.first;
+
+        remove_partial(n, slab);
+        if (slab->inuse) {
+            add_partial(n, slab, false);
+        } else {
+            slab->next = empty;
+            empty = slab;
+        }
+    }
+    return empty;
+}
+
+bool node_give_up_empty(struct kmem_cache *s, struct kmem_cache_node *n)
+{
+    unsigned long left = ~0ul;
+    struct slab *empty;
+
+    do {
+        lock_take_here(&n->list_lock);
+        if (left > n->nr_partial)
+            left = n->nr_partial;
+        empty = take_empty(n, &left);
+        if (left == 0 && n->nr_empty > 0)
+            note_idle(); /* others put slabs in front meanwhile */
+        if (n->nr_empty == 0)
+            left = 0;
+        lock_drop(&n->list_lock);
+        give_up_slabs(s, empty);
+    } while (left > 0);
     return __atomic_load_n(&n->nr_slabs, __ATOMIC_RELAXED) != 0;
 }

@@ -26,21 +26,21 @@ void slub_drain_block(struct cpu_block *b)
 }
 
 /* All barns before any slab: sheaves of one node may hold objects that its CPUs got from another. */
-static bool shrink_nodes(struct kmem_cache *s)
+static bool shrink_nodes(struct kmem_cache *s, enum what_is_left left)
 {
     bool any = false;
 
     for (unsigned n = 0; n < node_count(); n++)
         barn_flush(s, s->node[n]);
     for (unsigned n = 0; n < node_count(); n++)
-        any |= node_shrink(s, s->node[n]);
+        any |= left == SORTED ? node_shrink(s, s->node[n]) : node_give_up_empty(s, s->node[n]);
     return any;
 }
 
 bool cache_shrink(struct kmem_cache *s, bool *reached)
 {
     *reached = s->path == PATH_DIRECT || flush_blocks(s);
-    return shrink_nodes(s);
+    return shrink_nodes(s, SORTED);
 }
 
 int kmem_cache_shrink(struct kmem_cache *s)
@@ -57,14 +57,14 @@ void slub_drain_blocks(void)
 }
 
 /* What sheaves are made of last: they come back from the others. */
-void slub_shrink_slabs(void)
+void slub_shrink_slabs(enum what_is_left left)
 {
     for (struct kmem_cache *s = slab_caches; s; s = s->next)
         if (s->path != PATH_DIRECT)
-            shrink_nodes(s);
+            shrink_nodes(s, left);
     for (struct kmem_cache *s = slab_caches; s; s = s->next)
         if (s->path == PATH_DIRECT)
-            shrink_nodes(s);
+            shrink_nodes(s, left);
 }
 
 /* One stop for all caches. */
@@ -74,6 +74,6 @@ void slub_shrink_all(void)
     percpu_stop();
     slub_drain_blocks();
     percpu_resume();
-    slub_shrink_slabs();
+    slub_shrink_slabs(SORTED);
     lock_drop(&slab_mutex);
 }

@@ -141,6 +141,8 @@ void *slabs_take_on(struct kmem_cache *s, gfp_t gfp, int node);
 void slabs_put(struct kmem_cache *s, unsigned count, void **p);
 /* Empty slabs back to the page layer, the fullest to the front; false: no slab is left. */
 bool node_shrink(struct kmem_cache *s, struct kmem_cache_node *n);
+/* The same for a long list that others are waiting for: they have the lock in between, and nothing is sorted. */
+bool node_give_up_empty(struct kmem_cache *s, struct kmem_cache_node *n);
 
 /* ---- frozen slabs: frozen.c ---- */
 
@@ -259,9 +261,13 @@ bool cache_sizes(struct kmem_cache *s);
 bool cache_shrink(struct kmem_cache *s, bool *reached);
 /* The same for all caches. */
 void slub_shrink_all(void);
-/* Its two halves, under slab_mutex; the first between a stop and its end. */
+/*
+ * Its two halves, under slab_mutex; the first between a stop and its end. What is left is sorted, or no slab is
+ * looked at that cannot go.
+ */
 void slub_drain_blocks(void);
-void slub_shrink_slabs(void);
+enum what_is_left { SORTED, AS_IT_IS };
+void slub_shrink_slabs(enum what_is_left left);
 /*
  * Whoever takes pages for slabs, for kmalloc or for malloc's blocks says so, for what grow.c does: of a block
  * or run just allocated with `gfp`, or so many absent frames. No lock is held. Nobody does for mappings, for
@@ -282,6 +288,23 @@ static inline void note_idle(void)
 {
     if (unlikely(!__atomic_load_n(&slub_idle, __ATOMIC_RELAXED)))
         __atomic_store_n(&slub_idle, true, __ATOMIC_RELAXED);
+}
+
+/*
+ * How many slow paths from now on leave nothing idle: objects come from slabs and go to slabs one by one. Who
+ * frees a little and tries again, and again, has its page then as soon as there is one, without a flush each time.
+ */
+extern unsigned slub_sparing;
+
+/* To be asked by such a path; one of them less. */
+static inline bool keeps_nothing(void)
+{
+    unsigned left = __atomic_load_n(&slub_sparing, __ATOMIC_RELAXED);
+
+    if (likely(left == 0))
+        return false;
+    __atomic_store_n(&slub_sparing, left - 1, __ATOMIC_RELAXED);
+    return true;
 }
 
 /* ---- fork: fork.c ---- */

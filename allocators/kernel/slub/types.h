@@ -110,6 +110,7 @@ struct slab_list {
 
 struct kmem_cache_node {
     struct lock list_lock;
+    unsigned nr_empty; /* slabs on the partial list without used objects */
     unsigned long nr_partial;
     unsigned long nr_slabs; /* of all states; atomic */
     unsigned long total_objects;
