@@ -1,5 +1,6 @@
 #include "runner/session.h"
 
+#include "runner/anew.h"
 #include "runner/calibrate.h"
 #include "runner/progress.h"
 #include "runner/rows.h"
@@ -218,7 +219,11 @@ static bool begins_block(struct session *s, uint32_t first, uint64_t start_ns)
         s->skipped = s->plan->trial_count - first;
         return false;
     }
-    return s->until == NULL || !until_is_reached(s->until, block);
+    if (s->until != NULL && until_is_reached(s->until, block))
+        return false;
+    if (!s->plan->has_instructions) /* which do not depend on it */
+        anew_contenders(s->plan);
+    return true;
 }
 
 int session_run(struct session *s)
