@@ -225,7 +225,7 @@ static int end_processes(struct recording *r, uint32_t *running)
 
 static void reap(struct recording *r)
 {
-    pid_t ended, whom = r->orphans.adopted ? -1 : r->first_pid;
+    pid_t ended, whom = r->orphans.adopted ? -1 : (pid_t)r->raw->first.pid;
     int status;
     while ((ended = waitpid(whom, &status, WNOHANG)) > 0) {
         if (ended != child)
@@ -290,7 +290,7 @@ static int start_program(struct recording *r, const char *path, char *const argu
         return recording_fail(r, -errno, "cannot run '%s': %s", path, strerrordesc_np(errno));
     r->raw->start_ns = r->raw->end_ns = raw_now(false);
     r->raw->start_ticks = r->raw->end_ticks = raw_now(r->raw->is_tsc != 0);
-    child = r->first_pid = fork();
+    child = fork();
     if (child == 0)
         run_program(r, path, arguments, library, status[1]);
     close(status[1]);
@@ -301,9 +301,8 @@ static int start_program(struct recording *r, const char *path, char *const argu
         continue;
     close(status[0]);
     if (child > 0 && got != sizeof error) {
-        r->first = identity_of((uint32_t)child);
-        r->first.space = identity_of_self().space; /* of one that has ended it is not told */
-        r->raw->first = r->first;
+        r->raw->first = identity_of((uint32_t)child);
+        r->raw->first.space = identity_of_self().space; /* of one that has ended it is not told */
         return 0;
     }
     if (child > 0)
@@ -515,10 +514,6 @@ int recording_recover(struct recording *r, const char *raw_path, char *error, si
         result = check_all_over(r);
     if (result == 0)
         space_release(r->raw, 0);
-    if (r->raw != NULL) {
-        r->first = r->raw->first;
-        r->first_pid = (pid_t)r->first.pid;
-    }
     r->exit_status = -1;
     r->recovered = r->first_is_over = true;
     if (result == 0)

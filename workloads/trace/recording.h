@@ -6,7 +6,6 @@
 #define HEAPMARK_TRACE_RECORDING_H
 
 #include "workloads/trace/drain.h"
-#include "workloads/trace/identity.h"
 #include "workloads/trace/recording_orphans.h"
 #include "workloads/trace/recording_space.h"
 
@@ -47,9 +46,7 @@ struct recording {
     struct recording_options options;
     struct recorded_process *processes; /* as many as have been seen */
     uint32_t process_count;
-    pid_t first_pid;
-    struct identity first; /* the first process's */
-    bool first_is_over;
+    bool first_is_over; /* the first process: raw->first */
     struct orphans orphans;
     int exit_status; /* of the first process, as waitpid() gave it; -1: not known */
     bool recovered;  /* its clocks may have been another boot's */

@@ -19,7 +19,7 @@ int processes_open_pidfd(uint32_t pid)
 
 static bool is_in_our_space(const struct recording *r, const struct identity *identity)
 {
-    return identity->space != 0 && identity->space == r->first.space;
+    return identity->space != 0 && identity->space == r->raw->first.space;
 }
 
 /* Where nothing is known of one of them, the pid decides. */
@@ -72,7 +72,7 @@ int processes_see_new(struct recording *r)
 bool process_is_first(const struct recording *r, uint32_t index)
 {
     struct identity identity = raw_identity(r->raw, index);
-    return identity_equals(&identity, &r->first);
+    return identity_equals(&identity, &r->raw->first);
 }
 
 bool process_was_replaced(const struct recording *r, uint32_t index)

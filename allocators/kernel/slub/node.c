@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#include "../page/zone.h"
 #include "fault.h"
 #include "lists.h"
 #include "slab.h"
@@ -218,9 +217,10 @@ static struct slab *take_empty(struct kmem_cache_node *n, unsigned long *left)
 {
     struct slab *empty = NULL;
 
-    for (unsigned i = 0; i<EMPTY_BATCH && * left> 0 && n->nr_empty > 0; i++, --*left) {
+    for (unsigned looked = 0; looked < EMPTY_BATCH && n->nr_empty > 0 && *left; looked++) {
         struct slab *slab = n->partial.first;
 
+        --*left;
         remove_partial(n, slab);
         if (slab->inuse) {
             add_partial(n, slab, false);

@@ -14,8 +14,7 @@ static struct recording *make_recording(void)
 {
     struct recording *r = calloc(1, sizeof *r);
     r->raw = calloc(1, RAW_FIRST_SEGMENT);
-    r->first = identity_of_self();
-    r->first_pid = getpid();
+    r->raw->first = identity_of_self();
     return r;
 }
 
