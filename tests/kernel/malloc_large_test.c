@@ -174,6 +174,58 @@ static void test_refused_purge(void **state)
     slub_free(q);
 }
 
+static size_t unmaps;
+
+static bool take_back_one(void *start, size_t bytes)
+{
+    return unmaps++ == 0 && munmap(start, bytes) == 0;
+}
+
+/* However many regions are kept, a free tries a few of them for the system's refusals, not all. */
+static void test_tries_are_bounded(void **state)
+{
+    enum { BLOCKS = 200 };
+    bool (*unmap)(void *, size_t) = kmem_os.unmap;
+    char *p[BLOCKS];
+
+    (void)state;
+    for (int i = 0; i < BLOCKS; i++)
+        p[i] = slub_malloc(3 * MIB);
+    kmem_os.unmap = refuse_unmap;
+    for (int i = 1; i < BLOCKS; i += 2) /* none beside another */
+        slub_free(p[i]);
+    kmem_os.unmap = take_back_one;
+    slub_free(p[0]);
+    assert_in_range(unmaps, 2, 33);
+    kmem_os.unmap = unmap;
+    for (int i = 2; i < BLOCKS; i += 2)
+        slub_free(p[i]);
+    for (int i = 1; i < BLOCKS; i += 2)
+        assert_false(is_mapped(p[i]));
+}
+
+/* Mappings that take the place of a pool that is full are no more than leave the program some of its own. */
+static void test_stand_ins_are_bounded(void **state)
+{
+    enum { MOST = 8192, BYTES = 10000 };
+    static void *p[MOST + 1];
+    struct fail_attr all = {.of_1024 = 1024, .random = 1};
+    size_t n = 0;
+
+    (void)state;
+    kmem_inject(&all, NULL);
+    while (n <= MOST && (p[n] = slub_malloc(BYTES)) != NULL)
+        n++;
+    assert_in_range(n, MOST - 64, MOST);
+    slub_free(p[--n]);
+    p[n] = slub_malloc(BYTES);
+    assert_non_null(p[n++]);
+    kmem_inject(NULL, NULL);
+    while (n > 0)
+        slub_free(p[--n]);
+    assert_int_equal(kmem_check(), 0);
+}
+
 /* The system keeps mappings that lie side by side as one, and to free one of them makes two. */
 static void free_at_the_limit(void)
 {
@@ -212,9 +264,14 @@ static void test_limit_of_mappings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ahead),         cmocka_unit_test(test_tolerance),
-        cmocka_unit_test(test_refused_ahead), cmocka_unit_test(test_refused_unmap),
-        cmocka_unit_test(test_refused_purge), cmocka_unit_test(test_limit_of_mappings),
+        cmocka_unit_test(test_ahead),
+        cmocka_unit_test(test_tolerance),
+        cmocka_unit_test(test_refused_ahead),
+        cmocka_unit_test(test_refused_unmap),
+        cmocka_unit_test(test_refused_purge),
+        cmocka_unit_test(test_tries_are_bounded),
+        cmocka_unit_test(test_stand_ins_are_bounded),
+        cmocka_unit_test(test_limit_of_mappings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

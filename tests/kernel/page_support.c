@@ -1,6 +1,7 @@
 #include "page_support.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -114,6 +115,22 @@ size_t highmem_used(void)
         if (z->kind == ZONE_HIGHMEM)
             used += zone_used_frames(z);
     return used;
+}
+
+int signal_of_touching(volatile char *at)
+{
+    int status;
+    pid_t child;
+
+    fflush(NULL);
+    child = fork();
+    if (child == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        *at = 1;
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 void assert_whole(void)

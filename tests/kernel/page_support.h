@@ -54,6 +54,9 @@ static inline bool is_filled(const unsigned char *p, size_t bytes, unsigned char
     return bytes == 0 || (p[0] == with && memcmp(p, p + 1, bytes - 1) == 0);
 }
 
+/* The signal that ends a child which writes there; 0: it came through. */
+int signal_of_touching(volatile char *at);
+
 /* Fails the test unless pages and vmalloc are whole. */
 void assert_whole(void);
 

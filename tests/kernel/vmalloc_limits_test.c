@@ -1,0 +1,245 @@
+/* vmalloc and vmap where the system refuses, at its limits, and across fork(). */
+#include "page_support.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "page/pool.h"
+#include "vmalloc/space.h"
+
+/* Where the system refuses to unmap, the frames are the caller's all the same, and the addresses wait. */
+static void test_vunmap_refused(void **state)
+{
+    struct page *p[3];
+    char *v;
+
+    (void)state;
+    vm_unmap_aliases();
+    for (int i = 0; i < 3; i++)
+        p[i] = alloc_pages(GFP_HIGHUSER, 0);
+    v = vmap(p, 3, VM_MAP, PAGE_KERNEL);
+    refusal = (struct refusal){.hide = true, .of_16 = 16, .random = 1};
+    vunmap(v);
+    for (int i = 0; i < 3; i++)
+        __free_pages(p[i], 0);
+    assert_null(vmalloc_to_page(v));
+    assert_whole();
+    assert_int_equal(highmem_used(), 0);
+    vm_unmap_aliases(); /* refused again */
+    assert_whole();
+    assert_int_equal(signal_of_touching(v), 0);
+    vfree(vmalloc(3 * PAGE_SIZE)); /* elsewhere */
+    refusal = (struct refusal){0};
+    vm_unmap_aliases();
+    assert_whole();
+    assert_int_equal(signal_of_touching(v), SIGSEGV);
+    assert_int_equal(highmem_used(), 0);
+}
+
+/* Nor does vmalloc() take those addresses, where the caller's frames still are. */
+static void test_stuck_is_not_reused(void **state)
+{
+    struct page *p[3];
+    char *v, *other, *w;
+
+    (void)state;
+    vm_unmap_aliases();
+    for (int i = 0; i < 3; i++)
+        p[i] = alloc_pages(GFP_HIGHUSER, 0);
+    other = vmap(p, 3, VM_MAP, PAGE_KERNEL);
+    memset(other, 0x5a, 3 * PAGE_SIZE);
+    v = vmap(p, 3, VM_MAP, PAGE_KERNEL);
+    refusal = (struct refusal){.hide = true, .of_16 = 16, .random = 1};
+    vunmap(v);
+    w = vmalloc_node(3 * PAGE_SIZE, 0);
+    assert_non_null(w);
+    assert_ptr_not_equal(w, v);
+    memset(w, 0xa5, 3 * PAGE_SIZE);
+    assert_true(is_filled((unsigned char *)other, 3 * PAGE_SIZE, 0x5a));
+    refusal = (struct refusal){0};
+    vfree(w);
+    vunmap(other);
+    for (int i = 0; i < 3; i++)
+        __free_pages(p[i], 0);
+    vm_unmap_aliases();
+    assert_whole();
+    assert_int_equal(highmem_used(), 0);
+}
+
+/* With as many mappings as there may be the system refuses now and then. */
+static void unmap_at_the_limit(void)
+{
+    struct page *p[64];
+    char *v, *w, *lazy = vmalloc(10 * PAGE_SIZE), *other, why[200];
+
+    for (int i = 0; i < 64; i++)
+        p[i] = alloc_pages(GFP_HIGHUSER, 0);
+    v = vmap(p, 1, VM_MAP, PAGE_KERNEL);
+    w = vmap(p, 64, VM_MAP, PAGE_KERNEL);
+    other = vmalloc(10 * PAGE_SIZE);
+    if (!use_up_mappings())
+        _exit(77);
+    vfree(lazy);
+    vm_unmap_aliases();
+    lazy = vmalloc(50 * PAGE_SIZE);
+    vunmap(v);
+    vunmap(w);
+    vfree(other);
+    vfree(lazy);
+    for (int i = 0; i < 64; i++)
+        __free_pages(p[i], 0);
+    _exit(!kmem_pages_check(why, sizeof why) || !kmem_vmalloc_check(why, sizeof why));
+}
+
+static void test_limit_of_mappings(void **state)
+{
+    struct ending e = ending_of(unmap_at_the_limit);
+
+    (void)state;
+    if (e.status == 77 << 8)
+        skip();
+    assert_string_equal(e.said, "");
+    assert_int_equal(e.status, 0);
+}
+
+/* ---- Fork ------------------------------------------------------------------------------------- */
+
+/* What another thread was building is nobody's in the child, and must not lead to the parent's frames. */
+static void test_fork_while_building(void **state)
+{
+    char *p = vmalloc(2 * PAGE_SIZE), *q = vmalloc(2 * PAGE_SIZE);
+    struct vmap_area *a = area_floor(&vmalloc_space.busy, (uintptr_t)p);
+
+    (void)state;
+    a->state = AREA_BUILDING;
+    assert_int_equal(signal_of_touching(p), SIGSEGV);
+    assert_int_equal(signal_of_touching(q), 0);
+    a->state = AREA_VMALLOC;
+    assert_int_equal(signal_of_touching(p), 0);
+    vfree(p);
+    vfree(q);
+}
+
+static void limit(int what, rlim_t most)
+{
+    const struct rlimit l = {most, most};
+
+    if (setrlimit(what, &l) != 0)
+        _exit(91);
+}
+
+/* Forks, and ends as the child does. */
+static _Noreturn void fork_and_touch(char *p)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(*p != 7);
+    waitpid(child, &status, 0);
+    if (WIFSIGNALED(status)) {
+        signal(WTERMSIG(status), SIG_DFL);
+        raise(WTERMSIG(status));
+    }
+    _exit(WEXITSTATUS(status));
+}
+
+static char *touched(void)
+{
+    char *p = vmalloc(2 * PAGE_SIZE);
+
+    *p = 7;
+    return p;
+}
+
+static void fork_beyond_file_size(void)
+{
+    char *p = touched();
+
+    limit(RLIMIT_FSIZE, PAGE_SIZE);
+    fork_and_touch(p);
+}
+
+/* The descriptor of the parent's memfd is the only one that the child can have. */
+static void fork_with_all_descriptors(void)
+{
+    char *p = touched();
+
+    while (fcntl(STDERR_FILENO, F_DUPFD, 0) >= 0)
+        ;
+    fork_and_touch(p);
+}
+
+static void fork_without_descriptor(void)
+{
+    char *p = touched();
+
+    limit(RLIMIT_NOFILE, 0);
+    fork_and_touch(p);
+}
+
+static void test_fork_without_memfd(void **state)
+{
+    struct ending e = ending_of(fork_beyond_file_size);
+
+    (void)state;
+    assert_int_equal(signal_of(&e), SIGABRT);
+    assert_non_null(strstr(e.said, "slub: fork(): a copy of vmalloc()'s memory exceeds the file "
+                                   "size limit (ulimit -f): '0x"));
+    e = ending_of(fork_without_descriptor);
+    assert_int_equal(signal_of(&e), SIGABRT);
+    assert_non_null(strstr(e.said, "slub: fork(): no descriptor is free (ulimit -n)"));
+    e = ending_of(fork_with_all_descriptors);
+    assert_string_equal(e.said, "");
+    assert_int_equal(e.status, 0);
+}
+
+/* What a program opened in the place of a descriptor that it closed itself is not touched. */
+static void fork_after_closing_all(void)
+{
+    char *p = touched();
+    int fd[2], memfd = -1;
+
+    for (struct zone *z = zone_first(); z && memfd < 0; z = zone_next(z))
+        memfd = z->fd;
+    for (int i = 3; i < 5000; i++)
+        close(i);
+    if (pipe(fd) != 0)
+        _exit(92);
+    while (fcntl(fd[1], F_DUPFD, 0) >= 0 && fcntl(memfd, F_GETFD) < 0)
+        ;
+    if (fork() == 0)
+        _exit(write(memfd, "x", 1) != 1 || *p != 7);
+    _exit(wait(&fd[0]) < 0 || fd[0] != 0);
+}
+
+static void test_fork_after_closing_all(void **state)
+{
+    (void)state;
+    assert_int_equal(ending_of(fork_after_closing_all).status, 0);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_vunmap_refused),
+    cmocka_unit_test(test_stuck_is_not_reused),
+    cmocka_unit_test(test_limit_of_mappings),
+    cmocka_unit_test(test_fork_while_building),
+    cmocka_unit_test(test_fork_without_memfd),
+    cmocka_unit_test(test_fork_after_closing_all),
+};
+
+/* What other nodes have a part in: which node's memfd it is. */
+static const struct CMUnitTest node_tests[] = {
+    cmocka_unit_test(test_fork_after_closing_all),
+};
+
+DEFINE_GROUP(limits_group, tests)
+DEFINE_GROUP(node_group, node_tests)
+
+int main(void)
+{
+    return in_vmalloc_pools(limits_group, node_group) != 0;
+}
