@@ -29,19 +29,31 @@ uint64_t cell_paced_work(const struct cell *cell)
     return (cell->trial_time_ns + cell->paced_ns / 2) / cell->paced_ns;
 }
 
-uint64_t cell_paced_ns(const struct cell *cell, uint64_t iterations)
+/* At most a year each: more of them adds up to nothing. */
+static uint64_t product_ns(uint64_t ns, uint64_t times)
 {
-    const uint64_t year_ns = UINT64_C(365) * 24 * 3600 * 1000000000; /* more adds up to nothing */
-    uint64_t ns;
-    bool is_more = __builtin_mul_overflow(cell->paced_ns, iterations, &ns) || ns > year_ns;
-    return is_more ? year_ns : ns;
+    const uint64_t year_ns = UINT64_C(365) * 24 * 3600 * 1000000000;
+    uint64_t product;
+    bool is_more = __builtin_mul_overflow(ns, times, &product) || product > year_ns;
+    return is_more ? year_ns : product;
 }
 
-/* What a trial takes by recorded times is no sign of one that hangs. Twice as much: it may lag. */
+uint64_t cell_paced_ns(const struct cell *cell, uint64_t iterations)
+{
+    return product_ns(cell->paced_ns, iterations);
+}
+
+/*
+ * Neither what a trial takes by recorded times is a sign of one that hangs, twice as much since it may lag, nor a
+ * long trace: a microsecond for an event is what only slow allocators take, or valgrind.
+ */
 uint64_t cell_timeout_ns(const struct cell *cell, uint64_t iterations)
 {
-    uint64_t paced_ns = cell->is_timeout_given ? 0 : cell_paced_ns(cell, iterations);
-    return cell->timeout_ns + 2 * paced_ns;
+    uint64_t events_ns = cell->input ? product_ns(1000, cell->input->events) : 0;
+    if (cell->is_timeout_given)
+        return cell->timeout_ns;
+    return cell->timeout_ns + 2 * cell_paced_ns(cell, iterations) +
+           product_ns(events_ns, iterations);
 }
 
 /* ---- estimates ------------------------------------------------------------------------------- */

@@ -223,12 +223,9 @@ static void test_fork_after_closing_all(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_vunmap_refused),
-    cmocka_unit_test(test_stuck_is_not_reused),
-    cmocka_unit_test(test_limit_of_mappings),
-    cmocka_unit_test(test_fork_while_building),
-    cmocka_unit_test(test_fork_without_memfd),
-    cmocka_unit_test(test_fork_after_closing_all),
+    cmocka_unit_test(test_vunmap_refused),     cmocka_unit_test(test_stuck_is_not_reused),
+    cmocka_unit_test(test_limit_of_mappings),  cmocka_unit_test(test_fork_while_building),
+    cmocka_unit_test(test_fork_without_memfd), cmocka_unit_test(test_fork_after_closing_all),
 };
 
 /* What other nodes have a part in: which node's memfd it is. */

@@ -182,6 +182,11 @@ static void a_timeout_leaves_time_for_the_pace(void **state)
     assert_int_equal(cell_timeout_ns(&cell, 2), 60 * SECOND_NS);
     cell.is_timeout_given = false;
     assert_true(cell_timeout_ns(&cell, UINT64_MAX) > 24 * 3600 * SECOND_NS); /* no overflow */
+    /* Long traces have a microsecond for each event. */
+    unpaced.input = &(struct trace_input){.events = 100000000};
+    assert_int_equal(cell_timeout_ns(&unpaced, 2), (60 + 2 * 100) * SECOND_NS);
+    unpaced.is_timeout_given = true;
+    assert_int_equal(cell_timeout_ns(&unpaced, 2), 60 * SECOND_NS);
 }
 
 /* ---- turns ----------------------------------------------------------------------------------- */
