@@ -1,5 +1,6 @@
-/* heapmark record: runs a program and writes down every call it makes to its allocator. */
+/* heapmark record: runs a program and writes down every call it makes to its allocator; or the kernel's. */
 #include "cmd/cmd.h"
+#include "cmd/record_kernel.h"
 #include "cmd/record_missing.h"
 #include "util/parse.h"
 #include "util/paths.h"
@@ -28,6 +29,8 @@ struct request {
     char **command; /* NULL-terminated */
     struct recording_options options;
     bool ordered;
+    struct record_kernel_request kernel;
+    const char *program_only; /* an option that --kernel does not go with; NULL: none was given */
 };
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -43,6 +46,7 @@ enum {
     KEY_ONLY_FIRST,
     KEY_CLOCK,
     KEY_ORDERED,
+    KEY_KERNEL,
 };
 
 static const struct argp_option options[] = {
@@ -72,6 +76,11 @@ static const struct argp_option options[] = {
      "where times come from (tsc where it is invariant, else monotonic, which costs more)", 0},
     {"ordered", KEY_ORDERED, NULL, 0,
      "bring the traces into the order of time at once: smaller and faster to read, later finished",
+     0},
+    {"kernel", KEY_KERNEL, "slab|pages", OPTION_ARG_OPTIONAL,
+     "record the running kernel's own slab and page traffic, or one of them, while PROGRAM runs, "
+     "or until Ctrl-C; "
+     "as root. Goes with -o, --max-size and --stop-after",
      0},
     {0},
 };
@@ -136,18 +145,44 @@ static bool parse_clock(const char *text, struct argp_state *state)
 static void check(const struct request *request, struct argp_state *state)
 {
     const struct recording_options *wanted = &request->options;
-    if (request->command == NULL)
+    bool is_kernel = request->kernel.slab || request->kernel.pages;
+    if (is_kernel && request->program_only != NULL)
+        argp_error(state, "'--%s' is for programs, and does not go with --kernel",
+                   request->program_only);
+    if (!is_kernel && request->command == NULL)
         argp_error(state, "no program to record; for example: heapmark record -o ls.hmt -- ls -l");
     if (wanted->stop_after_ns != 0 && wanted->stop_after_ns <= wanted->start_after_ns)
         argp_error(state, "--stop-after comes before --start-after: nothing would be recorded");
+}
+
+static void parse_kernel(struct request *request, const char *value, struct argp_state *state)
+{
+    bool is_slab = value == NULL || strcmp(value, "slab") == 0;
+    bool is_pages = value == NULL || strcmp(value, "pages") == 0;
+    if (!is_slab && !is_pages)
+        argp_error(state, "--kernel '%s' is neither slab nor pages; without a value it is both",
+                   value);
+    request->kernel.slab |= is_slab;
+    request->kernel.pages |= is_pages;
+}
+
+static const char *name_of(int key)
+{
+    for (const struct argp_option *option = options; option->name != NULL; option++)
+        if (option->key == key)
+            return option->name;
+    return NULL;
 }
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     struct request *request = state->input;
     struct recording_options *wanted = &request->options;
+    if (key >= KEY_STACKS && key < KEY_KERNEL && key != KEY_MAX_SIZE && key != KEY_STOP_AFTER)
+        request->program_only = name_of(key);
     switch (key) {
     case 'o': request->output = value; return 0;
+    case KEY_KERNEL: parse_kernel(request, value, state); return 0;
     case KEY_STACKS:
         wanted->stack_depth = (uint32_t)number(value, 1, RAW_STACK_MAX, "--stacks", state);
         return 0;
@@ -174,7 +209,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "[--] PROGRAM [ARGUMENT...]",
+    .args_doc = "[--] PROGRAM [ARGUMENT...]\n--kernel[=slab|pages] [-- PROGRAM [ARGUMENT...]]",
     .doc = "Run PROGRAM and record every call it makes to its allocator, in all of its threads and "
            "processes, from the first call to its end, whatever way it ends.\v"
            "The trace can be replayed on any allocator: heapmark run FILE. Exit status: 0 when the "
@@ -371,6 +406,13 @@ int cmd_record(int argc, char **argv)
     char path[PATH_MAX], library[PATH_MAX], output[PATH_MAX], error[2 * PATH_MAX + 512];
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &request);
+    if (request.kernel.slab || request.kernel.pages) {
+        request.kernel.output = request.output;
+        request.kernel.command = request.command;
+        request.kernel.stop_after_ns = request.options.stop_after_ns;
+        request.kernel.size_max = request.options.size_max;
+        return record_kernel(&request.kernel);
+    }
     if (check_environment() != EXIT_OK)
         return EXIT_USAGE;
     if (target_find(request.command[0], path, error, sizeof error) != 0) {

@@ -6,7 +6,11 @@
 #define HEAPMARK_CMD_TRACE_H
 
 #include "cmd/trace_symbols.h"
+#include "workloads/trace/import.h"
 #include "workloads/trace/info.h"
+#include "workloads/trace/whole_file.h"
+
+#include <stdbool.h>
 
 int trace_command_info(int argc, char **argv);
 int trace_command_verify(int argc, char **argv);
@@ -22,6 +26,17 @@ const char *trace_find(const char *name, char *found, size_t bytes);
 /* The one file of a command's words; ends the program with a message where there is a second one. */
 struct argp_state;
 int trace_take_path(const char **path, const char *value, struct argp_state *state);
+
+/*
+ * The file that a trace is written into; what goes wrong is told. False: it cannot be opened. Closing it
+ * publishes it, or drops it where something `failed` and has been told already; the exit code of either.
+ */
+bool trace_output_open(struct whole_file *output, const char *path);
+int trace_output_close(struct whole_file *output, int failed);
+
+/* What came of an import, a line each through `tell`. */
+void trace_tell_import(void (*tell)(const char *format, ...), const char *path,
+                       const struct import_result *result);
 
 /* All that `info` prints. */
 struct trace_report {

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static int cannot_write(const char *path, int error)
     return EXIT_USAGE;
 }
 
-static bool output_open(struct whole_file *output, const char *path)
+bool trace_output_open(struct whole_file *output, const char *path)
 {
     struct stat there;
     if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) {
@@ -43,8 +44,7 @@ static bool output_open(struct whole_file *output, const char *path)
     return error == 0;
 }
 
-/* `failed` has been told already. */
-static int output_close(struct whole_file *output, int failed)
+int trace_output_close(struct whole_file *output, int failed)
 {
     if (failed != 0) {
         whole_file_drop(output);
@@ -179,13 +179,13 @@ int trace_command_cut(int argc, char **argv)
     char error[512], found[PATH_MAX];
     if (cli_parse(&argp, argc, argv, &request) != 0)
         return EXIT_USAGE;
-    if (!output_open(&output, request.output))
+    if (!trace_output_open(&output, request.output))
         return EXIT_USAGE;
     int failed = trace_cut(trace_find(request.path, found, sizeof found), &request.cut, output.fd,
                            &result, error, sizeof error);
     if (failed != 0)
         say_error("%s", error);
-    int code = output_close(&output, failed);
+    int code = trace_output_close(&output, failed);
     if (code == EXIT_OK)
         say_cut(&request, &result);
     return code;
@@ -220,7 +220,7 @@ static int export_to(const struct request *request, enum export_format format, F
 static int export_to_file(const struct request *request, enum export_format format)
 {
     struct whole_file output;
-    if (!output_open(&output, request->output))
+    if (!trace_output_open(&output, request->output))
         return EXIT_USAGE;
     FILE *out = fdopen(dup(output.fd), "w");
     int failed = -ENOMEM;
@@ -232,7 +232,7 @@ static int export_to_file(const struct request *request, enum export_format form
         failed = -errno;
         cannot_write(request->output, failed);
     }
-    return output_close(&output, failed);
+    return trace_output_close(&output, failed);
 }
 
 int trace_command_export(int argc, char **argv)
@@ -279,16 +279,17 @@ static error_t parse_import(int key, char *value, struct argp_state *state)
     }
 }
 
-static void say_import(const char *path, const struct import_result *result)
+void trace_tell_import(void (*tell)(const char *format, ...), const char *path,
+                       const struct import_result *result)
 {
     const struct trace_file_header *header = &result->header;
-    printf("'%s': %" PRIu64 " event%s from %" PRIu64 " line%s of %s\n", path, header->events,
-           say_plural(header->events), result->lines, say_plural(result->lines),
-           import_description(result->format));
+    tell("'%s': %" PRIu64 " event%s from %" PRIu64 " line%s of %s", path, header->events,
+         say_plural(header->events), result->lines, say_plural(result->lines),
+         import_description(result->format));
     if (header->skipped_lines > 0)
-        printf("%" PRIu64 " line%s could not be used; the first is line %" PRIu64 ": %s\n",
-               header->skipped_lines, say_plural(header->skipped_lines), result->first_skipped,
-               result->skip_reason);
+        tell("%" PRIu64 " line%s could not be used; the first is line %" PRIu64 ": %s",
+             header->skipped_lines, say_plural(header->skipped_lines), result->first_skipped,
+             result->skip_reason);
     const struct {
         uint64_t count;
         const char *what, *then;
@@ -300,8 +301,19 @@ static void say_import(const char *path, const struct import_result *result)
     };
     for (size_t i = 0; i < sizeof oddities / sizeof *oddities; i++)
         if (oddities[i].count > 0)
-            printf("%" PRIu64 " %s%s%s\n", oddities[i].count, oddities[i].what,
-                   say_plural(oddities[i].count), oddities[i].then);
+            tell("%" PRIu64 " %s%s%s", oddities[i].count, oddities[i].what,
+                 say_plural(oddities[i].count), oddities[i].then);
+}
+
+static void print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void print_line(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
 }
 
 static int import_from(const struct request *request, FILE *in)
@@ -312,14 +324,14 @@ static int import_from(const struct request *request, FILE *in)
     struct import_result result;
     struct whole_file output;
     char error[1024];
-    if (!output_open(&output, request->output))
+    if (!trace_output_open(&output, request->output))
         return EXIT_USAGE;
     int failed = trace_import(in, name, source, output.fd, &result, error, sizeof error);
     if (failed != 0)
         say_error("%s", error);
-    int code = output_close(&output, failed);
+    int code = trace_output_close(&output, failed);
     if (code == EXIT_OK)
-        say_import(request->output, &result);
+        trace_tell_import(print_line, request->output, &result);
     return code;
 }
 
@@ -327,8 +339,8 @@ int trace_command_import(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         {"output", 'o', "TRACE", 0, "write the trace to TRACE", 0},
-        {"format", KEY_FORMAT, "text|mtrace|heaptrack|ltrace|kmem", 0,
-         "what FILE is (its first line tells)", 0},
+        {"format", KEY_FORMAT, "text|mtrace|heaptrack|ltrace|kmem|kmem-pages", 0,
+         "what FILE is (its first line tells, but for kmem-pages)", 0},
         {0},
     };
     static const struct argp argp = {

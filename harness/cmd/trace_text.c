@@ -30,6 +30,12 @@ static double percent(double part, double whole)
 
 /* ---- where it comes from --------------------------------------------------------------------- */
 
+/* There is no program then. */
+static bool is_kernels(const struct trace_file_header *header)
+{
+    return header->source == TRACE_SOURCE_KMEM || header->source == TRACE_SOURCE_KMEM_PAGES;
+}
+
 static void print_command(const struct trace_info *info)
 {
     const char *words = info->command;
@@ -111,7 +117,7 @@ static void print_source(const struct trace_file_header *header)
     for (size_t i = 0; i < sizeof notes / sizeof *notes; i++)
         if (header->lacks & notes[i].lack)
             printf("note              %s\n", notes[i].note);
-    if (header->source == TRACE_SOURCE_KMEM)
+    if (is_kernels(header))
         printf("note              threads are CPUs\n");
     if (header->skipped_lines > 0)
         printf("note              %" PRIu64 " lines of the source could not be used\n",
@@ -121,10 +127,12 @@ static void print_source(const struct trace_file_header *header)
 static void print_origin(const struct trace_info *info)
 {
     const struct trace_file_header *header = &info->header;
-    print_command(info);
+    if (!is_kernels(header))
+        print_command(info);
     print_date(header);
     printf("duration          %.3f s\n", (double)header->duration_ticks / (double)header->ticks_hz);
-    print_end(header);
+    if (!is_kernels(header))
+        print_end(header);
     print_source(header);
     print_flags(header);
 }

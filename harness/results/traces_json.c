@@ -5,6 +5,7 @@
 #include "util/pool.h"
 #include "util/say.h"
 #include "util/shell.h"
+#include "workloads/trace/import.h"
 #include "workloads/trace/reader.h"
 
 #include <errno.h>
@@ -97,10 +98,11 @@ static json_t *describe(const struct cell *cell)
     const char *command = NULL, *successor = NULL;
     if (read_front(cell->trace_path, &header, &command))
         successor = find_successor(cell->trace_path, header);
-    return json_pack("{s:s, s:o, s:I, s:o, s:o, s:o}", "trace", utf8_text(cell->trace), "command",
-                     text_or_null(command), "events", (json_int_t)cell->input->events, "sha256",
-                     text_or_null(machine_sha256(cell->trace_path)), "half_seen",
-                     half_seen(&header, cell->input), "successor", text_or_null(successor));
+    return json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o}", "trace", utf8_text(cell->trace),
+                     "command", text_or_null(command), "events", (json_int_t)cell->input->events,
+                     "sha256", text_or_null(machine_sha256(cell->trace_path)), "half_seen",
+                     half_seen(&header, cell->input), "successor", text_or_null(successor),
+                     "source", text_or_null(import_name((enum trace_source)header.source)));
 }
 
 static bool is_first_of_its_trace(const struct plan *plan, uint32_t index)

@@ -89,11 +89,19 @@ def paragraphs(texts):
 
 
 def program_of(run, traces):
-    """The shell's words that start the recorded program; a name where it is not known."""
+    """The shell's words that start the recorded program; a name where it is not known, None of the kernel's own
+    traffic."""
+    if any(is_kernels(one) for one in run.env["traces"] if one["trace"] in traces):
+        return None
     if len(traces) > 1:
         return "PROGRAM"
     commands = [one["command"] for one in run.env["traces"] if one["trace"] == traces[0]]
     return next(filter(None, commands), shlex.quote(PurePath(traces[0]).stem))
+
+
+def is_kernels(trace):
+    """Whether it tells of the running kernel's allocations, under which nothing can be preloaded."""
+    return (trace.get("source") or "").startswith("kmem")
 
 
 def best_line(comparison, one):
@@ -222,9 +230,12 @@ def recommendation(comparison, bests, program):
     if label is None:
         return paragraphs([f"stay with {baseline}: {NO_BETTER[deciding(comparison)]}"])
     entry = next(one for one in comparison.run.env["allocators"] if one["label"] == label)
-    said = [*paragraphs([reason(comparison, bests, label, metric)]),
-            *paragraphs([f"to use {short_label(label)}:"]),
-            "      " + terminal.printable(command(entry, program))]  # fmt: skip
+    said = paragraphs([reason(comparison, bests, label, metric)])
+    if program is None:
+        return said + paragraphs(["the trace is the kernel's own: it tells how these designs would serve it, "
+                                  "and there is no program to start under one"])  # fmt: skip
+    said += [*paragraphs([f"to use {short_label(label)}:"]),
+             "      " + terminal.printable(command(entry, program))]  # fmt: skip
     if entry.get("risks"):
         said += paragraphs([f"its risks: {entry['risks']}"])
     return said

@@ -62,6 +62,13 @@ def test_the_command_is_a_line_that_can_be_copied(tmp_path, monkeypatch):
     assert line.strip() == f"LD_PRELOAD={path} {command}".replace("\x1b", "?")
 
 
+def test_under_the_kernel_nothing_is_preloaded(tmp_path):
+    text = said(tmp_path, {"system": SAME, "fast": (0.8, 1.2, 0)},
+                change=lambda _, env: env.update(traces=[recorded(source="kmem-pages")]))
+    assert "fastest: fast, 0.8" in text and "the trace is the kernel's own" in text
+    assert "LD_PRELOAD" not in text and "to use fast" not in text
+
+
 def test_of_several_programs_none_is_named(tmp_path):
     cells = [*CELLS, ("replay", "trace=b.hmt", 1, 20.0, 40_000_000)]
     def change(_, env):

@@ -40,9 +40,9 @@ def events(path):
     return [(row["op"], row["size_bytes"], row["object"], row["ended_object"]) for row in rows]
 
 
-def imported(tmp_path, sample):
+def imported(tmp_path, sample, *options):
     out = tmp_path / f"{sample}.hmt"
-    said = trace("import", "-o", out, SAMPLES / f"{sample}.txt").stdout
+    said = trace("import", *options, "-o", out, SAMPLES / f"{sample}.txt").stdout
     assert "is good" in trace("verify", out).stdout
     return out, said
 
@@ -193,6 +193,20 @@ def test_kmem(tmp_path):
     model.check(path)
     assert "threads are CPUs" in trace("info", path).stdout
     assert float(summary(path)["duration_ns"]) > 1000
+
+
+def test_kmem_pages(tmp_path):
+    path, said = imported(tmp_path, "kmem-pages", "--format=kmem-pages")
+    model = Model()
+    for line in lines("kmem-pages"):
+        found = re.search(r": (mm_page_alloc|mm_page_free): .*pfn=(\w+) order=(\d+)", line)
+        if found and found[1] == "mm_page_alloc":
+            model.make(int(found[2], 16), 4096 << int(found[3]), "aligned")
+        elif found:
+            model.free(int(found[2], 16))
+    model.check(path)
+    text = trace("info", path).stdout
+    assert "threads are CPUs" in text and "command" not in text and "ended  " not in text
 
 
 def test_damage_is_counted_and_reported(tmp_path):

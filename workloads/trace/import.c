@@ -57,6 +57,7 @@ static const struct import_format *const formats[TRACE_SOURCE_COUNT] = {
     [TRACE_SOURCE_HEAPTRACK] = &import_heaptrack_format,
     [TRACE_SOURCE_LTRACE] = &import_ltrace_format,
     [TRACE_SOURCE_KMEM] = &import_kmem_format,
+    [TRACE_SOURCE_KMEM_PAGES] = &import_kmem_pages_format,
 };
 
 const char *import_name(enum trace_source source)

@@ -5,9 +5,13 @@
  *
  * kmalloc and kmem_cache_alloc make objects of bytes_req, and of zeroes with __GFP_ZERO; kfree and
  * kmem_cache_free end them. What the kernel keeps by CPU it is that counts, so CPUs are the threads
- * here. Pages are what slabs are made of, and are left out. Pointers are hashes, which are as good.
+ * here. Pointers are hashes as a rule, which are as good.
+ *
+ * Pages are what slabs are made of, so they are a format of their own: mm_page_alloc makes a block of 2^order
+ * pages, aligned to its size, and mm_page_free ends it. (mm_page_free_batched tells of the same pages once more.)
  */
 #include "workloads/trace/import_source.h"
+#include "workloads/trace/kernel_events.h"
 #include "workloads/trace/scan.h"
 
 /* What stands before the event's fields. */
@@ -85,10 +89,22 @@ static bool begins(const char *line)
            (scan_front(line, &front) && find_field(&front, "=") != NULL);
 }
 
+/* What heapmark says itself where it has read the kernel's events. */
+static void take_note(struct import *import, const char *line)
+{
+    uint64_t seconds;
+    if (strcmp(line, KERNEL_NOTE_ENDED_EARLY) == 0)
+        import_facts(import)->flags |= TRACE_TRUNCATED;
+    if (scan_text(&line, KERNEL_NOTE_RECORDED_AT) && scan_decimal(&line, &seconds) &&
+        seconds <= INT64_MAX)
+        import_facts(import)->recorded_at = (int64_t)seconds;
+}
+
 static enum line_verdict take_comment(struct import *import, const char *line)
 {
     const char *at = strstr(line, "[LOST ");
     uint64_t lost;
+    take_note(import, line);
     if (at == NULL)
         return LINE_OTHER;
     at += strlen("[LOST ");
@@ -111,14 +127,23 @@ static enum line_verdict take_allocation(struct import *import, const struct fro
     return import_allocation(import, (struct import_when){front->cpu, front->time}, event, address);
 }
 
+/* LINE_TAKEN: it is an event, in `front`. */
+static enum line_verdict take_front(struct import *import, const char *line, struct front *front)
+{
+    if (line[0] == '#' || line[0] == '\0' || strncmp(line, "CPU:", 4) == 0)
+        return take_comment(import, line);
+    return scan_front(line, front)
+               ? LINE_TAKEN
+               : import_skip(import, "it is no event with a CPU in brackets and a time in seconds");
+}
+
 static enum line_verdict take(struct import *import, char *line)
 {
     struct front front;
     uint64_t address;
-    if (line[0] == '#' || line[0] == '\0' || strncmp(line, "CPU:", 4) == 0)
-        return take_comment(import, line);
-    if (!scan_front(line, &front))
-        return import_skip(import, "it is no event with a CPU in brackets and a time in seconds");
+    enum line_verdict verdict = take_front(import, line, &front);
+    if (verdict != LINE_TAKEN)
+        return verdict;
     bool makes = is_allocation(&front);
     if (!makes && !is(&front, "kfree") && !is(&front, "kmem_cache_free"))
         return LINE_OTHER;
@@ -129,10 +154,52 @@ static enum line_verdict take(struct import *import, char *line)
     return import_free(import, (struct import_when){front.cpu, front.time}, address);
 }
 
+/* ---- pages ----------------------------------------------------------------------------------- */
+
+enum { PAGE_LOG2 = 12, ORDER_MAX = 30 };
+
+static enum line_verdict take_page(struct import *import, char *line)
+{
+    struct front front;
+    uint64_t frame, order;
+    enum line_verdict verdict = take_front(import, line, &front);
+    if (verdict != LINE_TAKEN)
+        return verdict;
+    const char *pfn = find_field(&front, " pfn="), *power = find_field(&front, " order=");
+    bool makes = is(&front, "mm_page_alloc");
+    if (!makes && !is(&front, "mm_page_free"))
+        return LINE_OTHER;
+    if (pfn == NULL || !scan_number(&pfn, &frame) || frame >> (64 - PAGE_LOG2) != 0)
+        return import_skip(import, "pfn is missing or no number of a page");
+    if (power == NULL || !scan_decimal(&power, &order) || order > ORDER_MAX)
+        return import_skip(import, "order is missing or none from 0 to 30");
+    struct import_when when = {front.cpu, front.time};
+    struct trace_event event = {.op = TRACE_ALIGNED,
+                                .size = UINT64_C(1) << (PAGE_LOG2 + order),
+                                .alignment_log2 = (uint32_t)(PAGE_LOG2 + order)};
+    return makes ? import_allocation(import, when, event, frame << PAGE_LOG2)
+                 : import_free(import, when, frame << PAGE_LOG2);
+}
+
+/* The first line may be that of either. */
+static bool never_begins(const char *line)
+{
+    (void)line;
+    return false;
+}
+
 const struct import_format import_kmem_format = {
     .name = "kmem",
     .description = "the kernel's kmem events",
     .beginning = "'# tracer: nop', or an event",
     .begins = begins,
     .take = take,
+};
+
+const struct import_format import_kmem_pages_format = {
+    .name = "kmem-pages",
+    .description = "the kernel's page events",
+    .beginning = "'# tracer: nop', or an event",
+    .begins = never_begins,
+    .take = take_page,
 };

@@ -31,7 +31,7 @@ struct import_format {
 };
 
 extern const struct import_format import_text_format, import_mtrace_format, import_heaptrack_format,
-    import_ltrace_format, import_kmem_format;
+    import_ltrace_format, import_kmem_format, import_kmem_pages_format;
 
 /* The format's own, zeroed at first. */
 void *import_state(struct import *import);

@@ -119,6 +119,41 @@ static void test_import_kmem(void **state)
     events_release(&events);
 }
 
+static void test_import_kmem_pages(void **state)
+{
+    struct import_result result;
+    (void)state;
+    struct events events =
+        import_events("# heapmark: recorded at 1763892112\n"
+                      " b-7 [001] d..1. 1.5: mm_page_alloc: page=01 pfn=0x10 order=3 migratetype=0 "
+                      "gfp_flags=0\n"
+                      " b-7 [000] ..... 1.6: mm_page_free_batched: page=01 pfn=0x10 order=0\n"
+                      " b-7 [000] ..... 1.6: mm_page_free: page=01 pfn=0x10 order=3\n"
+                      " b-7 [000] ..... 1.7: mm_page_alloc: page=(nil) pfn=0x0 order=9 "
+                      "migratetype=0 gfp_flags=0\n"
+                      " b-7 [000] ..... 1.7: mm_page_free: page=01 pfn=0x11 order=0\n"
+                      " b-7 [000] ..... 1.7: mm_page_alloc: page=01 pfn=0x12 order=31\n"
+                      " b-7 [000] ..... 1.7: mm_page_alloc: page=01 pfn=0xfffffffffffff order=0\n"
+                      " b-7 [000] ..... 1.7: mm_page_alloc: page=01 pfn=0x1fffffffffffff order=0\n"
+                      " b-7 [000] ..... 1.7: kmalloc: call_site=f ptr=03\n"
+                      "# heapmark: ended early\n",
+                      TRACE_SOURCE_KMEM_PAGES, &result);
+    assert_int_equal(events.count, 3);
+    assert_int_equal(events.list[0].op, TRACE_ALIGNED);
+    assert_int_equal(events.list[0].size, 8 * 4096);
+    assert_int_equal(events.list[0].alignment_log2, 15);
+    assert_int_equal(events.list[1].op, TRACE_FREE);
+    assert_int_equal(events.list[1].ended_owner, 0);
+    assert_int_equal(events.list[1].time, 100000000);
+    assert_int_equal(events.list[2].size, 4096);
+    assert_int_equal(events.header.failed_calls, 1);
+    assert_int_equal(events.header.unknown_frees, 1);
+    assert_int_equal(events.header.skipped_lines, 2);
+    assert_int_equal(events.header.recorded_at, 1763892112);
+    assert_true(events.header.flags & TRACE_TRUNCATED);
+    events_release(&events);
+}
+
 static void test_import_refuses(void **state)
 {
     (void)state;
@@ -139,9 +174,9 @@ static void test_import_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_import_mtrace),    cmocka_unit_test(test_import_ltrace),
-        cmocka_unit_test(test_import_heaptrack), cmocka_unit_test(test_import_kmem),
-        cmocka_unit_test(test_import_refuses),
+        cmocka_unit_test(test_import_mtrace),     cmocka_unit_test(test_import_ltrace),
+        cmocka_unit_test(test_import_heaptrack),  cmocka_unit_test(test_import_kmem),
+        cmocka_unit_test(test_import_kmem_pages), cmocka_unit_test(test_import_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,113 @@
+"""heapmark record --kernel: the running kernel's own traffic; where that may be read."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from recordings import HEAPMARK, child_of, count, info
+
+WORK = ("sh", "-c", "for i in 1 2 3 4 5 6 7 8; do ls -R /proc/self /etc; done >/dev/null 2>&1; true")
+
+
+def record_kernel(tmp_path, *words, expect=0):
+    done = subprocess.run([HEAPMARK, "record", *words], cwd=tmp_path, text=True, capture_output=True, timeout=120)
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module", autouse=True)
+def may_be_read(tmp_path_factory):
+    where = tmp_path_factory.mktemp("try")
+    done = subprocess.run([HEAPMARK, "record", "--kernel", "--", "true"], cwd=where, text=True, capture_output=True)
+    if done.returncode == 2 and "cannot record the kernel" in done.stderr:
+        pytest.skip(done.stderr.strip())
+
+
+def instances(tmp_path):
+    """Of this process, or of any that is gone: nobody else's are ours to look at."""
+    at = tmp_path / "tracefs"
+    at.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tracefs", "nodev", at], check=True)
+    try:
+        return {name for name in os.listdir(at / "instances") if name.startswith("heapmark-")}
+    finally:
+        subprocess.run(["umount", at], check=True)
+
+
+def test_slab_and_pages_while_a_program_runs(tmp_path):
+    done = record_kernel(tmp_path, "--kernel", "--", *WORK)
+    slab, pages = info(tmp_path / "kernel.hmt"), info(tmp_path / "kernel.pages.hmt")
+    for trace in ("kernel.hmt", "kernel.pages.hmt"):
+        verified = subprocess.run([HEAPMARK, "trace", "verify", tmp_path / trace], text=True, capture_output=True)
+        assert verified.returncode == 0, verified.stderr
+        assert f"'{trace}': " in done.stderr
+    assert count(slab, "malloc") + count(slab, "calloc") > 5000  # names of files alone are some thousands
+    assert "the kernel's kmem events" in slab["text"] and "the kernel's page events" in pages["text"]
+    assert count(pages, "aligned") > 500 and "malloc" not in pages["text"].split("objects", maxsplit=1)[0]
+    assert f"heapmark-{os.getpid()}" not in " ".join(instances(tmp_path))
+
+
+def test_one_kind_and_its_name(tmp_path):
+    record_kernel(tmp_path, "--kernel=slab", "-o", "a.hmt", "--", "true")
+    record_kernel(tmp_path, "--kernel=pages", "-o", "b.hmt", "--", "true")
+    record_kernel(tmp_path, "--kernel", "-o", "c", "--", "true")
+    assert sorted(path.name for path in tmp_path.glob("*.hmt")) == ["a.hmt", "b.hmt", "c.pages.hmt"]
+    assert (tmp_path / "c").exists()
+
+
+def test_until_the_time(tmp_path):
+    began = time.monotonic()
+    record_kernel(tmp_path, "--kernel", "--stop-after=300ms")
+    assert time.monotonic() - began >= 0.3
+    done = record_kernel(tmp_path, "--kernel", "--stop-after=100ms", "--", "sleep", "0.5")
+    assert "recording has ended; 'sleep' goes on" in done.stderr
+    assert info(tmp_path / "kernel.hmt")["duration"][0] < 0.45
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_until_a_signal(tmp_path, number):
+    recorder = subprocess.Popen([HEAPMARK, "record", "--kernel"], cwd=tmp_path, text=True, stderr=subprocess.PIPE)
+    assert "Ctrl-C ends it" in recorder.stderr.readline()
+    subprocess.run(WORK, check=True)
+    recorder.send_signal(number)
+    said = recorder.communicate(timeout=60)[1]
+    assert recorder.returncode == 0, said
+    assert info(tmp_path / "kernel.hmt")["events"][0] > 1000
+
+
+def test_a_signal_goes_to_the_program(tmp_path):
+    recorder = subprocess.Popen([HEAPMARK, "record", "--kernel", "--", "sleep", "100"], cwd=tmp_path, text=True,
+                                stderr=subprocess.PIPE)
+    child_of(recorder)
+    time.sleep(0.1)
+    recorder.send_signal(signal.SIGTERM)
+    said = recorder.communicate(timeout=60)[1]
+    assert recorder.returncode == 1 and "'sleep' was ended by signal 15" in said
+    assert (tmp_path / "kernel.hmt").exists()
+
+
+def test_how_the_program_ended(tmp_path):
+    assert "'false' ended with status 1" in record_kernel(tmp_path, "--kernel", "--", "false", expect=1).stderr
+    assert "cannot start 'no such': No such file" in record_kernel(tmp_path, "--kernel", "--", "no such", expect=2).stderr
+
+
+def test_the_size_is_limited(tmp_path):
+    endless = ("sh", "-c", "timeout 20 find / -xdev >/dev/null 2>&1; true")
+    done = record_kernel(tmp_path, "--kernel=slab", "--max-size=64k", "--", *endless)
+    if "--max-size was reached" not in done.stderr:
+        pytest.skip("the kernel made too little traffic")
+    assert "stopped" in info(tmp_path / "kernel.hmt")["text"]
+
+
+def test_what_a_killed_one_left_is_removed(tmp_path):
+    recorder = subprocess.Popen([HEAPMARK, "record", "--kernel"], cwd=tmp_path, text=True, stderr=subprocess.PIPE)
+    recorder.stderr.readline()
+    left = {f"heapmark-{recorder.pid}-slab", f"heapmark-{recorder.pid}-pages"}
+    assert left <= instances(tmp_path)
+    recorder.kill()
+    recorder.wait()
+    record_kernel(tmp_path, "--kernel", "--", "true")
+    assert not left & instances(tmp_path)
