@@ -118,7 +118,7 @@ static int set_size(int instance)
     return write_text(instance, "buffer_size_kb", text, 0);
 }
 
-/* All events that this kernel has of the first `required` and the rest. */
+/* Those with a node in their names may be missing. */
 static int enable(int instance, enum kernel_kind kind)
 {
     size_t count = sizeof kinds[kind].names / sizeof *kinds[kind].names;
