@@ -80,6 +80,15 @@ bool addresses_take(struct addresses *a, uint64_t address, uint32_t *slot)
     return true;
 }
 
+bool addresses_find(const struct addresses *a, uint64_t address, uint32_t *slot)
+{
+    if (a->count == 0)
+        return false;
+    const struct address *found = &a->entries[probe(a, address)];
+    *slot = found->slot;
+    return found->address != 0;
+}
+
 bool addresses_has(const struct addresses *a, uint64_t address)
 {
     return a->count > 0 && a->entries[probe(a, address)].address != 0;

@@ -22,6 +22,9 @@ int addresses_add(struct addresses *addresses, uint64_t address, uint32_t slot);
 /* Takes an address out; false when it is not there. */
 bool addresses_take(struct addresses *addresses, uint64_t address, uint32_t *slot);
 
+/* Looks one up; false when it is not there. */
+bool addresses_find(const struct addresses *addresses, uint64_t address, uint32_t *slot);
+
 bool addresses_has(const struct addresses *addresses, uint64_t address);
 void addresses_release(struct addresses *addresses);
 

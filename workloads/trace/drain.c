@@ -12,7 +12,8 @@
 
 enum { ENTRIES_ENOUGH = TRACE_BLOCK_EVENTS_MAX / 2 }; /* for a block; a round mostly adds fewer */
 
-#define SLACK_NS     2000u     /* far more than a processor can read its clock early */
+#define SLACK_NS 2000u         /* more than a processor reads its clock early, but for rare cases */
+enum { ORDER_SLACK_US = 100 }; /* for readers: those as well (see gather.h) */
 #define TICKS_HZ_MIN 40000000u /* the trace's clock is at least this fine: 25 ns */
 
 /* ---- the clock ------------------------------------------------------------------------------- */
@@ -395,7 +396,7 @@ static int finish_file(struct drain *d, struct source *source, int status)
         .pid = process->pid,
         .parent_pid = process->parent_pid,
         .start_ns = start_ns(d, source),
-        .slack_ticks = slack_ticks(d) >> d->header->time_shift,
+        .slack_ticks = raw_ticks_hz(d->header) / 1000000 * ORDER_SLACK_US >> d->header->time_shift,
     };
     return block_file_rewrite_header(&source->file, &header, command.words);
 }

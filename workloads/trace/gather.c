@@ -1,7 +1,8 @@
 #include "workloads/trace/gather.h"
 
 #include "workloads/trace/addresses.h"
-#include "workloads/trace/varint.h"
+#include "workloads/trace/owed.h"
+#include "workloads/trace/runs.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,314 +10,42 @@
 
 #define NO_SLOT UINT32_MAX
 
+/* So much of the slack a thread waits for another one: that is enough but for rare cases. */
+enum { SLACK_TO_PATIENCE = 50 };
+
 static const char no_memory[] = "it needs more memory to read than there is";
 static const char not_encoded[] = "it is not encoded as an event";
 
-/* What a thread did, once. */
-struct entry {
-    unsigned op, alignment_log2;
-    uint32_t other;
-    bool on_new_cpu;
-    uint32_t cpu, node, stack_depth;
-    uint64_t time, address, size;
-};
-
-/* A thread's part of a block. */
-struct run {
-    struct run *next; /* the same thread's part of the next block */
-    uint32_t thread, left;
-    bool retried;
-    uint64_t time, address;
-    struct entry head;
-    struct varint_span columns[TRACE_COLUMNS];
-};
-
-/* One thread of the trace, from block to block. */
+/* One thread of the trace. */
 struct voice {
-    struct run *run;       /* that is being read; NULL: none is left */
-    struct run *last_run;  /* its last one so far */
-    uint32_t parent;       /* that started it, plus 1 */
     uint32_t realloc_slot; /* between a realloc's BEGIN and its END: the object's */
     uint64_t realloc_address;
     bool seen, joined;
-    uint64_t *stack; /* of `run`'s head */
 };
 
-struct group {
-    unsigned char *content;
-    struct run *runs;
-    uint32_t run_count, runs_left;
-    uint64_t time_end;
+/* Who ended the object at an address last, as far as it is known still. */
+struct ending {
+    uint64_t address, time;
+    uint32_t thread;
 };
+
+enum { ENDINGS_LOG2 = 12 };
 
 enum { QUEUE = 4 }; /* a spawn, a lost free, and the event itself */
 
 struct gather {
+    struct runs runs;
     struct trace_rules *rules;
     struct addresses addresses;
     struct voice *voices;
-    uint32_t threads;
     uint64_t slack_ticks, now;
+    struct owed owed;
+    struct ending *endings; /* by a hash of the address */
     struct gather_counts counts;
-    struct group older, newer;
-    struct run **heap; /* of one run a thread, the earliest head on top */
-    uint32_t heap_count;
     struct trace_event queue[QUEUE];
     unsigned queued, taken;
     uint64_t stack[TRACE_STACK_MAX]; /* of the one in the queue that has one */
 };
-
-/* ---- decoding -------------------------------------------------------------------------------- */
-
-static bool decode_address(struct run *run, bool odd, uint64_t *address)
-{
-    struct varint_span *span = &run->columns[COLUMN_OBJECT];
-    uint64_t delta;
-    if (!varint_get(span, &delta))
-        return false;
-    *address = ((run->address >> 4) + (uint64_t)trace_unzigzag(delta)) << 4;
-    if (odd) {
-        if (span->at == span->end || *span->at > 15)
-            return false;
-        *address |= *span->at++;
-    }
-    run->address = *address;
-    return *address != 0;
-}
-
-static bool decode_stack(struct gather *g, struct run *run)
-{
-    struct entry *entry = &run->head;
-    struct varint_span *span = &run->columns[COLUMN_EXTRA];
-    struct voice *voice = &g->voices[run->thread];
-    if (!varint_get32(span, &entry->stack_depth) || entry->stack_depth == 0 ||
-        entry->stack_depth > TRACE_STACK_MAX)
-        return false;
-    if (voice->stack == NULL)
-        voice->stack = malloc(TRACE_STACK_MAX * sizeof *voice->stack);
-    for (uint32_t i = 0; i < entry->stack_depth; i++)
-        if (voice->stack == NULL || !varint_get(span, &voice->stack[i]))
-            return false;
-    return true;
-}
-
-static bool decode_extra(struct gather *g, struct run *run, uint64_t byte)
-{
-    struct entry *entry = &run->head;
-    struct varint_span *span = &run->columns[COLUMN_EXTRA];
-    entry->on_new_cpu = (byte & OP_CPU) != 0;
-    if (entry->on_new_cpu &&
-        (!varint_get32(span, &entry->cpu) || !varint_get32(span, &entry->node)))
-        return false;
-    if (!(byte & OP_STACK))
-        return true;
-    return trace_allocates((enum trace_op)entry->op) && decode_stack(g, run);
-}
-
-static bool has_address(unsigned op)
-{
-    return (op >= TRACE_MALLOC && op <= TRACE_FREE) || op == RECORDED_REALLOC_BEGIN;
-}
-
-static bool decode(struct gather *g, struct run *run)
-{
-    struct entry *entry = &run->head;
-    uint64_t byte, delta;
-    *entry = (struct entry){0};
-    if (!varint_get(&run->columns[COLUMN_OP], &byte) || byte > 255 || (byte & OP_MOVED) ||
-        !varint_get(&run->columns[COLUMN_TIME], &delta) ||
-        __builtin_add_overflow(run->time, delta, &run->time))
-        return false;
-    entry->op = byte & OP_MASK;
-    entry->time = run->time;
-    if (has_address(entry->op)) {
-        if (!decode_address(run, byte & OP_ODD_ADDRESS, &entry->address))
-            return false;
-    } else if ((entry->op != TRACE_JOIN && entry->op != RECORDED_REALLOC_FAILED) ||
-               (byte & OP_ODD_ADDRESS))
-        return false;
-    if (entry->op == TRACE_JOIN &&
-        (!varint_get32(&run->columns[COLUMN_OBJECT], &entry->other) || entry->other >= g->threads))
-        return false;
-    if (trace_allocates((enum trace_op)entry->op) &&
-        !varint_get(&run->columns[COLUMN_SIZE], &entry->size))
-        return false;
-    if (entry->op == TRACE_ALIGNED &&
-        !varint_get32(&run->columns[COLUMN_SIZE], &entry->alignment_log2))
-        return false;
-    return (byte & (OP_CPU | OP_STACK)) == 0 || decode_extra(g, run, byte);
-}
-
-/* ---- the heap of runs ------------------------------------------------------------------------ */
-
-static bool earlier(const struct run *a, const struct run *b)
-{
-    return a->head.time != b->head.time ? a->head.time < b->head.time : a->thread < b->thread;
-}
-
-static void sift_down(struct gather *g, uint32_t at)
-{
-    struct run *run = g->heap[at];
-    for (;;) {
-        uint32_t child = 2 * at + 1;
-        if (child >= g->heap_count)
-            break;
-        if (child + 1 < g->heap_count && earlier(g->heap[child + 1], g->heap[child]))
-            child++;
-        if (!earlier(g->heap[child], run))
-            break;
-        g->heap[at] = g->heap[child];
-        at = child;
-    }
-    g->heap[at] = run;
-}
-
-static void push(struct gather *g, struct run *run)
-{
-    uint32_t at = g->heap_count++;
-    for (; at > 0 && earlier(run, g->heap[(at - 1) / 2]); at = (at - 1) / 2)
-        g->heap[at] = g->heap[(at - 1) / 2];
-    g->heap[at] = run;
-}
-
-/* ---- blocks ---------------------------------------------------------------------------------- */
-
-static void release_group(struct group *group)
-{
-    free(group->content);
-    free(group->runs);
-    *group = (struct group){0};
-}
-
-bool gather_is_full(const struct gather *g)
-{
-    return g->older.runs_left > 0;
-}
-
-static bool take_span(struct varint_span *column, struct varint_span *part, uint64_t bytes)
-{
-    if (bytes > (uint64_t)(column->end - column->at))
-        return false;
-    *part = (struct varint_span){column->at, column->at + bytes};
-    column->at += bytes;
-    return true;
-}
-
-static bool read_run(struct gather *g, struct run *run, struct varint_span columns[TRACE_COLUMNS],
-                     uint64_t time)
-{
-    struct varint_span *table = &columns[COLUMN_RUN];
-    uint64_t number, bytes;
-    *run = (struct run){.time = time};
-    if (!varint_get(table, &number) || number >> 1 >= g->threads)
-        return false;
-    run->thread = (uint32_t)(number >> 1);
-    if ((number & 1) && (!varint_get32(table, &g->voices[run->thread].parent) ||
-                         g->voices[run->thread].parent > g->threads))
-        return false;
-    if (!varint_get32(table, &run->left) || run->left == 0)
-        return false;
-    for (int i = 0; i < TRACE_COLUMNS; i++)
-        if (i != COLUMN_RUN &&
-            (!varint_get(table, &bytes) || !take_span(&columns[i], &run->columns[i], bytes)))
-            return false;
-    return true;
-}
-
-static uint32_t count_runs(struct gather *g, struct varint_span columns[TRACE_COLUMNS])
-{
-    struct varint_span copy[TRACE_COLUMNS];
-    memcpy(copy, columns, sizeof copy);
-    uint32_t count = 0;
-    for (struct run run; copy[COLUMN_RUN].at < copy[COLUMN_RUN].end; count++)
-        if (!read_run(g, &run, copy, 0))
-            return 0;
-    return count;
-}
-
-/* Each thread once, all entries, all bytes. */
-static const char *read_runs(struct gather *g, struct group *group,
-                             const struct trace_block_header *block)
-{
-    struct varint_span columns[TRACE_COLUMNS];
-    const unsigned char *at = group->content;
-    for (int i = 0; i < TRACE_COLUMNS; at += block->column_bytes[i], i++)
-        columns[i] = (struct varint_span){at, at + block->column_bytes[i]};
-    group->run_count = count_runs(g, columns);
-    group->runs = calloc(group->run_count + 1u, sizeof *group->runs);
-    if (group->runs == NULL)
-        return no_memory;
-    uint64_t entries = 0;
-    for (uint32_t i = 0; i < group->run_count; i++) {
-        struct run *run = &group->runs[i];
-        read_run(g, run, columns, block->time_first);
-        entries += run->left;
-        if (i > 0 && run->thread <= group->runs[i - 1].thread)
-            return "the block's threads are out of order";
-    }
-    for (int i = 0; i < TRACE_COLUMNS; i++)
-        if (columns[i].at != columns[i].end)
-            return "the block's threads do not fill it";
-    return entries == block->events ? NULL : "the block's threads do not fill it";
-}
-
-/* The run's first entry takes its place among the others. */
-static bool enter(struct gather *g, struct run *run)
-{
-    g->voices[run->thread].run = run;
-    if (!decode(g, run))
-        return false;
-    push(g, run);
-    return true;
-}
-
-const char *gather_add(struct gather *g, const struct trace_block_header *block,
-                       unsigned char *content)
-{
-    release_group(&g->older);
-    g->older = g->newer;
-    g->newer = (struct group){.content = content, .time_end = block->time_end};
-    const char *reason = read_runs(g, &g->newer, block);
-    if (reason != NULL)
-        return reason;
-    g->newer.runs_left = g->newer.run_count;
-    for (uint32_t i = 0; i < g->newer.run_count; i++) {
-        struct run *run = &g->newer.runs[i];
-        struct voice *voice = &g->voices[run->thread];
-        if (voice->run != NULL)
-            voice->last_run->next = run;
-        voice->last_run = run;
-        if (voice->run == NULL && !enter(g, run))
-            return not_encoded;
-    }
-    return NULL;
-}
-
-/* The top run's next entry; when it is over, the same thread's next run. */
-static bool advance(struct gather *g)
-{
-    struct run *run = g->heap[0];
-    run->retried = false;
-    if (--run->left > 0) {
-        if (!decode(g, run))
-            return false;
-        if (g->heap_count > 1)
-            sift_down(g, 0);
-        return true;
-    }
-    for (int i = 0; i < TRACE_COLUMNS; i++)
-        if (run->columns[i].at != run->columns[i].end)
-            return false;
-    struct group *group =
-        run >= g->newer.runs && run < g->newer.runs + g->newer.run_count ? &g->newer : &g->older;
-    group->runs_left--;
-    struct run *next = run->next;
-    g->voices[run->thread].run = next;
-    g->heap[0] = g->heap[--g->heap_count];
-    if (g->heap_count > 1)
-        sift_down(g, 0);
-    return next == NULL || enter(g, next);
-}
 
 /* ---- entries into events --------------------------------------------------------------------- */
 
@@ -333,7 +62,7 @@ static const char *emit(struct gather *g, struct trace_event event)
 static const char *introduce(struct gather *g, uint32_t thread)
 {
     struct voice *voice = &g->voices[thread];
-    uint32_t parent = voice->parent;
+    uint32_t parent = g->runs.threads[thread].parent;
     if (voice->seen)
         return NULL;
     voice->seen = true;
@@ -344,20 +73,127 @@ static const char *introduce(struct gather *g, uint32_t thread)
     return emit(g, (struct trace_event){.op = TRACE_SPAWN, .thread = parent - 1, .other = thread});
 }
 
-/* An address is handed out that still lives: its free was never seen. It is freed now, at last. */
-static const char *make_room(struct gather *g, uint32_t thread, uint64_t address)
+/* ---- what is owed ---------------------------------------------------------------------------- */
+
+static bool is_owed_object(struct gather *g, uint64_t address)
 {
-    uint32_t slot;
-    if (!addresses_take(&g->addresses, address, &slot))
+    const struct owing *owing = owed_find(&g->owed, address);
+    return owing != NULL && owing->kind == OWED_OBJECT;
+}
+
+static struct ending *ending_of(const struct gather *g, uint64_t address)
+{
+    return &g->endings[(address >> 4) * 0x9e3779b97f4a7c15u >> (64 - ENDINGS_LOG2)];
+}
+
+static void note_ending(struct gather *g, uint32_t thread, uint64_t address)
+{
+    *ending_of(g, address) = (struct ending){address, g->now, thread};
+}
+
+/* Whoever ended the object there shortly before `thread` wanted to: that may have been too early. Else `thread`. */
+static uint32_t ended_by(const struct gather *g, uint32_t thread, uint64_t address)
+{
+    const struct ending *ending = ending_of(g, address);
+    return ending->address == address && ending->time + g->slack_ticks >= g->now ? ending->thread
+                                                                                 : thread;
+}
+
+static const char *owe(struct gather *g, uint32_t thread, uint64_t address, enum owed_kind kind)
+{
+    struct owing *before = owed_find(&g->owed, address);
+    if (before != NULL) {
+        before->thread = thread;
+        before->ender = ended_by(g, thread, address);
+        before->count++;
         return NULL;
-    g->counts.lost_frees++;
+    }
+    struct owing owing = {.address = address,
+                          .until = g->now + g->slack_ticks,
+                          .thread = thread,
+                          .ender = ended_by(g, thread, address),
+                          .count = 1,
+                          .kind = kind};
+    return owed_add(&g->owed, owing) == 0 ? NULL : no_memory;
+}
+
+/* The free comes that the address was taken without. */
+static bool pay_free(struct gather *g, uint64_t address)
+{
+    struct owing *owing = owed_find(&g->owed, address);
+    if (owing == NULL || owing->kind != OWED_FREE)
+        return false;
+    owed_settle_one(&g->owed, owing);
+    return true;
+}
+
+static const char *end_slot(struct gather *g, uint32_t thread, uint32_t slot)
+{
     return emit(g, (struct trace_event){.op = TRACE_FREE, .thread = thread, .slot = slot});
 }
+
+/*
+ * An object comes at last. Of two frees in front of it either may be the one that was too early, but not its own
+ * thread's. If both are, it is none of what is owed: that was one from before, and its thread got the address again.
+ */
+static void see_object(struct owing *owing, uint32_t thread)
+{
+    if (thread == owing->thread)
+        owing->thread = owing->ender;
+    if (thread != owing->thread)
+        owing->has_come = true;
+}
+
+/*
+ * The address is handed out. If its object lives still, its free has come before, too early, or is still to
+ * come, or was never seen; it ends now.
+ */
+static const char *make_room(struct gather *g, uint32_t thread, uint64_t address)
+{
+    struct owing *owing = owed_find(&g->owed, address);
+    bool was_early = owing != NULL && owing->kind == OWED_OBJECT;
+    uint32_t slot, ender = thread;
+    if (!addresses_take(&g->addresses, address, &slot)) {
+        if (was_early)
+            see_object(owing, thread);
+        return NULL;
+    }
+    if (was_early && !g->voices[owing->thread].joined)
+        ender = owing->thread;
+    if (was_early)
+        owed_settle_one(&g->owed, owing);
+    const char *reason = end_slot(g, ender, slot);
+    return reason != NULL || was_early ? reason : owe(g, thread, address, OWED_FREE);
+}
+
+/* Gives up the oldest, if it is time; true: it did. An object that has come meanwhile is the one. */
+static bool give_up_owed(struct gather *g, bool at_end, const char **reason)
+{
+    struct owing *owing = owed_oldest(&g->owed);
+    uint32_t slot;
+    if (owing == NULL ||
+        (!at_end && !owed_is_full(&g->owed) &&
+         (g->runs.heap_count == 0 || runs_first(&g->runs)->head.time <= owing->until)))
+        return false;
+    if (owing->kind == OWED_OBJECT && owing->has_come && !g->voices[owing->thread].joined &&
+        addresses_take(&g->addresses, owing->address, &slot)) {
+        *reason = end_slot(g, owing->thread, slot);
+        owing->count--;
+    }
+    if (owing->kind == OWED_OBJECT)
+        g->counts.unknown_frees += owing->count;
+    else
+        g->counts.lost_frees += owing->count;
+    owed_settle(&g->owed, owing);
+    return true;
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static struct trace_event describe(struct gather *g, uint32_t thread, const struct entry *entry)
 {
     if (entry->stack_depth > 0)
-        memcpy(g->stack, g->voices[thread].stack, entry->stack_depth * sizeof *g->stack);
+        memcpy(g->stack, g->runs.threads[thread].stack, entry->stack_depth * sizeof *g->stack);
     return (struct trace_event){.op = (enum trace_op)entry->op,
                                 .thread = thread,
                                 .size = entry->size,
@@ -386,10 +222,13 @@ static const char *allocate(struct gather *g, uint32_t thread, const struct entr
 static const char *end_object(struct gather *g, uint32_t thread, const struct entry *entry)
 {
     struct trace_event event = describe(g, thread, entry);
-    if (addresses_take(&g->addresses, entry->address, &event.slot))
+    if (pay_free(g, entry->address))
+        return NULL;
+    if (addresses_take(&g->addresses, entry->address, &event.slot)) {
+        note_ending(g, thread, entry->address);
         return emit(g, event);
-    g->counts.unknown_frees++;
-    return NULL;
+    }
+    return owe(g, thread, entry->address, OWED_OBJECT);
 }
 
 /* From here on the old address may be handed out to others. */
@@ -398,7 +237,10 @@ static const char *begin_realloc(struct gather *g, uint32_t thread, const struct
     struct voice *voice = &g->voices[thread];
     voice->realloc_slot = NO_SLOT;
     voice->realloc_address = entry->address;
-    addresses_take(&g->addresses, entry->address, &voice->realloc_slot);
+    if (pay_free(g, entry->address))
+        g->counts.lost_frees++; /* its object has ended: what it makes is another one */
+    else if (addresses_take(&g->addresses, entry->address, &voice->realloc_slot))
+        note_ending(g, thread, entry->address);
     return NULL;
 }
 
@@ -425,7 +267,8 @@ static const char *end_realloc(struct gather *g, uint32_t thread, const struct e
 static const char *join(struct gather *g, uint32_t thread, const struct entry *entry)
 {
     struct voice *child = &g->voices[entry->other];
-    if (entry->other == thread || !child->seen || child->joined || child->run != NULL)
+    if (entry->other == thread || !child->seen || child->joined ||
+        g->runs.threads[entry->other].run != NULL)
         return NULL;
     child->joined = true;
     return emit(g, (struct trace_event){.op = TRACE_JOIN, .thread = thread, .other = entry->other});
@@ -448,34 +291,66 @@ static const char *convert(struct gather *g, uint32_t thread, const struct entry
     }
 }
 
+/* ---- waiting --------------------------------------------------------------------------------- */
+
 /* True when another thread's entry that reads a little later may belong before this one. */
-static bool comes_too_early(const struct gather *g, const struct run *run)
+static bool comes_too_early(struct gather *g, const struct run *run)
 {
     const struct entry *entry = &run->head;
-    if (g->heap_count == 1 || run->retried)
+    if (g->runs.heap_count + g->runs.waiting_count == 1 || run->gave_up)
         return false; /* there is no other thread to wait for */
     switch (entry->op) {
     case TRACE_FREE:
-    case RECORDED_REALLOC_BEGIN: return !addresses_has(&g->addresses, entry->address);
-    case TRACE_JOIN: return g->voices[entry->other].run != NULL;
+    case RECORDED_REALLOC_BEGIN:
+        return !addresses_has(&g->addresses, entry->address) &&
+               ended_by(g, run->thread, entry->address) == run->thread;
+    case TRACE_JOIN: return g->runs.threads[entry->other].run != NULL;
     case RECORDED_REALLOC_FAILED: return false;
-    default: return addresses_has(&g->addresses, entry->address);
+    default:
+        return addresses_has(&g->addresses, entry->address) && !is_owed_object(g, entry->address);
     }
 }
 
-static void delay(struct gather *g, struct run *run)
+/* After an entry of `thread`: who waited for it comes next. */
+static void wake(struct gather *g, uint32_t thread, const struct entry *entry)
 {
-    run->retried = true;
-    run->head.time += g->slack_ticks; /* the thread's later ones count from where it was read */
-    sift_down(g, 0);
+    uint64_t address =
+        entry->op == RECORDED_REALLOC_FAILED ? g->voices[thread].realloc_address : entry->address;
+    for (uint32_t i = g->runs.waiting_count; i-- > 0;) {
+        struct run *run = g->runs.waiting[i];
+        bool is_join = run->head.op == TRACE_JOIN;
+        if (is_join ? g->runs.threads[thread].run != NULL || run->head.other != thread
+                    : run->head.address != address || comes_too_early(g, run))
+            continue;
+        runs_resume(&g->runs, i);
+    }
+}
+
+/* The earliest one has waited long enough: from here on it is owed what it waited for. */
+static bool give_up(struct gather *g)
+{
+    uint32_t first = 0;
+    if (g->runs.waiting_count == 0)
+        return false;
+    for (uint32_t i = 1; i < g->runs.waiting_count; i++)
+        if (run_is_earlier(g->runs.waiting[i], g->runs.waiting[first]))
+            first = i;
+    struct run *run = g->runs.waiting[first];
+    uint64_t until = run->head.time + g->slack_ticks / SLACK_TO_PATIENCE;
+    if (g->runs.heap_count > 0 && runs_first(&g->runs)->head.time <= until)
+        return false;
+    run->gave_up = true;
+    runs_resume(&g->runs, first);
+    return true;
 }
 
 /* Another block may hold what belongs before the earliest entry. */
 static bool wants_block(const struct gather *g)
 {
-    if (g->heap_count == 0)
-        return true;
-    return !gather_is_full(g) && g->heap[0]->head.time + g->slack_ticks >= g->newer.time_end;
+    if (runs_are_full(&g->runs))
+        return false;
+    return g->runs.heap_count == 0 ||
+           runs_first(&g->runs)->head.time + g->slack_ticks >= g->runs.newer.time_end;
 }
 
 enum gather_next gather_next(struct gather *g, bool last, struct trace_event *event,
@@ -483,11 +358,22 @@ enum gather_next gather_next(struct gather *g, bool last, struct trace_event *ev
 {
     while (g->taken == g->queued) {
         g->taken = g->queued = 0;
-        if (g->heap_count == 0 || (!last && wants_block(g)))
+        bool at_end = last && runs_are_over(&g->runs);
+        if (!at_end && (runs_are_over(&g->runs) || (!last && wants_block(g))))
             return GATHER_BLOCK;
-        struct run *run = g->heap[0];
+        if (give_up(g))
+            continue;
+        *reason = NULL;
+        if (give_up_owed(g, at_end, reason)) {
+            if (*reason != NULL)
+                return GATHER_ERROR;
+            continue;
+        }
+        if (at_end)
+            return GATHER_BLOCK;
+        struct run *run = runs_first(&g->runs);
         if (comes_too_early(g, run)) {
-            delay(g, run);
+            runs_set_aside(&g->runs);
             continue;
         }
         if (run->head.time > g->now)
@@ -496,10 +382,12 @@ enum gather_next gather_next(struct gather *g, bool last, struct trace_event *ev
         struct entry entry = run->head;
         bool is_join = entry.op == TRACE_JOIN;
         *reason = is_join ? NULL : convert(g, thread, &entry);
-        if (*reason == NULL && !advance(g))
+        if (*reason == NULL && !runs_advance(&g->runs))
             *reason = not_encoded;
         if (*reason == NULL && is_join)
             *reason = convert(g, thread, &entry);
+        if (g->runs.waiting_count > 0)
+            wake(g, thread, &entry);
         if (*reason != NULL)
             return GATHER_ERROR;
     }
@@ -514,16 +402,28 @@ struct gather_counts gather_counts(const struct gather *g)
     return g->counts;
 }
 
+bool gather_is_full(const struct gather *g)
+{
+    return runs_are_full(&g->runs);
+}
+
+const char *gather_add(struct gather *g, const struct trace_block_header *block,
+                       unsigned char *content)
+{
+    return runs_add(&g->runs, block, content);
+}
+
 int gather_open(struct gather **out, struct trace_rules *rules, uint32_t threads,
                 uint64_t slack_ticks)
 {
     struct gather *g = calloc(1, sizeof *g);
     if (g == NULL)
         return -ENOMEM;
-    *g = (struct gather){.rules = rules, .threads = threads, .slack_ticks = slack_ticks};
+    *g = (struct gather){.rules = rules, .slack_ticks = slack_ticks};
     g->voices = calloc(threads, sizeof *g->voices);
-    g->heap = calloc(threads, sizeof *g->heap);
-    if (g->voices == NULL || g->heap == NULL) {
+    g->endings = calloc((size_t)1 << ENDINGS_LOG2, sizeof *g->endings);
+    if (!runs_open(&g->runs, threads) || !owed_open(&g->owed) || g->voices == NULL ||
+        g->endings == NULL) {
         gather_release(g);
         return -ENOMEM;
     }
@@ -535,12 +435,10 @@ int gather_open(struct gather **out, struct trace_rules *rules, uint32_t threads
 
 void gather_release(struct gather *g)
 {
-    for (uint32_t i = 0; g->voices != NULL && i < g->threads; i++)
-        free(g->voices[i].stack);
-    release_group(&g->older);
-    release_group(&g->newer);
+    runs_release(&g->runs);
     addresses_release(&g->addresses);
+    owed_release(&g->owed);
+    free(g->endings);
     free(g->voices);
-    free(g->heap);
     free(g);
 }

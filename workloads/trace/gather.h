@@ -2,11 +2,12 @@
  * Recorded traces read back: the threads' entries of each block merged by time into events, and
  * their addresses turned into slots. Memory grows with the live objects and two blocks.
  *
- * Times need one repair. The time-stamp counter is read without a fence, because a fence costs as
- * much as the reading: a processor may read it some dozen nanoseconds before the call that it
- * belongs to is quite done. So a free may seem to come before the malloc of its object in another
- * thread, or a malloc seem to return an address that another thread has not freed yet. Such an
- * entry comes a little later, once. Not thread-safe.
+ * Times need one repair. The time-stamp counter is read without a fence, because a fence costs more than the
+ * reading, and much more where the program waits for memory: a processor may read it before the loads in front of it
+ * are done, mostly some dozen nanoseconds too early, at times microseconds. So a free may seem to come before the
+ * malloc of its object in another thread, or a malloc seem to return an address that another thread has not freed yet.
+ * Such an entry, and with it all of its thread, waits for the other one, at most for the slack; as no thread waits in
+ * truth for what comes later, all of them find their order. Not thread-safe.
  */
 #ifndef HEAPMARK_TRACE_GATHER_H
 #define HEAPMARK_TRACE_GATHER_H

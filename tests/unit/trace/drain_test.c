@@ -61,25 +61,6 @@ static void address_reused_during_realloc(void **state)
     assert_int_equal(header.lost_frees, 0);
 }
 
-/* Clocks that were read a few ticks early: the order is put right. */
-static void early_clocks(void **state)
-{
-    (void)state;
-    struct raw_image *image = raw_image_of(2);
-    raw_image_add(image, 0, 1632, RAW_MALLOC, 0x1000, 10);
-    raw_image_add(image, 1, 1600, RAW_FREE, 0x1000,
-                  0); /* of thread 0's block: "before" it was made */
-    raw_image_add(image, 1, 16000, RAW_MALLOC, 0x2000, 20);
-    raw_image_add(image, 1, 32032, RAW_FREE, 0x2000, 0);
-    raw_image_add(image, 0, 32000, RAW_MALLOC, 0x2000, 30); /* "before" thread 1 freed it */
-    struct trace_file_header header =
-        CONVERT(image, {TRACE_MALLOC, 0, 0, 10, 32}, {TRACE_FREE, 1, 0, 0, SLACK},
-                {TRACE_MALLOC, 1, 0, 20, 14400}, {TRACE_FREE, 1, 0, 0, 30432},
-                {TRACE_MALLOC, 0, 0, 30, 30400 + SLACK});
-    assert_int_equal(header.unknown_frees, 0);
-    assert_int_equal(header.lost_frees, 0);
-}
-
 static void unseen_calls(void **state)
 {
     (void)state;
@@ -143,7 +124,6 @@ int main(void)
         cmocka_unit_test(all_calls),
         cmocka_unit_test(address_reused_by_another_thread),
         cmocka_unit_test(address_reused_during_realloc),
-        cmocka_unit_test(early_clocks),
         cmocka_unit_test(unseen_calls),
         cmocka_unit_test(wide_sizes_and_epochs),
         cmocka_unit_test(descriptions),
