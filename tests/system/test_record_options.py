@@ -397,6 +397,23 @@ def test_unwritable_output(tmp_path):
     assert "not a regular file" in refused(tmp_path, "record", "-o", "/dev/null", "true")
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_longest_name(tmp_path, more):
+    """What is made beside the trace has its name and more: said before the program runs."""
+    most = os.pathconf(tmp_path, "PC_NAME_MAX") - len(".4194304.8191.hmt.maps")
+    output = "t" * (most + more)
+    done = subprocess.run([HEAPMARK, "record", "--stacks=2", "-o", output, "--", "sh", "-c", "echo ran; ls; true"],
+                          cwd=tmp_path, text=True, capture_output=True)
+    if more:
+        assert done.returncode == 2 and done.stdout == "", done.stderr
+        assert f"the name is too long; what is made beside the trace has longer ones, so choose one of at most {most} " \
+            "bytes" in done.stderr
+        assert os.listdir(tmp_path) == []
+    else:
+        assert done.returncode == 0, done.stderr
+        assert len(os.listdir(tmp_path)) == 4  # two traces, two lists of modules
+
+
 def test_usage(tmp_path):
     assert "no program to record" in refused(tmp_path, "record")
     assert "did you mean 'verify'" in refused(tmp_path, "trace", "verfy", "x")

@@ -24,6 +24,9 @@
 
 static const char suffix[] = ".hmt", raw_suffix[] = ".raw";
 
+/* Of all that stands beside the trace the longest, behind its name; ".raw.8191.maps.new" is shorter. */
+static const char longest_suffix[] = ".4194304.8191.hmt.maps";
+
 int recording_fail(struct recording *r, int error, const char *format, ...)
 {
     va_list arguments;
@@ -287,6 +290,22 @@ static int fill_header(struct recording *r, char *const arguments[])
     return stretch(r);
 }
 
+/* Found out now: not when the program has run, and its trace gets its place. */
+static int check_name_length(struct recording *r)
+{
+    char *name = strrchr(r->output, '/') + 1, first = *name;
+    *name = '\0';
+    long most = pathconf(r->output, _PC_NAME_MAX) - (long)(sizeof longest_suffix - 1);
+    *name = first;
+    if (most < 0 ||
+        strlen(name) <= (size_t)most) /* no such directory: that is told when it is opened */
+        return 0;
+    return recording_fail(r, -ENAMETOOLONG,
+                          "cannot write '%s': the name is too long; what is made beside the trace "
+                          "has longer ones, so choose one of at most %ld bytes with -o",
+                          name, most);
+}
+
 static int check_output(struct recording *r, const char *output)
 {
     struct stat file;
@@ -303,8 +322,10 @@ static int check_output(struct recording *r, const char *output)
     int length = snprintf(r->output, sizeof r->output, "%s%s%s", here, here[0] ? "/" : "", output);
     if (length >= PATH_MAX - 32)
         return recording_fail(r, -ENAMETOOLONG, "cannot write '%s': the name is too long", output);
-    snprintf(r->raw_path, sizeof r->raw_path, "%.*s%s", PATH_MAX - 32, r->output, raw_suffix);
-    return 0;
+    int error = check_name_length(r);
+    if (error == 0)
+        snprintf(r->raw_path, sizeof r->raw_path, "%.*s%s", PATH_MAX - 32, r->output, raw_suffix);
+    return error;
 }
 
 /* The lock goes with the last process that has the file open, which is this one. */
