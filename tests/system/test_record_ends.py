@@ -270,6 +270,24 @@ def test_two_recorders_at_once(tmp_path):
     assert second.returncode == 2 and "another 'heapmark record'" in second.stderr
 
 
+def test_by_a_link(tmp_path):
+    """What it leads to is written, and another recording to there is noticed."""
+    (tmp_path / "there").mkdir()
+    os.symlink("there/t.hmt", tmp_path / "link.hmt")
+    for _ in range(2):  # the second time there is a trace
+        record(tmp_path, "echo", output="link.hmt")
+        assert os.path.islink(tmp_path / "link.hmt")
+        assert os.listdir(tmp_path / "there") == ["t.hmt"]
+    first = subprocess.Popen([HEAPMARK, "record", "-o", "link.hmt", "sleep", "60"], cwd=tmp_path,
+                             stderr=subprocess.PIPE, start_new_session=True, text=True)
+    child_of(first)
+    second = subprocess.run([HEAPMARK, "record", "-o", "there/t.hmt", "true"], cwd=tmp_path, text=True,
+                            capture_output=True)
+    os.killpg(first.pid, signal.SIGINT)
+    first.communicate(timeout=60)
+    assert second.returncode == 2 and "another 'heapmark record'" in second.stderr
+
+
 def test_directory_renamed_meanwhile(tmp_path):
     """Its traces go with it; what is begun later does not find the recording, and that is the reason told."""
     (tmp_path / "before").mkdir()

@@ -1,6 +1,7 @@
 #include "workloads/trace/recording_files.h"
 
 #include "workloads/trace/format.h"
+#include "workloads/trace/output_path.h"
 #include "workloads/trace/recording_processes.h"
 
 #include <errno.h>
@@ -297,9 +298,8 @@ static int check_name_length(struct recording *r)
     *name = '\0';
     long most = pathconf(r->output, _PC_NAME_MAX) - (long)(sizeof longest_suffix - 1);
     *name = first;
-    if (most < 0 ||
-        strlen(name) <= (size_t)most) /* no such directory: that is told when it is opened */
-        return 0;
+    if (most < 0 || strlen(name) <= (size_t)most)
+        return 0; /* or there is no such directory, which is told when it is written into */
     return recording_fail(r, -ENAMETOOLONG,
                           "cannot write '%s': the name is too long; what is made beside the trace "
                           "has longer ones, so choose one of at most %ld bytes with -o",
@@ -309,20 +309,23 @@ static int check_name_length(struct recording *r)
 static int check_output(struct recording *r, const char *output)
 {
     struct stat file;
+    char target[PATH_MAX], here[PATH_MAX] = "";
     if (output[0] == '\0')
         return recording_fail(r, -EINVAL,
                               "cannot write '': a trace needs a name; choose one with -o, such as "
                               "app.hmt");
     if (stat(output, &file) == 0 && !S_ISREG(file.st_mode))
         return recording_fail(r, -EINVAL, "cannot write '%s': it is not a regular file", output);
-    char here[PATH_MAX] = "";
-    if (output[0] != '/' && getcwd(here, sizeof here) == NULL)
+    int error = output_path(output, target);
+    if (error != 0)
+        return recording_fail(r, error, "cannot write '%s': %s", output, strerrordesc_np(-error));
+    if (target[0] != '/' && getcwd(here, sizeof here) == NULL)
         return recording_fail(r, -errno, "cannot write '%s': %s", output, strerrordesc_np(errno));
     /* the program gets the path, and may look at it from elsewhere */
-    int length = snprintf(r->output, sizeof r->output, "%s%s%s", here, here[0] ? "/" : "", output);
+    int length = snprintf(r->output, sizeof r->output, "%s%s%s", here, here[0] ? "/" : "", target);
     if (length >= PATH_MAX - 32)
         return recording_fail(r, -ENAMETOOLONG, "cannot write '%s': the name is too long", output);
-    int error = check_name_length(r);
+    error = check_name_length(r);
     if (error == 0)
         snprintf(r->raw_path, sizeof r->raw_path, "%.*s%s", PATH_MAX - 32, r->output, raw_suffix);
     return error;
