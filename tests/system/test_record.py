@@ -376,6 +376,16 @@ def test_rights_given_up(tmp_path):
     assert "became '/bin/true', which cannot be recorded: with its rights" in done.stderr
 
 
+@pytest.mark.parametrize("kept", [[], ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]])
+def test_rights_given_up_by_exec(tmp_path, kept):
+    """What allows a process more than its user, it loses by exec() itself, but for ambient capabilities."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs rights to give up, and setpriv")
+    done = record(tmp_path, "setpriv", "--reuid=65534", *kept, "ls", "/")
+    told = "became '/usr/bin/ls', which cannot be recorded: with its rights"
+    assert (told in done.stderr, len(others(tmp_path))) == ((False, 1) if kept else (True, 0))
+
+
 def test_more_processes_than_a_recording_holds(tmp_path):
     done = record(tmp_path, SUBJECT, "fills_table")
     assert "2 processes are not recorded: one recording holds 8192" in done.stderr

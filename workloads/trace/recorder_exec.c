@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -106,11 +107,24 @@ void log_exec_begin(void)
     pthread_atfork(NULL, NULL, has_own_memory);
 }
 
+/*
+ * How to ask for what the next program will have the right to. Through exec() a user other than root keeps ambient
+ * capabilities alone, of all those by which it may be allowed more now; asked by its real IDs, it has none.
+ */
+static int rights_after(void)
+{
+    uid_t user = getuid();
+    bool is_itself = user == geteuid() && getgid() == getegid();
+    bool keeps = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_DAC_OVERRIDE, 0, 0) == 1;
+    return is_itself && user != 0 && !keeps ? 0 : AT_EACCESS;
+}
+
 /* After chroot(), or with other rights, the recorder's files may be out of reach for who comes next. */
 static bool is_in_reach(void)
 {
-    return faccessat(AT_FDCWD, preload + strlen(PRELOAD), R_OK, AT_EACCESS) == 0 &&
-           faccessat(AT_FDCWD, raw + strlen(RAW), R_OK | W_OK, AT_EACCESS) == 0;
+    int rights = rights_after();
+    return faccessat(AT_FDCWD, preload + strlen(PRELOAD), R_OK, rights) == 0 &&
+           faccessat(AT_FDCWD, raw + strlen(RAW), R_OK | W_OK, rights) == 0;
 }
 
 /*
