@@ -163,6 +163,21 @@ def test_full_disk_with_large_pages(tmp_path):
         subprocess.run(["umount", small], check=True)
 
 
+def test_a_disk_that_takes_no_space_in_advance(tmp_path):
+    """ramfs has no fallocate(), as older file systems."""
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    if subprocess.run(["mount", "-t", "ramfs", "none", plain], capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting needs root")
+    try:
+        record(tmp_path, SUBJECT, "pairs", output="plain/t.hmt")
+        figures = info(plain / "t.hmt")
+        assert count(figures, "malloc") == count(figures, "free") == ROUNDS
+        assert os.listdir(plain) == ["t.hmt"]
+    finally:
+        subprocess.run(["umount", plain], check=True)
+
+
 def limited(tmp_path, *command, mib):
     """Under a limit for the size of files, whose signal would end heapmark as well as the program."""
     return subprocess.run(["bash", "-c", f'ulimit -f {mib * 1024}; exec "$@"', "bash", *command], cwd=tmp_path,

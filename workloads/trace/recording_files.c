@@ -260,10 +260,33 @@ static void put_command(struct raw_header *header, char *const arguments[])
     put_word(header, arguments[0]);
 }
 
+/* What fallocate() does, where the file system knows no such thing (ramfs, ext3, NFS before 4.2): 0 or -1. */
+static int write_zeros(int fd, uint64_t from, uint64_t to)
+{
+    static const char zeros[1 << 16];
+    while (from < to) {
+        size_t bytes = to - from < sizeof zeros ? to - from : sizeof zeros;
+        ssize_t written = pwrite(fd, zeros, bytes, (off_t)from);
+        if (written <= 0)
+            return -1;
+        from += (uint64_t)written;
+    }
+    return 0;
+}
+
 /*
  * The header and the table must exist before they are written through the mapping: the disk may be
  * full. The table's later pages are made as processes come.
  */
+static int take_space(int fd, const struct raw_header *header)
+{
+    if (pwrite(fd, header, sizeof *header, 0) != sizeof *header)
+        return -1;
+    int result = fallocate(fd, 0, 0, RAW_FIRST_SEGMENT);
+    return result != 0 && errno == EOPNOTSUPP ? write_zeros(fd, sizeof *header, RAW_FIRST_SEGMENT)
+                                              : result;
+}
+
 static int fill_header(struct recording *r, char *const arguments[])
 {
     const struct recording_options *options = &r->options;
@@ -280,8 +303,7 @@ static int fill_header(struct recording *r, char *const arguments[])
         .next = RAW_FIRST_SEGMENT,
     };
     put_command(&header, arguments);
-    if (pwrite(r->raw_fd, &header, sizeof header, 0) != sizeof header ||
-        fallocate(r->raw_fd, 0, 0, RAW_FIRST_SEGMENT) != 0)
+    if (take_space(r->raw_fd, &header) != 0)
         return recording_fail(r, -errno,
                               "cannot write '%s': %s; choose another place with -o, or raise a "
                               "limit "
