@@ -249,6 +249,19 @@ def commands(tmp_path, names):
     return sorted(command(tmp_path / name) for name in names)
 
 
+def test_each_process_is_told(tmp_path):
+    """Its pid is its name's, its parent is the first one, and it began later; as text and as a table."""
+    record(tmp_path, "sh", "-c", "ls /; ls /; true")
+    first = info(tmp_path / "t.hmt")["process"]
+    for name in others(tmp_path):
+        pid, parent, after = info(tmp_path / name)["process"]
+        assert name == f"t.{int(pid)}.hmt" and parent == first[0] != pid and after > 0
+        table = subprocess.run([HEAPMARK, "trace", "info", "--format=csv", "--table=summary", tmp_path / name],
+                               text=True, capture_output=True, check=True).stdout
+        assert f"pid,{int(pid)}" in table and f"parent_pid,{int(parent)}" in table
+        assert int(re.search(r"start_ns,(\d+)", table)[1]) > 0
+
+
 def test_each_process_has_its_own_command(tmp_path):
     """What it runs, after exec() too; of a child of fork() what its parent runs. The first one's stays what was typed."""
     script = tmp_path / "script"
