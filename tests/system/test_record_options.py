@@ -430,6 +430,21 @@ def test_unwritable_output(tmp_path):
     assert "not a regular file" in refused(tmp_path, "record", "-o", "/dev/null", "true")
 
 
+def test_a_directory_that_was_removed(tmp_path):
+    done = subprocess.run(["sh", "-c", f"mkdir gone; cd gone; rmdir ../gone; {HEAPMARK} record true"], cwd=tmp_path,
+                          text=True, capture_output=True)
+    assert done.returncode == 2 and "the working directory was removed: change to another one" in done.stderr
+
+
+def test_without_proc(tmp_path):
+    without = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$0" "$@"']
+    if subprocess.run([*without, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("a mount namespace needs root")
+    done = subprocess.run([*without, HEAPMARK, "record", "-o", "t.hmt", "true"], cwd=tmp_path, text=True,
+                          capture_output=True)
+    assert done.returncode == 2 and "by /proc, which is not there" in done.stderr
+
+
 @pytest.mark.parametrize("more", [0, 1])
 def test_the_longest_name(tmp_path, more):
     """What is made beside the trace has its name and more: said before the program runs."""

@@ -342,7 +342,10 @@ static int check_output(struct recording *r, const char *output)
     if (error != 0)
         return recording_fail(r, error, "cannot write '%s': %s", output, strerrordesc_np(-error));
     if (target[0] != '/' && getcwd(here, sizeof here) == NULL)
-        return recording_fail(r, -errno, "cannot write '%s': %s", output, strerrordesc_np(errno));
+        return recording_fail(r, -errno, "cannot write '%s': %s%s", output, strerrordesc_np(errno),
+                              errno == ENOENT ? "; the working directory was removed: change to "
+                                                "another one, or give a path from / with -o"
+                                              : "");
     /* the program gets the path, and may look at it from elsewhere */
     int length = snprintf(r->output, sizeof r->output, "%s%s%s", here, here[0] ? "/" : "", target);
     if (length >= PATH_MAX - 32)
