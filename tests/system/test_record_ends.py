@@ -206,6 +206,20 @@ def test_few_descriptors(tmp_path):
     assert any("nothing was recorded: '" in text for text in told)
 
 
+@pytest.mark.parametrize("kib", [64, 255, 256])
+def test_small_stack(tmp_path, kib):
+    """It is enough, or that is said before there are files; a program can have less of its own."""
+    done = subprocess.run(["bash", "-c", f'ulimit -s {kib}; exec "$@"', "bash", HEAPMARK, "record", "--ordered",
+                           "--stacks=8", "-o", "t.hmt", "sh", "-c", f"ulimit -s 64; exec {SUBJECT} pairs"],
+                          cwd=tmp_path, text=True, capture_output=True, timeout=60)
+    if kib < 256:
+        assert done.returncode == 2 and f"cannot run with a stack of {kib} KiB" in done.stderr
+        assert os.listdir(tmp_path) == []
+    else:
+        assert done.returncode == 0, done.stderr
+        assert ROUNDS in [count(info(tmp_path / name), "malloc") for name in others(tmp_path)]
+
+
 def test_trace_reaches_the_file_size_limit(tmp_path):
     """It takes the way of a full disk: the program goes on, and what was written is whole."""
     recorder = subprocess.Popen([HEAPMARK, "record", "-o", "t.hmt", SUBJECT, "endless"], cwd=tmp_path,
