@@ -342,6 +342,15 @@ def test_programs_that_cannot_be_recorded(tmp_path):
     assert done.stderr.count("became './static'") == 1
 
 
+def test_a_spawned_program_in_another_directory(tmp_path):
+    """It is looked at where it is, and not where the caller is."""
+    (tmp_path / "there").mkdir()
+    subprocess.run(["gcc", "-static", "-x", "c", "-o", "there/static", "-"], text=True, cwd=tmp_path, check=True,
+                   input="#include <unistd.h>\nint main(void) { return (int)sleep(1); }")
+    done = record(tmp_path, SUBJECT, "spawns_static_elsewhere")
+    assert done.stderr.count("became './static', which cannot be recorded") == 1
+
+
 @pytest.mark.parametrize("mode", ["forks_on_least_stack", "execs_in_a_handler"])
 def test_large_environment_on_a_small_stack(tmp_path, mode):
     record(tmp_path, SUBJECT, mode)

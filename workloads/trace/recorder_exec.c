@@ -242,10 +242,26 @@ static void names_from(const struct call *call, struct names *names)
         snprintf(names->told + used, PATH_MAX - used, "%s%s", slash, call->path);
 }
 
+/*
+ * What is to be done in a spawned child may have put it into another directory, from which its path leads: the one
+ * that it is in, if it is still there to be asked. False: the path leads from ours.
+ */
+static bool names_from_child(const struct call *call, struct names *names)
+{
+    bool is_relative = call->path[0] != '/' && (!call->searches || strchr(call->path, '/') != NULL);
+    if (call->actions == NULL || !is_relative)
+        return false;
+    snprintf(names->opened, PATH_MAX, "/proc/%d/cwd/%s", (int)*call->child, call->path);
+    return access(names->opened, F_OK) == 0;
+}
+
 /* *told: the program, as far as it is known; `room` may hold it. 0, or what target_check() says. */
 static int check_target(const struct call *call, const char **told, struct names *room)
 {
     char unread;
+    *told = call->path;
+    if (names_from_child(call, room))
+        return target_check(room->opened, &unread, sizeof unread);
     *told = room->told;
     if (call->searches)
         return target_find(call->path, room->told, &unread, sizeof unread);
