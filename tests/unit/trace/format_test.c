@@ -291,7 +291,7 @@ static const struct {
       COLUMNS("\1", "\0", "\1", "")},
      "at byte 152: slack_ticks is 3, and at most a millisecond, 2, was expected"},
     {{.header = {.threads = 1, .source = 77}, .events = 1, COLUMNS("\1", "\0", "\1", "")},
-     "at byte 160: source is 77, and 0 to 5 was expected"},
+     "at byte 160: source is 77, and 0 to 6 was expected"},
     {{.header = {.threads = 1, .lacks = 64}, .events = 1, COLUMNS("\1", "\0", "\1", "")},
      "at byte 164: lacks is 64, and 0 to 63 was expected"},
     {{.header = {.threads = 1,
