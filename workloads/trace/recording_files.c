@@ -398,6 +398,7 @@ static void begin(struct recording *r, char *error, size_t error_bytes)
 {
     struct rlimit more;
     struct sigaction ignored = {.sa_handler = SIG_IGN};
+    identity_settle_clock();
     *r = (struct recording){.raw_fd = -1, .error = error, .error_bytes = error_bytes};
     sigaction(SIGXFSZ, &ignored, &r->inherited_size_limit);
     sigaction(SIGPIPE, &ignored, &r->inherited_pipe_end);
