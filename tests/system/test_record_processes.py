@@ -60,8 +60,8 @@ def test_the_clock_of_a_time_namespace(tmp_path, ahead):
                               capture_output=True)
         assert done.returncode == 0, done.stderr
         (trace,) = [name for name in others(tmp_path) if count(info(tmp_path / name), "malloc") == ROUNDS]
-        table = subprocess.run([HEAPMARK, "trace", "info", "--format=csv", "--table=summary", tmp_path / trace], text=True,
-                               capture_output=True, check=True).stdout
+        table = subprocess.run([HEAPMARK, "trace", "info", "--format=csv", "--table=summary", trace], cwd=tmp_path,
+                               text=True, capture_output=True, check=True).stdout
         start = int(re.search(r"start_ns,(\d+)", table)[1])
         assert 100_000_000 < start < 60_000_000_000
         for name in others(tmp_path):

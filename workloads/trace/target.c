@@ -126,7 +126,7 @@ static unsigned own_machine(void)
 #endif
 }
 
-/* `linker` is room for the path of the dynamic linker. What has none, the kernel would not find. */
+/* `linker` is room for the dynamic linker's path. Where that is not there, all the kernel says is "no such file". */
 static int check_elf(int fd, const Elf64_Ehdr *header, char linker[HEAD_BYTES],
                      struct failure *failure)
 {
