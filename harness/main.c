@@ -5,9 +5,11 @@
 #include "version.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static const struct command {
     const char *name;
@@ -60,6 +62,22 @@ static int check_output(int code)
     return EXIT_USAGE;
 }
 
+/* Three times what some paths of files take, and what is called with them. */
+enum { STACK_KIB_MIN = 256 };
+
+/* Found out now, and not by a crash that leaves a recording half made. */
+static bool has_stack(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur / 1024 >= STACK_KIB_MIN)
+        return true;
+    uint64_t kib = limit.rlim_cur / 1024;
+    say_error("cannot run with a stack of %" PRIu64 " KiB (ulimit -s): %d are needed; a program "
+              "alone gets so little by 'sh -c \"ulimit -s %" PRIu64 "; exec PROGRAM\"'",
+              kib, STACK_KIB_MIN, kib);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -74,6 +92,8 @@ int main(int argc, char **argv)
         printf("heapmark %s (%s)\n", HEAPMARK_VERSION, HEAPMARK_GIT);
         return check_output(EXIT_OK);
     }
+    if (!has_stack())
+        return EXIT_USAGE;
     for (int i = 0; i < COMMANDS; i++) {
         char name[64];
         if (strcmp(argv[1], commands[i].name) != 0)

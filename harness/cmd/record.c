@@ -420,7 +420,10 @@ int cmd_record(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (paths_library("libhm_record.so", library, sizeof library) != 0) {
-        say_error("cannot find 'libhm_record.so': build or install heapmark again");
+        say_error(access("/proc/self/exe", F_OK) != 0
+                      ? "cannot record: heapmark finds its own files by /proc, which is not there; "
+                        "mount it: mount -t proc proc /proc"
+                      : "cannot find 'libhm_record.so': build or install heapmark again");
         return EXIT_USAGE;
     }
     if (strpbrk(library, " :") != NULL) {

@@ -70,7 +70,7 @@ static bool open_part(struct session *s, enum kernel_kind kind, const char *path
         say_error("%s", error);
         return false;
     }
-    if (!trace_output_open(&part->file, path)) {
+    if (!trace_output_open(&part->file, path, NULL)) {
         kernel_events_close(part->events);
         return false;
     }

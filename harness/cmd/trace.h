@@ -30,8 +30,10 @@ int trace_take_path(const char **path, const char *value, struct argp_state *sta
 /*
  * The file that a trace is written into; what goes wrong is told. False: it cannot be opened. Closing it
  * publishes it, or drops it where something `failed` and has been told already; the exit code of either.
+ * It cannot be `input`, which is what is read; NULL: no file.
  */
-bool trace_output_open(struct whole_file *output, const char *path);
+struct stat;
+bool trace_output_open(struct whole_file *output, const char *path, const struct stat *input);
 int trace_output_close(struct whole_file *output, int failed);
 
 /* What came of an import, a line each through `tell`. */

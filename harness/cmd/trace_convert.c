@@ -31,11 +31,21 @@ static int cannot_write(const char *path, int error)
     return EXIT_USAGE;
 }
 
-bool trace_output_open(struct whole_file *output, const char *path)
+static const char *why_not(const struct stat *there, const struct stat *input)
+{
+    if (!S_ISREG(there->st_mode))
+        return "it is not a regular file";
+    if (input != NULL && there->st_dev == input->st_dev && there->st_ino == input->st_ino)
+        return "it is the file that is read; choose another name with -o";
+    return NULL;
+}
+
+bool trace_output_open(struct whole_file *output, const char *path, const struct stat *input)
 {
     struct stat there;
-    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) {
-        say_error("cannot write '%s': it is not a regular file", path);
+    const char *reason = stat(path, &there) == 0 ? why_not(&there, input) : NULL;
+    if (reason != NULL) {
+        say_error("cannot write '%s': %s", path, reason);
         return false;
     }
     int error = whole_file_open(output, path);
@@ -52,6 +62,12 @@ int trace_output_close(struct whole_file *output, int failed)
     }
     int error = whole_file_publish(output);
     return error != 0 ? cannot_write(output->path, error) : EXIT_OK;
+}
+
+static bool open_beside(struct whole_file *output, const char *path, const char *input_path)
+{
+    struct stat input;
+    return trace_output_open(output, path, stat(input_path, &input) == 0 ? &input : NULL);
 }
 
 /* ---- what the three share -------------------------------------------------------------------- */
@@ -179,10 +195,10 @@ int trace_command_cut(int argc, char **argv)
     char error[512], found[PATH_MAX];
     if (cli_parse(&argp, argc, argv, &request) != 0)
         return EXIT_USAGE;
-    if (!trace_output_open(&output, request.output))
+    const char *path = trace_find(request.path, found, sizeof found);
+    if (!open_beside(&output, request.output, path))
         return EXIT_USAGE;
-    int failed = trace_cut(trace_find(request.path, found, sizeof found), &request.cut, output.fd,
-                           &result, error, sizeof error);
+    int failed = trace_cut(path, &request.cut, output.fd, &result, error, sizeof error);
     if (failed != 0)
         say_error("%s", error);
     int code = trace_output_close(&output, failed);
@@ -207,30 +223,29 @@ static error_t parse_export(int key, char *value, struct argp_state *state)
     }
 }
 
-static int export_to(const struct request *request, enum export_format format, FILE *out)
+static int export_to(const char *path, enum export_format format, FILE *out)
 {
-    char error[512], found[PATH_MAX];
-    const char *path = trace_find(request->path, found, sizeof found);
+    char error[512];
     int failed = trace_export(path, format, out, error, sizeof error);
     if (failed != 0)
         say_error("%s", error);
     return failed;
 }
 
-static int export_to_file(const struct request *request, enum export_format format)
+static int export_to_file(const char *path, enum export_format format, const char *to)
 {
     struct whole_file output;
-    if (!trace_output_open(&output, request->output))
+    if (!open_beside(&output, to, path))
         return EXIT_USAGE;
     FILE *out = fdopen(dup(output.fd), "w");
     int failed = -ENOMEM;
     if (out == NULL)
-        cannot_write(request->output, -errno);
+        cannot_write(to, -errno);
     else
-        failed = export_to(request, format, out);
+        failed = export_to(path, format, out);
     if (out != NULL && fclose(out) != 0 && failed == 0) {
         failed = -errno;
-        cannot_write(request->output, failed);
+        cannot_write(to, failed);
     }
     return trace_output_close(&output, failed);
 }
@@ -251,13 +266,15 @@ int trace_command_export(int argc, char **argv)
         .doc = "Write a trace as text.",
     };
     struct request request = {.format = export_names[EXPORT_TEXT]};
+    char found[PATH_MAX];
     if (cli_parse(&argp, argc, argv, &request) != 0)
         return EXIT_USAGE;
     enum export_format format =
         request.format == export_names[EXPORT_CSV] ? EXPORT_CSV : EXPORT_TEXT;
+    const char *path = trace_find(request.path, found, sizeof found);
     if (request.output != NULL)
-        return export_to_file(&request, format);
-    return export_to(&request, format, stdout) == 0 ? EXIT_OK : EXIT_USAGE;
+        return export_to_file(path, format, request.output);
+    return export_to(path, format, stdout) == 0 ? EXIT_OK : EXIT_USAGE;
 }
 
 /* ---- import ---------------------------------------------------------------------------------- */
@@ -323,8 +340,10 @@ static int import_from(const struct request *request, FILE *in)
         request->format != NULL ? import_find(request->format) : TRACE_SOURCE_NONE;
     struct import_result result;
     struct whole_file output;
+    struct stat input;
     char error[1024];
-    if (!trace_output_open(&output, request->output))
+    if (!trace_output_open(&output, request->output,
+                           fstat(fileno(in), &input) == 0 ? &input : NULL))
         return EXIT_USAGE;
     int failed = trace_import(in, name, source, output.fd, &result, error, sizeof error);
     if (failed != 0)

@@ -46,6 +46,9 @@ static void print_summary(const struct trace_report *report)
     print_value("lost_frees", header->lost_frees);
     print_value("skipped_lines", header->skipped_lines);
     print_value("front_events", header->front_events);
+    print_value("pid", header->pid);
+    print_value("parent_pid", header->parent_pid);
+    print_value("start_ns", header->start_ns);
     print_value("file_bytes", info->file_bytes);
     printf("duration_ns,%.0f\r\npeak_ns,%.0f\r\n", ns_of(info, header->duration_ticks),
            ns_of(info, info->peak_time));

@@ -58,6 +58,16 @@ static void print_date(const struct trace_file_header *header)
     printf("recorded          %s\n", date);
 }
 
+/* Of several in a recording this tells which one it was, and in what order they came. */
+static void print_process(const struct trace_file_header *header)
+{
+    char after[32];
+    if (header->pid != 0)
+        printf("process           %" PRIu32 ", started by %" PRIu32
+               "; first call %s after the recording's start\n",
+               header->pid, header->parent_pid, chart_time((double)header->start_ns, after));
+}
+
 static void print_end(const struct trace_file_header *header)
 {
     int status = header->exit_status;
@@ -129,6 +139,7 @@ static void print_origin(const struct trace_info *info)
     const struct trace_file_header *header = &info->header;
     if (!is_kernels(header))
         print_command(info);
+    print_process(header);
     print_date(header);
     printf("duration          %.3f s\n", (double)header->duration_ticks / (double)header->ticks_hz);
     if (!is_kernels(header))

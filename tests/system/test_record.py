@@ -249,6 +249,19 @@ def commands(tmp_path, names):
     return sorted(command(tmp_path / name) for name in names)
 
 
+def test_each_process_is_told(tmp_path):
+    """Its pid is its name's, its parent is the first one, and it began later; as text and as a table."""
+    record(tmp_path, "sh", "-c", "ls /; ls /; true")
+    first = info(tmp_path / "t.hmt")["process"]
+    for name in others(tmp_path):
+        pid, parent, after = info(tmp_path / name)["process"]
+        assert name == f"t.{int(pid)}.hmt" and parent == first[0] != pid and after > 0
+        table = subprocess.run([HEAPMARK, "trace", "info", "--format=csv", "--table=summary", tmp_path / name],
+                               text=True, capture_output=True, check=True).stdout
+        assert f"pid,{int(pid)}" in table and f"parent_pid,{int(parent)}" in table
+        assert int(re.search(r"start_ns,(\d+)", table)[1]) > 0
+
+
 def test_each_process_has_its_own_command(tmp_path):
     """What it runs, after exec() too; of a child of fork() what its parent runs. The first one's stays what was typed."""
     script = tmp_path / "script"
@@ -329,6 +342,15 @@ def test_programs_that_cannot_be_recorded(tmp_path):
     assert done.stderr.count("became './static'") == 1
 
 
+def test_a_spawned_program_in_another_directory(tmp_path):
+    """It is looked at where it is, and not where the caller is."""
+    (tmp_path / "there").mkdir()
+    subprocess.run(["gcc", "-static", "-x", "c", "-o", "there/static", "-"], text=True, cwd=tmp_path, check=True,
+                   input="#include <unistd.h>\nint main(void) { return (int)sleep(1); }")
+    done = record(tmp_path, SUBJECT, "spawns_static_elsewhere")
+    assert done.stderr.count("became './static', which cannot be recorded") == 1
+
+
 @pytest.mark.parametrize("mode", ["forks_on_least_stack", "execs_in_a_handler"])
 def test_large_environment_on_a_small_stack(tmp_path, mode):
     record(tmp_path, SUBJECT, mode)
@@ -374,6 +396,16 @@ def test_rights_given_up(tmp_path):
                           cwd=tmp_path, text=True, capture_output=True)
     assert done.returncode == 0
     assert "became '/bin/true', which cannot be recorded: with its rights" in done.stderr
+
+
+@pytest.mark.parametrize("kept", [[], ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]])
+def test_rights_given_up_by_exec(tmp_path, kept):
+    """What allows a process more than its user, it loses by exec() itself, but for ambient capabilities."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs rights to give up, and setpriv")
+    done = record(tmp_path, "setpriv", "--reuid=65534", *kept, "ls", "/")
+    told = "became '/usr/bin/ls', which cannot be recorded: with its rights"
+    assert (told in done.stderr, len(others(tmp_path))) == ((False, 1) if kept else (True, 0))
 
 
 def test_more_processes_than_a_recording_holds(tmp_path):

@@ -163,6 +163,21 @@ def test_full_disk_with_large_pages(tmp_path):
         subprocess.run(["umount", small], check=True)
 
 
+def test_a_disk_that_takes_no_space_in_advance(tmp_path):
+    """ramfs has no fallocate(), as older file systems."""
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    if subprocess.run(["mount", "-t", "ramfs", "none", plain], capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting needs root")
+    try:
+        record(tmp_path, SUBJECT, "pairs", output="plain/t.hmt")
+        figures = info(plain / "t.hmt")
+        assert count(figures, "malloc") == count(figures, "free") == ROUNDS
+        assert os.listdir(plain) == ["t.hmt"]
+    finally:
+        subprocess.run(["umount", plain], check=True)
+
+
 def limited(tmp_path, *command, mib):
     """Under a limit for the size of files, whose signal would end heapmark as well as the program."""
     return subprocess.run(["bash", "-c", f'ulimit -f {mib * 1024}; exec "$@"', "bash", *command], cwd=tmp_path,
@@ -185,9 +200,24 @@ def test_few_descriptors(tmp_path):
         done = subprocess.run(["bash", "-c", f'ulimit -n {most}; exec "$@"', "bash", HEAPMARK, "record", "-o", "t.hmt",
                                "/bin/echo"], cwd=tmp_path, text=True, capture_output=True, timeout=60)
         assert done.returncode in (0, 2)
-        assert done.returncode == 0 or "Too many open files" in done.stderr, done.stderr
+        told_why = "Too many open files; raise the limit for open files (ulimit -n)" in done.stderr
+        assert done.returncode == 0 or told_why, done.stderr
         told.append(done.stderr)
     assert any("nothing was recorded: '" in text for text in told)
+
+
+@pytest.mark.parametrize("kib", [64, 255, 256])
+def test_small_stack(tmp_path, kib):
+    """It is enough, or that is said before there are files; a program can have less of its own."""
+    done = subprocess.run(["bash", "-c", f'ulimit -s {kib}; exec "$@"', "bash", HEAPMARK, "record", "--ordered",
+                           "--stacks=8", "-o", "t.hmt", "sh", "-c", f"ulimit -s 64; exec {SUBJECT} pairs"],
+                          cwd=tmp_path, text=True, capture_output=True, timeout=60)
+    if kib < 256:
+        assert done.returncode == 2 and f"cannot run with a stack of {kib} KiB" in done.stderr
+        assert os.listdir(tmp_path) == []
+    else:
+        assert done.returncode == 0, done.stderr
+        assert ROUNDS in [count(info(tmp_path / name), "malloc") for name in others(tmp_path)]
 
 
 def test_trace_reaches_the_file_size_limit(tmp_path):
@@ -265,6 +295,24 @@ def test_two_recorders_at_once(tmp_path):
                              stderr=subprocess.PIPE, start_new_session=True, text=True)
     child_of(first)
     second = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "true"], cwd=tmp_path, text=True, capture_output=True)
+    os.killpg(first.pid, signal.SIGINT)
+    first.communicate(timeout=60)
+    assert second.returncode == 2 and "another 'heapmark record'" in second.stderr
+
+
+def test_by_a_link(tmp_path):
+    """What it leads to is written, and another recording to there is noticed."""
+    (tmp_path / "there").mkdir()
+    os.symlink("there/t.hmt", tmp_path / "link.hmt")
+    for _ in range(2):  # the second time there is a trace
+        record(tmp_path, "echo", output="link.hmt")
+        assert os.path.islink(tmp_path / "link.hmt")
+        assert os.listdir(tmp_path / "there") == ["t.hmt"]
+    first = subprocess.Popen([HEAPMARK, "record", "-o", "link.hmt", "sleep", "60"], cwd=tmp_path,
+                             stderr=subprocess.PIPE, start_new_session=True, text=True)
+    child_of(first)
+    second = subprocess.run([HEAPMARK, "record", "-o", "there/t.hmt", "true"], cwd=tmp_path, text=True,
+                            capture_output=True)
     os.killpg(first.pid, signal.SIGINT)
     first.communicate(timeout=60)
     assert second.returncode == 2 and "another 'heapmark record'" in second.stderr

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -338,10 +339,42 @@ def test_no_such_program(tmp_path):
 def test_not_a_program(tmp_path):
     (tmp_path / "odd").write_text("neither nor")
     (tmp_path / "odd").chmod(0o755)
-    assert "neither an ELF program nor a script" in refused(tmp_path, "record", "./odd")
+    said = refused(tmp_path, "record", "./odd")
+    assert "neither an ELF program nor a script" in said and "recorded as 'sh SCRIPT'" in said
     (tmp_path / "script").write_text("#!/no/such/interpreter\n")
     (tmp_path / "script").chmod(0o755)
-    assert "its interpreter does not exist" in refused(tmp_path, "record", "./script")
+    assert "names the interpreter '/no/such/interpreter': No such file" in refused(tmp_path, "record", "./script")
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
+def test_a_program_without_its_linker(tmp_path):
+    subprocess.run(["gcc", "-Wl,--dynamic-linker=/no/such/ld.so", "-x", "c", "-o", "s", "-"], cwd=tmp_path,
+                   input="int main(void) { return 0; }", text=True, check=True)
+    assert "its dynamic linker '/no/such/ld.so' is missing" in refused(tmp_path, "record", "./s")
+
+
+def test_a_program_that_was_cut_off(tmp_path):
+    with open("/bin/ls", "rb") as whole:
+        (tmp_path / "part").write_bytes(whole.read(100))
+    (tmp_path / "part").chmod(0o755)
+    assert "it was cut off" in refused(tmp_path, "record", "./part")
+
+
+def linker_of(program):
+    """What the program's headers name."""
+    with open(program, "rb") as file:
+        head = file.read(4096)
+    return re.search(rb"/lib[^\0]*/ld-[^\0]*", head)[0].decode()
+
+
+def test_the_linker_as_a_program(tmp_path):
+    """Given a program, it preloads as ever."""
+    shutil.copy(linker_of("/bin/ls"), tmp_path / "linker")
+    for command in (["./linker", "/bin/ls", "/"], ["sh", "-c", "./linker /bin/ls /; true"]):
+        done = subprocess.run([HEAPMARK, "record", "-o", "t.hmt", "--", *command], cwd=tmp_path, text=True,
+                              capture_output=True)
+        assert done.returncode == 0 and "became" not in done.stderr, done.stderr
+        assert max(count(info(tmp_path / name), "malloc") for name in ["t.hmt", *others(tmp_path)]) > 10
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
@@ -395,6 +428,38 @@ def test_recording_inside_a_recording(tmp_path):
 def test_unwritable_output(tmp_path):
     assert "cannot write '/nonexistent/x.hmt'" in refused(tmp_path, "record", "-o", "/nonexistent/x.hmt", "true")
     assert "not a regular file" in refused(tmp_path, "record", "-o", "/dev/null", "true")
+
+
+def test_a_directory_that_was_removed(tmp_path):
+    done = subprocess.run(["sh", "-c", f"mkdir gone; cd gone; rmdir ../gone; {HEAPMARK} record true"], cwd=tmp_path,
+                          text=True, capture_output=True)
+    assert done.returncode == 2 and "the working directory was removed: change to another one" in done.stderr
+
+
+def test_without_proc(tmp_path):
+    without = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$0" "$@"']
+    if subprocess.run([*without, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("a mount namespace needs root")
+    done = subprocess.run([*without, HEAPMARK, "record", "-o", "t.hmt", "true"], cwd=tmp_path, text=True,
+                          capture_output=True)
+    assert done.returncode == 2 and "by /proc, which is not there" in done.stderr
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_longest_name(tmp_path, more):
+    """What is made beside the trace has its name and more: said before the program runs."""
+    most = os.pathconf(tmp_path, "PC_NAME_MAX") - len(".4194304.8191.hmt.maps")
+    output = "t" * (most + more)
+    done = subprocess.run([HEAPMARK, "record", "--stacks=2", "-o", output, "--", "sh", "-c", "echo ran; ls; true"],
+                          cwd=tmp_path, text=True, capture_output=True)
+    if more:
+        assert done.returncode == 2 and done.stdout == "", done.stderr
+        assert f"the name is too long; what is made beside the trace has longer ones, so choose one of at most {most} " \
+            "bytes" in done.stderr
+        assert os.listdir(tmp_path) == []
+    else:
+        assert done.returncode == 0, done.stderr
+        assert len(os.listdir(tmp_path)) == 4  # two traces, two lists of modules
 
 
 def test_usage(tmp_path):

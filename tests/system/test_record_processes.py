@@ -48,6 +48,26 @@ def test_a_time_namespace(tmp_path):
     assert "exec()" in info(tmp_path / "t.hmt")["text"]  # unshare became the program
 
 
+@pytest.mark.parametrize("ahead", ["100000", "-100"])
+def test_the_clock_of_a_time_namespace(tmp_path, ahead):
+    """Its times are told as everybody else's: when it began, and what the trace holds before its end."""
+    inside = ["unshare", "--time", "--monotonic", ahead, "--fork"]
+    if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("a time namespace needs root, and Linux 5.6")
+    for outer, inner in (([], inside), (inside, [])):
+        done = subprocess.run([*outer, HEAPMARK, "record", "--clock=monotonic", "-o", "t.hmt", "--", "sh", "-c",
+                               f"sleep 0.1; {' '.join(inner)} {SUBJECT} pairs"], cwd=tmp_path, text=True,
+                              capture_output=True)
+        assert done.returncode == 0, done.stderr
+        (trace,) = [name for name in others(tmp_path) if count(info(tmp_path / name), "malloc") == ROUNDS]
+        table = subprocess.run([HEAPMARK, "trace", "info", "--format=csv", "--table=summary", trace], cwd=tmp_path,
+                               text=True, capture_output=True, check=True).stdout
+        start = int(re.search(r"start_ns,(\d+)", table)[1])
+        assert 100_000_000 < start < 60_000_000_000
+        for name in others(tmp_path):
+            os.remove(tmp_path / name)
+
+
 def test_more_processes_than_descriptors(tmp_path):
     """They go on when the program has ended, and are recorded to their ends whatever `ulimit -n` says."""
     script = "".join(f"{SUBJECT} pauses & " for _ in range(30))

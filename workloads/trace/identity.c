@@ -18,14 +18,20 @@ static uint64_t birth_in(char *text)
     return at != NULL ? strtoull(at, NULL, 10) : 0;
 }
 
-static uint64_t read_birth(const char *path)
+/* "" where it cannot be read. */
+static void read_text(const char *path, char text[STAT_BYTES])
 {
-    char text[STAT_BYTES];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    ssize_t got = fd >= 0 ? read(fd, text, STAT_BYTES - 1) : -1;
     if (fd >= 0)
         close(fd);
     text[got > 0 ? got : 0] = '\0';
+}
+
+static uint64_t read_birth(const char *path)
+{
+    char text[STAT_BYTES];
+    read_text(path, text);
     return birth_in(text);
 }
 
@@ -52,6 +58,31 @@ struct identity identity_of(uint32_t pid)
                              .birth = read_birth(stat_path),
                              .clock = read_inode("/proc/self/ns/time"), /* of who is told */
                              .space = read_inode(space_path)};
+}
+
+int64_t identity_clock_ahead;
+
+/* "monotonic  100000  0", in seconds and ns. */
+static bool read_ahead(int64_t *ahead)
+{
+    static const char name[] = "monotonic";
+    char text[STAT_BYTES];
+    read_text("/proc/self/timens_offsets", text);
+    if (strncmp(text, name, strlen(name)) != 0)
+        return false;
+    char *rest;
+    int64_t seconds = strtoll(text + strlen(name), &rest, 10);
+    *ahead = seconds * 1000000000 + strtoll(rest, NULL, 10);
+    return true;
+}
+
+/* What is told is of the children's namespace, which this process may not be in itself. */
+void identity_settle_clock(void)
+{
+    int64_t ahead;
+    uint64_t own = read_inode("/proc/self/ns/time");
+    if (own != 0 && own == read_inode("/proc/self/ns/time_for_children") && read_ahead(&ahead))
+        identity_clock_ahead = ahead;
 }
 
 static bool may_be_equal(uint64_t a, uint64_t b)

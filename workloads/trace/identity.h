@@ -22,6 +22,12 @@ struct identity identity_of_self(void);
 /* Of a process by its pid here; what may not be looked at is not known. The same. */
 struct identity identity_of(uint32_t pid);
 
+/* ns by which CLOCK_MONOTONIC is ahead of the machine's own here, as in a time namespace; 0 until it is settled. */
+extern __attribute__((visibility("hidden"))) int64_t identity_clock_ahead;
+
+/* Asks for it; where that cannot be told it stays what it was. As identity_of_self(). */
+void identity_settle_clock(void);
+
 /* As far as both are known; births told in two time namespaces cannot be compared. */
 bool identity_equals(const struct identity *a, const struct identity *b);
 

@@ -1,7 +1,8 @@
 /*
- * The kernel's kmem events as tracefs gives them in text (the file `trace` or `trace_pipe`):
+ * The kernel's kmem events as tracefs gives them in text (the file `trace` or `trace_pipe`), and `perf script`:
  *
  *   task-7  [000] d..1.  12.345678: kmalloc: call_site=f+0x1 ptr=00000000783f4e84 bytes_req=60 ...
+ *   task  7 [000]  12.345678:  kmem:kmalloc: call_site=f+0x1 ptr=0xffff888102cb6620 bytes_req=60 ...
  *
  * kmalloc and kmem_cache_alloc make objects of bytes_req, and of zeroes with __GFP_ZERO; kfree and
  * kmem_cache_free end them. What the kernel keeps by CPU it is that counts, so CPUs are the threads
@@ -36,6 +37,8 @@ static bool scan_event(const char *at, struct front *front)
     }
     if (!scan_text(&time, ": "))
         return false;
+    scan_blanks(&time);
+    scan_text(&time, "kmem:"); /* perf tells which subsystem's it is */
     front->name = time;
     front->fields = strchr(time, ':');
     if (front->fields == NULL || front->fields[1] != ' ')

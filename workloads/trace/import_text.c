@@ -67,10 +67,13 @@ static enum line_verdict take_value(struct import *import, int which, const char
     struct text *text = import_state(import);
     struct trace_fault fault;
     uint64_t value;
-    bool negative = scan_text(&at, "-");
+    bool negative = trace_facts[which].is_signed && scan_text(&at, "-");
+    uint64_t before = trace_fact_get(&trace_facts[which], facts);
     if (!scan_number(&at, &value) || !scan_end(&at) || (negative && value > INT64_MAX) ||
         !trace_fact_set(&trace_facts[which], facts, negative ? -value : value))
         return import_skip(import, "the fact's value is no number, or too large");
+    if (text->fact_lines[which] != 0 && trace_fact_get(&trace_facts[which], facts) != before)
+        return import_skip(import, "a line before tells another value of this fact");
     text->fact_lines[which] = import_line(import);
     if (facts->ticks_hz == 0)
         return import_skip(import, "ticks_hz is 0");
@@ -200,38 +203,48 @@ static bool scan_alignment(const char **at, uint32_t *log2)
     return true;
 }
 
-static bool scan_stack(struct text *text, const char **at, struct trace_event *event)
+static const char *scan_stack(struct text *text, const char **at, struct trace_event *event)
 {
-    if (!trace_allocates(event->op))
-        return false;
     event->stack = text->stack;
     do {
-        if (event->stack_depth == TRACE_STACK_MAX ||
-            !scan_number(at, &text->stack[event->stack_depth++]))
-            return false;
+        if (event->stack_depth == TRACE_STACK_MAX)
+            return "a stack of at most 62 addresses was expected";
+        if (!scan_number(at, &text->stack[event->stack_depth++]))
+            return "addresses were expected behind stack=, with commas between them";
     } while (scan_text(at, ","));
-    return true;
+    return NULL;
 }
 
-/* " moved", " cpu=1/0", " stack=0x1,0x2" */
-static bool scan_extra(struct text *text, const char **at, struct trace_event *event)
+_Static_assert(TRACE_STACK_MAX == 62, "as it is told");
+
+static const char *scan_cpu(const char **at, struct trace_event *event)
 {
-    while (!scan_end(at)) {
+    event->on_new_cpu = true;
+    return scan_32(at, &event->cpu) && scan_text(at, "/") && scan_32(at, &event->node)
+               ? NULL
+               : "cpu=CPU/NODE was expected, each a number to 4294967295";
+}
+
+/* " moved", " cpu=1/0", " stack=0x1,0x2". What is wrong with them, or NULL. */
+static const char *scan_extra(struct text *text, const char **at, struct trace_event *event)
+{
+    static const char unknown[] =
+        "behind the event may stand moved (of a realloc), cpu=CPU/NODE and stack=ADDRESS,...";
+    const char *reason = NULL;
+    while (reason == NULL && !scan_end(at)) {
         if (scan_text(at, "moved") && event->op == TRACE_REALLOC)
             event->moved = true;
-        else if (scan_text(at, "cpu=") && scan_32(at, &event->cpu) && scan_text(at, "/") &&
-                 scan_32(at, &event->node))
-            event->on_new_cpu = true;
-        else if (event->stack_depth > 0 || !scan_text(at, "stack=") || !scan_stack(text, at, event))
-            return false;
-        if (!is_blank(**at) && **at != '\0')
-            return false;
+        else if (scan_text(at, "cpu="))
+            reason = scan_cpu(at, event);
+        else if (trace_allocates(event->op) && event->stack_depth == 0 && scan_text(at, "stack="))
+            reason = scan_stack(text, at, event);
+        else
+            reason = unknown;
+        if (reason == NULL && !is_blank(**at) && **at != '\0')
+            reason = unknown;
     }
-    return true;
+    return reason;
 }
-
-static const char bad_extra[] =
-    "behind the event may stand moved (of a realloc), cpu=CPU/NODE and stack=ADDRESS,...";
 
 static const char *scan_rest(struct text *text, const char **at, struct trace_event *event,
                              uint64_t *id, uint64_t *new_id)
@@ -248,7 +261,7 @@ static const char *scan_rest(struct text *text, const char **at, struct trace_ev
         return "a size in bytes was expected";
     if (event->op == TRACE_ALIGNED && !scan_alignment(at, &event->alignment_log2))
         return "an alignment was expected, a power of 2";
-    return scan_extra(text, at, event) ? NULL : bad_extra;
+    return scan_extra(text, at, event);
 }
 
 /* Finds the object that ends and makes room for the one that begins. */

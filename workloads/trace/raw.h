@@ -399,7 +399,8 @@ static inline uint64_t raw_now(bool is_tsc)
     (void)is_tsc;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec -
+           (uint64_t)identity_clock_ahead;
 }
 
 #endif

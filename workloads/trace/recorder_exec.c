@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -106,11 +107,24 @@ void log_exec_begin(void)
     pthread_atfork(NULL, NULL, has_own_memory);
 }
 
+/*
+ * How to ask for what the next program will have the right to. Through exec() a user other than root keeps ambient
+ * capabilities alone, of all those by which it may be allowed more now; asked by its real IDs, it has none.
+ */
+static int rights_after(void)
+{
+    uid_t user = getuid();
+    bool is_itself = user == geteuid() && getgid() == getegid();
+    bool keeps = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_DAC_OVERRIDE, 0, 0) == 1;
+    return is_itself && user != 0 && !keeps ? 0 : AT_EACCESS;
+}
+
 /* After chroot(), or with other rights, the recorder's files may be out of reach for who comes next. */
 static bool is_in_reach(void)
 {
-    return faccessat(AT_FDCWD, preload + strlen(PRELOAD), R_OK, AT_EACCESS) == 0 &&
-           faccessat(AT_FDCWD, raw + strlen(RAW), R_OK | W_OK, AT_EACCESS) == 0;
+    int rights = rights_after();
+    return faccessat(AT_FDCWD, preload + strlen(PRELOAD), R_OK, rights) == 0 &&
+           faccessat(AT_FDCWD, raw + strlen(RAW), R_OK | W_OK, rights) == 0;
 }
 
 /*
@@ -228,10 +242,26 @@ static void names_from(const struct call *call, struct names *names)
         snprintf(names->told + used, PATH_MAX - used, "%s%s", slash, call->path);
 }
 
+/*
+ * What is to be done in a spawned child may have put it into another directory, from which its path leads: the one
+ * that it is in, if it is still there to be asked. False: the path leads from ours.
+ */
+static bool names_from_child(const struct call *call, struct names *names)
+{
+    bool is_relative = call->path[0] != '/' && (!call->searches || strchr(call->path, '/') != NULL);
+    if (call->actions == NULL || !is_relative)
+        return false;
+    snprintf(names->opened, PATH_MAX, "/proc/%d/cwd/%s", (int)*call->child, call->path);
+    return access(names->opened, F_OK) == 0;
+}
+
 /* *told: the program, as far as it is known; `room` may hold it. 0, or what target_check() says. */
 static int check_target(const struct call *call, const char **told, struct names *room)
 {
     char unread;
+    *told = call->path;
+    if (names_from_child(call, room))
+        return target_check(room->opened, &unread, sizeof unread);
     *told = room->told;
     if (call->searches)
         return target_find(call->path, room->told, &unread, sizeof unread);

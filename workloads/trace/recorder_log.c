@@ -111,6 +111,8 @@ static bool begin_process(bool forked)
     identify();
     process->parent_pid = (uint32_t)getppid();
     log_is_tsc = log_header->is_tsc != 0;
+    if (!log_is_tsc)
+        identity_settle_clock();
     log_is_plain = log_header->sample <= 1 && log_header->stack_depth == 0 &&
                    !(log_header->options & RAW_CPUS);
     if (madvise(&log_guard, sizeof log_guard, MADV_WIPEONFORK) != 0) {

@@ -281,13 +281,25 @@ static _Noreturn void run_program(const struct recording *r, const char *path,
     _exit(127);
 }
 
+/* What a user can do about an error. */
+static const char *remedy(int error)
+{
+    return error == EMFILE ? "; raise the limit for open files (ulimit -n)" : "";
+}
+
+static int cannot_run(struct recording *r, const char *path, int error)
+{
+    return recording_fail(r, -error, "cannot run '%s': %s%s", path, strerrordesc_np(error),
+                          remedy(error));
+}
+
 /* 0 when it runs. */
 static int start_program(struct recording *r, const char *path, char *const arguments[],
                          const char *library)
 {
     int status[2], error = 0;
     if (pipe2(status, O_CLOEXEC) != 0)
-        return recording_fail(r, -errno, "cannot run '%s': %s", path, strerrordesc_np(errno));
+        return cannot_run(r, path, errno);
     r->raw->start_ns = r->raw->end_ns = raw_now(false);
     r->raw->start_ticks = r->raw->end_ticks = raw_now(r->raw->is_tsc != 0);
     child = fork();
@@ -308,7 +320,7 @@ static int start_program(struct recording *r, const char *path, char *const argu
     if (child > 0)
         waitpid((pid_t)child, NULL, 0);
     child = 0;
-    return recording_fail(r, -error, "cannot run '%s': %s", path, strerrordesc_np(error));
+    return cannot_run(r, path, error);
 }
 
 /* Sleeps that long, or until the first process ends, and counts milliseconds. */
@@ -438,8 +450,8 @@ static int check_recorded(struct recording *r)
                               "another place with -o",
                               r->raw_path);
     if (limit == RAW_NO_SPACE && failure != 0)
-        return recording_fail(r, failure, "nothing was recorded: '%s' cannot be written: %s",
-                              r->output, strerrordesc_np(-failure));
+        return recording_fail(r, failure, "nothing was recorded: '%s' cannot be written: %s%s",
+                              r->output, strerrordesc_np(-failure), remedy(-failure));
     if (limit == RAW_NO_SPACE)
         return recording_fail(r, -ENOSPC,
                               "nothing was recorded: no space left beside '%s'; choose another "

@@ -1,6 +1,7 @@
 #include "workloads/trace/recording_files.h"
 
 #include "workloads/trace/format.h"
+#include "workloads/trace/output_path.h"
 #include "workloads/trace/recording_processes.h"
 
 #include <errno.h>
@@ -23,6 +24,9 @@
 #define RAW_FILE_BYTES_MIN (UINT64_C(1) << 26)
 
 static const char suffix[] = ".hmt", raw_suffix[] = ".raw";
+
+/* Of all that stands beside the trace the longest, behind its name; ".raw.8191.maps.new" is shorter. */
+static const char longest_suffix[] = ".4194304.8191.hmt.maps";
 
 int recording_fail(struct recording *r, int error, const char *format, ...)
 {
@@ -256,10 +260,33 @@ static void put_command(struct raw_header *header, char *const arguments[])
     put_word(header, arguments[0]);
 }
 
+/* What fallocate() does, where the file system knows no such thing (ramfs, ext3, NFS before 4.2): 0 or -1. */
+static int write_zeros(int fd, uint64_t from, uint64_t to)
+{
+    static const char zeros[1 << 16];
+    while (from < to) {
+        size_t bytes = to - from < sizeof zeros ? to - from : sizeof zeros;
+        ssize_t written = pwrite(fd, zeros, bytes, (off_t)from);
+        if (written <= 0)
+            return -1;
+        from += (uint64_t)written;
+    }
+    return 0;
+}
+
 /*
  * The header and the table must exist before they are written through the mapping: the disk may be
  * full. The table's later pages are made as processes come.
  */
+static int take_space(int fd, const struct raw_header *header)
+{
+    if (pwrite(fd, header, sizeof *header, 0) != sizeof *header)
+        return -1;
+    int result = fallocate(fd, 0, 0, RAW_FIRST_SEGMENT);
+    return result != 0 && errno == EOPNOTSUPP ? write_zeros(fd, sizeof *header, RAW_FIRST_SEGMENT)
+                                              : result;
+}
+
 static int fill_header(struct recording *r, char *const arguments[])
 {
     const struct recording_options *options = &r->options;
@@ -276,8 +303,7 @@ static int fill_header(struct recording *r, char *const arguments[])
         .next = RAW_FIRST_SEGMENT,
     };
     put_command(&header, arguments);
-    if (pwrite(r->raw_fd, &header, sizeof header, 0) != sizeof header ||
-        fallocate(r->raw_fd, 0, 0, RAW_FIRST_SEGMENT) != 0)
+    if (take_space(r->raw_fd, &header) != 0)
         return recording_fail(r, -errno,
                               "cannot write '%s': %s; choose another place with -o, or raise a "
                               "limit "
@@ -287,24 +313,47 @@ static int fill_header(struct recording *r, char *const arguments[])
     return stretch(r);
 }
 
+/* Found out now: not when the program has run, and its trace gets its place. */
+static int check_name_length(struct recording *r)
+{
+    char *name = strrchr(r->output, '/') + 1, first = *name;
+    *name = '\0';
+    long most = pathconf(r->output, _PC_NAME_MAX) - (long)(sizeof longest_suffix - 1);
+    *name = first;
+    if (most < 0 || strlen(name) <= (size_t)most)
+        return 0; /* or there is no such directory, which is told when it is written into */
+    return recording_fail(r, -ENAMETOOLONG,
+                          "cannot write '%s': the name is too long; what is made beside the trace "
+                          "has longer ones, so choose one of at most %ld bytes with -o",
+                          name, most);
+}
+
 static int check_output(struct recording *r, const char *output)
 {
     struct stat file;
+    char target[PATH_MAX], here[PATH_MAX] = "";
     if (output[0] == '\0')
         return recording_fail(r, -EINVAL,
                               "cannot write '': a trace needs a name; choose one with -o, such as "
                               "app.hmt");
     if (stat(output, &file) == 0 && !S_ISREG(file.st_mode))
         return recording_fail(r, -EINVAL, "cannot write '%s': it is not a regular file", output);
-    char here[PATH_MAX] = "";
-    if (output[0] != '/' && getcwd(here, sizeof here) == NULL)
-        return recording_fail(r, -errno, "cannot write '%s': %s", output, strerrordesc_np(errno));
+    int error = output_path(output, target);
+    if (error != 0)
+        return recording_fail(r, error, "cannot write '%s': %s", output, strerrordesc_np(-error));
+    if (target[0] != '/' && getcwd(here, sizeof here) == NULL)
+        return recording_fail(r, -errno, "cannot write '%s': %s%s", output, strerrordesc_np(errno),
+                              errno == ENOENT ? "; the working directory was removed: change to "
+                                                "another one, or give a path from / with -o"
+                                              : "");
     /* the program gets the path, and may look at it from elsewhere */
-    int length = snprintf(r->output, sizeof r->output, "%s%s%s", here, here[0] ? "/" : "", output);
+    int length = snprintf(r->output, sizeof r->output, "%s%s%s", here, here[0] ? "/" : "", target);
     if (length >= PATH_MAX - 32)
         return recording_fail(r, -ENAMETOOLONG, "cannot write '%s': the name is too long", output);
-    snprintf(r->raw_path, sizeof r->raw_path, "%.*s%s", PATH_MAX - 32, r->output, raw_suffix);
-    return 0;
+    error = check_name_length(r);
+    if (error == 0)
+        snprintf(r->raw_path, sizeof r->raw_path, "%.*s%s", PATH_MAX - 32, r->output, raw_suffix);
+    return error;
 }
 
 /* The lock goes with the last process that has the file open, which is this one. */
@@ -349,6 +398,7 @@ static void begin(struct recording *r, char *error, size_t error_bytes)
 {
     struct rlimit more;
     struct sigaction ignored = {.sa_handler = SIG_IGN};
+    identity_settle_clock();
     *r = (struct recording){.raw_fd = -1, .error = error, .error_bytes = error_bytes};
     sigaction(SIGXFSZ, &ignored, &r->inherited_size_limit);
     sigaction(SIGPIPE, &ignored, &r->inherited_pipe_end);

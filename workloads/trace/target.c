@@ -1,8 +1,10 @@
 #include "workloads/trace/target.h"
 
-#include <elf.h>
+#include "workloads/trace/elf_program.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,9 +26,18 @@ struct failure {
     const char *subject;
 };
 
-static int fail(struct failure *failure, int error, const char *what)
+static int fail(struct failure *failure, int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int fail(struct failure *failure, int error, const char *format, ...)
 {
-    snprintf(failure->text, failure->bytes, "cannot record '%s': %s", failure->subject, what);
+    va_list arguments;
+    int used = snprintf(failure->text, failure->bytes, "cannot record '%s': ", failure->subject);
+    if (used < 0 || (size_t)used >= failure->bytes)
+        return error;
+    va_start(arguments, format);
+    vsnprintf(failure->text + used, failure->bytes - (size_t)used, format, arguments);
+    va_end(arguments);
     return error;
 }
 
@@ -56,11 +67,9 @@ static bool find_in_path(const char *name, char path[PATH_MAX])
 
 static int no_such_file(struct failure *failure, int error)
 {
-    char what[160];
-    snprintf(what, sizeof what,
-             "%s; what stands behind -- is a program's path, or its name if it is in PATH",
-             strerrordesc_np(error));
-    return fail(failure, -error, what);
+    return fail(failure, -error,
+                "%s; what stands behind -- is a program's path, or its name if it is in PATH",
+                strerrordesc_np(error));
 }
 
 static int find(const char *name, char path[PATH_MAX], struct failure *failure)
@@ -106,19 +115,6 @@ static int check_rights(int fd, const struct stat *file, struct failure *failure
     return 0;
 }
 
-static bool has_interpreter(int fd, const Elf64_Ehdr *header)
-{
-    for (unsigned i = 0; i < header->e_phnum; i++) {
-        Elf64_Phdr segment;
-        off_t at = (off_t)(header->e_phoff + i * sizeof segment);
-        if (pread(fd, &segment, sizeof segment, at) != sizeof segment)
-            return false;
-        if (segment.p_type == PT_INTERP)
-            return true;
-    }
-    return false;
-}
-
 static unsigned own_machine(void)
 {
 #if defined(__x86_64__)
@@ -130,15 +126,25 @@ static unsigned own_machine(void)
 #endif
 }
 
-static int check_elf(int fd, const Elf64_Ehdr *header, struct failure *failure)
+/* `linker` is room for the dynamic linker's path. Where that is not there, all the kernel says is "no such file". */
+static int check_elf(int fd, const Elf64_Ehdr *header, char linker[HEAD_BYTES],
+                     struct failure *failure)
 {
     if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != own_machine())
         return fail(failure, -ENOEXEC,
                     "it is a program for another architecture than heapmark itself");
-    if (!has_interpreter(fd, header))
+    enum elf_start start = elf_start(fd, header, linker, HEAD_BYTES);
+    if (start == ELF_START_NONE)
+        return fail(failure, -EINVAL, "it was cut off: its file ends before its program headers");
+    if (start == ELF_START_STATIC)
         return fail(failure, -ENOEXEC,
                     "it is statically linked, and the recorder is a preloaded "
                     "library; link it dynamically");
+    if (linker[0] != '\0' && access(linker, F_OK) != 0 && errno == ENOENT)
+        return fail(failure, -ENOENT,
+                    "its dynamic linker '%s' is missing; install what brings it, or link the "
+                    "program for this system",
+                    linker);
     return 0;
 }
 
@@ -162,28 +168,31 @@ static int look_into(int fd, char next[HEAD_BYTES], struct failure *failure)
     } head = {.text = ""};
     struct stat file;
     if (fstat(fd, &file) != 0)
-        return fail(failure, -errno, strerrordesc_np(errno));
+        return fail(failure, -errno, "%s", strerrordesc_np(errno));
     if (!S_ISREG(file.st_mode))
         return fail(failure, -EACCES, "it is not an executable file");
     ssize_t got = read(fd, head.text, sizeof head.text - 1);
     int result;
     if (got >= (ssize_t)sizeof head.elf && memcmp(head.elf.e_ident, ELFMAG, SELFMAG) == 0)
-        result = check_elf(fd, &head.elf, failure);
+        result = check_elf(fd, &head.elf, next, failure);
     else if (got > 2 && memcmp(head.text, "#!", 2) == 0)
         result = script_interpreter(head.text, next, failure) == 0 ? 1 : -EINVAL;
     else
-        result = fail(failure, -EINVAL,
-                      "it is neither an ELF program nor a script that names its interpreter");
+        result =
+            fail(failure, -EINVAL,
+                 "it is neither an ELF program nor a script that names its interpreter; one of a "
+                 "shell's is recorded as 'sh SCRIPT', or with '#!/bin/sh' as its first line");
     return result == 0 ? check_rights(fd, &file, failure) : result;
 }
 
 /* As look_into(). To open a pipe must not wait for its other end, nor a terminal become this process's. */
-static int look_at(const char *path, char next[HEAD_BYTES], struct failure *failure)
+static int look_at(const char *path, bool is_script, char next[HEAD_BYTES], struct failure *failure)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
-        return fail(failure, -errno,
-                    errno == ENOENT ? "its interpreter does not exist" : strerrordesc_np(errno));
+        return is_script ? fail(failure, -errno, "its first line names the interpreter '%s': %s",
+                                path, strerrordesc_np(errno))
+                         : fail(failure, -errno, "%s", strerrordesc_np(errno));
     int result = look_into(fd, next, failure);
     close(fd);
     return result;
@@ -194,7 +203,7 @@ static int check(const char *path, struct failure *failure)
 {
     char one[HEAD_BYTES], other[HEAD_BYTES], *next = one;
     for (int i = 0; i <= INTERPRETERS_MAX; i++) {
-        int result = look_at(path, next, failure);
+        int result = look_at(path, i > 0, next, failure);
         if (result <= 0)
             return result;
         path = next;

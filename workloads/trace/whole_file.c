@@ -1,5 +1,7 @@
 #include "workloads/trace/whole_file.h"
 
+#include "workloads/trace/output_path.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -73,9 +75,11 @@ static int create_part(struct whole_file *file)
 
 int whole_file_open(struct whole_file *file, const char *path)
 {
-    file->path = path;
+    int error = output_path(path, file->path);
     file->part[0] = '\0';
-    if (access(path, F_OK) != 0 && errno != ENOENT)
+    if (error != 0)
+        return error;
+    if (access(file->path, F_OK) != 0 && errno != ENOENT)
         return -errno; /* a name that cannot be had is told before the work */
     return open_nameless(file) ? 0 : take_part(file, create_part);
 }

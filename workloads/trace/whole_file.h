@@ -12,13 +12,13 @@
 
 struct whole_file {
     int fd; /* to read and write, close-on-exec; whoever wants other permissions sets them */
-    const char *path;
+    char path[PATH_MAX]; /* where it will be: no symbolic link */
     char part[PATH_MAX]; /* its name for the time being; "": none */
 };
 
 /*
- * Opens a new file that will be `path`, which must stay valid. Permissions are those of any new
- * file. 0, or -errno; then there is nothing to drop.
+ * Opens a new file that will be `path`, or what this leads to if it is a symbolic link. Permissions are
+ * those of any new file. 0, or -errno; then there is nothing to drop.
  */
 int whole_file_open(struct whole_file *file, const char *path);
 

@@ -49,6 +49,14 @@ try info --fromat=csv t.hmt
 tr ' ' '\t' <by_hand.txt | sed '1s/\t/ /g' >tabs.txt
 try import -o tabs.hmt tabs.txt
 heapmark trace export t.hmt >blanks && heapmark trace export tabs.hmt | cmp - blanks && echo "the same with tabs"
+# What is read is not written over, by whatever name.
+ln -s t.hmt link.hmt
+ln t.hmt hard.hmt
+try cut --from=0s -o link.hmt t.hmt
+try export -o t.hmt hard.hmt
+try import -o by_hand.txt by_hand.txt
+try import -o by_hand.txt - <by_hand.txt
+rm link.hmt hard.hmt
 # A directory with the name of a shipped trace does not stand before it; a regular file does.
 mkdir git
 heapmark trace info git | head -1

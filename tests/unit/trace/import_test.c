@@ -119,6 +119,36 @@ static void test_import_kmem(void **state)
     events_release(&events);
 }
 
+/* A perf's text: the PID stands by itself, and in front of an event's name what it is of. */
+static void test_import_kmem_by_perf(void **state)
+{
+    struct import_result result;
+    (void)state;
+    struct events events =
+        import_events("            perf 18934 [001] 33675.351437:                kmem:kmalloc: "
+                      "call_site=f+0x1 ptr=0xffff888102cb6620 bytes_req=24 bytes_alloc=32 "
+                      "gfp_flags=GFP_KERNEL|__GFP_ZERO node=-1 accounted=false\n"
+                      "            perf 18934 [001] 33675.351438:  kmem:kfree: call_site=f "
+                      "ptr=0xffff888102cb6620\n",
+                      TRACE_SOURCE_NONE, &result);
+    assert_int_equal(events.header.source, TRACE_SOURCE_KMEM);
+    assert_int_equal(events.header.skipped_lines, 0);
+    assert_int_equal(events.count, 2);
+    assert_int_equal(events.list[0].op, TRACE_CALLOC);
+    assert_int_equal(events.list[0].size, 24);
+    assert_int_equal(events.list[1].op, TRACE_FREE);
+    assert_int_equal(events.list[1].time, 1000);
+    events_release(&events);
+    events = import_events(
+        "swapper     0 [000] 3.5:  kmem:mm_page_alloc: page=0xffffea0004 pfn=0x10 order=1 "
+        "migratetype=0 gfp_flags=GFP_KERNEL\n"
+        "swapper     0 [000] 3.6:  kmem:mm_page_free: page=0xffffea0004 pfn=0x10 order=1\n",
+        TRACE_SOURCE_KMEM_PAGES, &result);
+    assert_int_equal(events.count, 2);
+    assert_int_equal(events.list[0].size, 2 * 4096);
+    events_release(&events);
+}
+
 static void test_import_kmem_pages(void **state)
 {
     struct import_result result;
@@ -174,9 +204,10 @@ static void test_import_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_import_mtrace),     cmocka_unit_test(test_import_ltrace),
-        cmocka_unit_test(test_import_heaptrack),  cmocka_unit_test(test_import_kmem),
-        cmocka_unit_test(test_import_kmem_pages), cmocka_unit_test(test_import_refuses),
+        cmocka_unit_test(test_import_mtrace),       cmocka_unit_test(test_import_ltrace),
+        cmocka_unit_test(test_import_heaptrack),    cmocka_unit_test(test_import_kmem),
+        cmocka_unit_test(test_import_kmem_by_perf), cmocka_unit_test(test_import_kmem_pages),
+        cmocka_unit_test(test_import_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

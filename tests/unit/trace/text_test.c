@@ -139,6 +139,15 @@ static void test_text_mistakes(void **state)
         {"5 0 malloc 0 1", "0 is no ID"},
         {"1 0 malloc 1 1", "time runs backwards"},
         {"5 0 malloc 1 1 moved", "behind the event may stand"},
+        {"5 0 malloc 1 1 stack="
+         "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+         "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+         "1,1,1",
+         "a stack of at most 62 addresses"},
+        {"5 0 malloc 1 1 stack=1,", "addresses were expected behind stack="},
+        {"5 0 free 9 stack=1", "behind the event may stand"},
+        {"5 0 malloc 1 1 cpu=4294967296/0", "each a number to 4294967295"},
+        {"5 0 malloc 1 1 cpu=0/0,", "behind the event may stand"},
         {"5 0 aligned 1 1 3", "a power of 2"},
         {"5 0 realloc 9", "the IDs of the old and of the new object"},
         {"5 0 realloc 9 9 0", "a realloc has size 0"},
@@ -146,6 +155,9 @@ static void test_text_mistakes(void **state)
         {"5 0 spawn 0", "starts or joins itself"},
         {"fact nonsense 1", "no such fact"},
         {"fact pid 4294967296", "no number, or too large"},
+        {"fact failed_calls -1", "no number, or too large"},
+        {"fact pid 7\nfact pid 7\nfact pid 8",
+         "line 5 ('fact pid 8'): a line before tells another"},
         {"fact flags 256", "line 3 ('fact flags 256'): flags is 256, and 0 to 255 was expected"},
         {"fact exit_status -1", "exit_status is -1, and 0 to 65535 was expected"},
         {"fact sample 1000001", "sample is 1000001, and 0 to 1000000 was expected"},

@@ -242,6 +242,40 @@ static void test_blocked(void **state)
     in_both_ways(blocked);
 }
 
+static void write_by_a_link(void)
+{
+    assert_int_equal(symlink("b", "a"), 0);
+    assert_int_equal(symlink("./t.hmt", "b"), 0);
+    for (int i = 0; i < 2; i++) { /* the second time it is there */
+        struct whole_file file;
+        char to[16] = "";
+        open_and_write(&file, "a", "by a link");
+        assert_int_equal(whole_file_publish(&file), 0);
+        assert_int_equal(readlink("a", to, sizeof to), 1);
+        assert_holds("t.hmt", "by a link");
+        assert_int_equal(files_here(), 3);
+    }
+    unlink("a");
+    unlink("b");
+    unlink("t.hmt");
+}
+
+/* What links lead to is written; they stay. */
+static void test_links(void **state)
+{
+    (void)state;
+    in_both_ways(write_by_a_link);
+}
+
+static void test_links_without_end(void **state)
+{
+    struct whole_file file;
+    (void)state;
+    assert_int_equal(symlink("a", "a"), 0);
+    assert_int_equal(whole_file_open(&file, "a"), -ELOOP);
+    unlink("a");
+}
+
 static void test_cannot_open(void **state)
 {
     struct whole_file file;
@@ -258,10 +292,11 @@ static void test_cannot_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_without_a_name), cmocka_unit_test(test_with_a_name),
-        cmocka_unit_test(test_dropped),        cmocka_unit_test(test_two_at_once),
-        cmocka_unit_test(test_longest_name),   cmocka_unit_test(test_disk_that_fails),
-        cmocka_unit_test(test_blocked),        cmocka_unit_test(test_cannot_open),
+        cmocka_unit_test(test_without_a_name),    cmocka_unit_test(test_with_a_name),
+        cmocka_unit_test(test_dropped),           cmocka_unit_test(test_two_at_once),
+        cmocka_unit_test(test_longest_name),      cmocka_unit_test(test_disk_that_fails),
+        cmocka_unit_test(test_blocked),           cmocka_unit_test(test_links),
+        cmocka_unit_test(test_links_without_end), cmocka_unit_test(test_cannot_open),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -34,6 +34,17 @@ static int spawns_static(void)
            pairs();
 }
 
+static int spawns_static_elsewhere(void)
+{
+    char *const program[] = {"./static", NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t child;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addchdir_np(&actions, "there");
+    return posix_spawn(&child, program[0], &actions, NULL, program, own) != 0 || failed(child) ||
+           pairs();
+}
+
 /* A pipe that nobody writes to is no program. */
 static int execs_pipe(void)
 {
@@ -76,6 +87,7 @@ const struct scene exec_scenes[] = {
     {"execs", execs},
     {"fails_to_exec", fails_to_exec},
     {"spawns_static", spawns_static},
+    {"spawns_static_elsewhere", spawns_static_elsewhere},
     {"execs_pipe", execs_pipe},
     {"execs_unnamed", execs_unnamed},
     {"gives_up_rights", gives_up_rights},
