@@ -1,6 +1,7 @@
 #include "cmd/record_missing.h"
 
 #include "util/say.h"
+#include "workloads/trace/commit.h"
 
 static const char *why_lost(uint32_t why, bool raw_away)
 {
@@ -14,7 +15,22 @@ static const char *why_lost(uint32_t why, bool raw_away)
     }
 }
 
-void record_tell_missing(const struct raw_header *raw, bool raw_away)
+/* Those that began to be recorded, and could not. */
+static void tell_forbidden(struct raw_header *raw)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < RAW_PROCESSES_MAX && i < raw->processes; i++) {
+        const struct raw_process *process = raw_process(raw, i);
+        if (!(process->flags & RAW_FORBIDDEN) || commit_tally(process)->entries > 0)
+            continue;
+        if (count++ < RAW_LOST_MAX)
+            say_note("process %u has no trace: it " RECORD_FORBIDS, process->pid);
+    }
+    if (count > RAW_LOST_MAX)
+        say_note("and %u more have none for the same reason", count - RAW_LOST_MAX);
+}
+
+void record_tell_missing(struct raw_header *raw, bool raw_away)
 {
     uint32_t told = 0;
     for (uint32_t i = 0; i < RAW_LOST_MAX; i++) {
@@ -29,4 +45,5 @@ void record_tell_missing(const struct raw_header *raw, bool raw_away)
     if (raw->refused > 0)
         say_note("%u processes are not recorded: one recording holds %u", raw->refused,
                  RAW_PROCESSES_MAX);
+    tell_forbidden(raw);
 }

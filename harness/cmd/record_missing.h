@@ -4,10 +4,13 @@
 
 #include "workloads/trace/raw.h"
 
+/* Behind the process: why its recording ended, or never began. */
+#define RECORD_FORBIDS "forbids system calls that recording needs, madvise say (a seccomp filter?)"
+
 /*
  * Names the processes that a user may miss among the traces, and why: `raw_away` if the raw file was not where
  * they look for it. Thread-safe, as say_note() is.
  */
-void record_tell_missing(const struct raw_header *raw, bool raw_away);
+void record_tell_missing(struct raw_header *raw, bool raw_away);
 
 #endif

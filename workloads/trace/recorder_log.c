@@ -9,10 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
-
 __thread struct log_thread log_thread = {.cursor = LOG_NOWHERE};
 struct log_guard log_guard;
 /* No thread's `control` is like this one's: nobody takes the short way. */
@@ -113,8 +109,8 @@ static bool begin_process(bool forked)
     log_is_tsc = log_header->is_tsc != 0;
     log_is_plain = log_header->sample <= 1 && log_header->stack_depth == 0 &&
                    !(log_header->options & RAW_CPUS);
-    if (madvise(&log_guard, sizeof log_guard, MADV_WIPEONFORK) != 0) {
-        stop(RAW_OLD_KERNEL);
+    if (!forked && madvise(&log_guard, sizeof log_guard, MADV_WIPEONFORK) != 0) {
+        stop(RAW_FORBIDDEN);
         return false;
     }
     if (log_header->stack_depth > 0)
@@ -188,6 +184,13 @@ static bool populate(void *memory, size_t bytes)
     return true;
 }
 
+/* EFAULT stands for the SIGBUS that a page fault would have been. */
+static bool is_no_space(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG || error == ENOMEM ||
+           error == EFAULT;
+}
+
 /* Nobody may touch the file from here on, not even to read: on tmpfs that takes space too. */
 static void cut(uint64_t offset)
 {
@@ -195,21 +198,38 @@ static void cut(uint64_t offset)
     while ((before == 0 || offset < before) &&
            !atomic_compare_exchange_weak(&log_header->cut, &before, offset))
         continue;
-    stop(errno == EINVAL ? RAW_OLD_KERNEL : RAW_NO_SPACE);
+    stop(RAW_NO_SPACE);
+}
+
+/*
+ * A filter of the program's own (seccomp) may forbid populating. Then what has its disk blocks already is touched as
+ * it is, and where that ends so does this process's recording, but nobody else's. False: stopped.
+ */
+static bool get_pages(struct raw_segment *segment, uint64_t offset, uint32_t bytes,
+                      uint64_t reserved)
+{
+    if (populate(segment, bytes))
+        return true;
+    if (is_no_space(errno))
+        cut(offset);
+    else if (offset + bytes > reserved)
+        stop(RAW_FORBIDDEN);
+    else
+        return true;
+    return false;
 }
 
 static struct raw_segment *carve(uint32_t bytes)
 {
+    uint64_t reserved = log_header->reserved; /* read first: it goes by `next`, among others */
     uint64_t offset = atomic_fetch_add(&log_header->next, bytes);
     if (offset + bytes > mapped_bytes) {
         stop(RAW_TOO_LONG);
         return NULL;
     }
     struct raw_segment *segment = (struct raw_segment *)((char *)log_header + offset);
-    if (!populate(segment, bytes)) {
-        cut(offset);
+    if (!get_pages(segment, offset, bytes, reserved))
         return NULL;
-    }
     segment->bytes = bytes;
     raw_announce(log_header, segment);
     return segment;
