@@ -251,6 +251,8 @@ static void tell_end(const struct recording_trace *trace, const char *path)
     if (trace->ends & RAW_FORBIDDEN)
         say_note("'%s' stops before the program's end: process %u " RECORD_FORBIDS, path,
                  trace->pid);
+    else if (trace->ends & RAW_SHUT)
+        say_note("'%s' stops before the program's end: process %u " RECORD_SHUTS, path, trace->pid);
     else
         say_note("'%s' stops before the program's end: its disk was full, or recording ended first",
                  path);

@@ -6,6 +6,7 @@
 
 /* Behind the process: why its recording ended, or never began. */
 #define RECORD_FORBIDS "forbids system calls that recording needs, madvise say (a seccomp filter?)"
+#define RECORD_SHUTS   "shut itself off from the clock (seccomp's strict mode, or PR_SET_TSC)"
 
 /*
  * Names the processes that a user may miss among the traces, and why: `raw_away` if the raw file was not where

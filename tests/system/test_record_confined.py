@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 
+import pytest
 from recordings import HEAPMARK, ROUNDS, SUBJECT, count, info, nothing_left_behind, others, record  # noqa: F401
 
 
@@ -47,3 +48,68 @@ def test_a_filter_around_it_all(tmp_path):
                           capture_output=True, timeout=60, preexec_fn=forbid_madvise)
     assert done.returncode == 2 and "nothing was recorded" in done.stderr
     assert "forbids system calls that recording needs" in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["confines_itself", "confines_itself_by_number"])
+def test_a_program_that_confines_itself_goes_on(tmp_path, mode):
+    """Of the recorder's own system calls each would be its end. As a rule it is recorded to its last call."""
+    done = record(tmp_path, SUBJECT, mode)
+    figures = info(tmp_path / "t.hmt")
+    if "recording stopped" in figures["text"]:
+        assert re.search(r"process \d+ forbids system calls", done.stderr)
+        assert count(figures, "malloc") > 2 * ROUNDS
+    else:
+        assert count(figures, "malloc") == count(figures, "free") == 6 * ROUNDS
+
+
+@pytest.mark.parametrize("options", [["--stacks=8"], ["--cpu"], ["--sample=1/3"], ["--clock=monotonic"]])
+def test_what_is_described_of_a_program_that_confines_itself(tmp_path, options):
+    done = subprocess.run([HEAPMARK, "record", *options, "-o", "t.hmt", "--", SUBJECT, "confines_itself"], cwd=tmp_path,
+                          text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert count(info(tmp_path / "t.hmt"), "malloc") > ROUNDS / 3
+
+
+def test_children_of_a_program_that_has_confined_itself(tmp_path):
+    """They are left out, and counted."""
+    done = record(tmp_path, SUBJECT, "forks_confined")
+    assert count(info(tmp_path / "t.hmt"), "malloc") == 2 * ROUNDS and others(tmp_path) == []
+    assert "1 process was forked by one that had confined itself" in done.stderr, done.stderr
+
+
+def test_children_that_confine_themselves(tmp_path):
+    """One is recorded from then on; one of vfork() does not confine its parent, whose next child is recorded."""
+    done = record(tmp_path, SUBJECT, "children_confine_themselves")
+    assert count(info(tmp_path / "t.hmt"), "malloc") == ROUNDS
+    assert [count(info(tmp_path / child), "malloc") for child in others(tmp_path)] == [ROUNDS, ROUNDS]
+    assert "confined itself" not in done.stderr
+
+
+def test_filters_that_are_tried_in_vain(tmp_path):
+    record(tmp_path, SUBJECT, "tries_filters")
+    (child,) = others(tmp_path)
+    assert count(info(tmp_path / child), "malloc") == ROUNDS
+
+
+def test_strict_mode(tmp_path):
+    """There the clock is shut off as well: the recording ends."""
+    done = record(tmp_path, SUBJECT, "goes_strict")
+    (child,) = others(tmp_path)
+    figures = info(tmp_path / child)
+    assert count(figures, "malloc") == 1 and "recording stopped" in figures["text"]
+    assert re.search(r"process \d+ shut itself off from the clock", done.stderr)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="its clock cannot be shut off")
+def test_a_clock_that_is_shut_off(tmp_path):
+    """In its children, too."""
+    done = record(tmp_path, SUBJECT, "shuts_the_clock_off")
+    figures = info(tmp_path / "t.hmt")
+    assert count(figures, "malloc") == ROUNDS and "recording stopped" in figures["text"]
+    assert re.search(r"process \d+ shut itself off from the clock", done.stderr) and others(tmp_path) == []
+
+
+def test_system_calls_by_number(tmp_path):
+    """With as many arguments as they have; what does not confine is the program's business."""
+    record(tmp_path, SUBJECT, "calls_by_number")
+    assert count(info(tmp_path / "t.hmt"), "malloc") == ROUNDS

@@ -338,7 +338,7 @@ static uint32_t trace_flags(const struct drain *d, const struct source *source, 
         flags |= TRACE_FORKED;
     if (raw & RAW_REPLACED)
         flags |= TRACE_REPLACED;
-    if (raw & (RAW_NO_SPACE | RAW_TOO_LONG | RAW_FORBIDDEN | RAW_SIZE_LIMIT | RAW_LEFT))
+    if (raw & (RAW_NO_SPACE | RAW_TOO_LONG | RAW_FORBIDDEN | RAW_SHUT | RAW_SIZE_LIMIT | RAW_LEFT))
         flags |= TRACE_TRUNCATED;
     if (status == -1)
         flags |= TRACE_STATUS_UNKNOWN;

@@ -149,6 +149,7 @@ enum raw_flag {
     RAW_FORBIDDEN = 16,  /* it may not make a system call that recording needs: stopped early */
     RAW_SIZE_LIMIT = 32, /* the trace reached its size limit */
     RAW_LEFT = 64,       /* recording ended before the process did */
+    RAW_SHUT = 128,      /* the program shut itself off from the clock: recording stopped early */
 };
 
 /* What stands in a trace. */
@@ -221,6 +222,8 @@ struct raw_header {
     struct identity first;           /* the program's; pid 0 until it runs */
     _Atomic uint32_t refused;        /* processes that found the table full, and are not recorded */
     _Atomic uint32_t lost_count;     /* the first of them are in `lost` */
+    _Atomic uint32_t confined; /* programs have put filters on themselves: see recorder_confine.c */
+    _Atomic uint32_t left_out; /* children that they forked then, which are not recorded */
     struct raw_lost lost[RAW_LOST_MAX];
     _Alignas(64) union {
         struct {

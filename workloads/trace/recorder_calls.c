@@ -88,6 +88,7 @@ static void find_all(void)
     found.pvalloc = calls_find("pvalloc");
     found.posix_memalign = calls_find("posix_memalign");
     threads_find();
+    confine_find();
     next = found;
 }
 

@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_READ
@@ -47,6 +46,12 @@ static struct bucket *get_sample(void)
         return table;
     munmap(table, bytes);
     return none;
+}
+
+void log_describe_begin(void)
+{
+    if (log_header->sample > 1)
+        get_sample();
 }
 
 static uint64_t bucket_of(uint64_t address)
@@ -106,6 +111,13 @@ static bool enter_sample(uint64_t address)
 
 /* ---- CPUs ------------------------------------------------------------------------------------ */
 
+/* Without a system call. */
+#if defined(__x86_64__)
+#define MAY_ASK_FOR_CPU true
+#else
+#define MAY_ASK_FOR_CPU false
+#endif
+
 /* Where this thread runs; with glibc 2.35 and newer from the rseq area that the kernel keeps. */
 static uint32_t current_cpu(void)
 {
@@ -120,11 +132,14 @@ static uint32_t current_cpu(void)
 
 static void describe_cpu(void)
 {
+    if (!MAY_ASK_FOR_CPU && log_confined > 0)
+        return;
     uint32_t cpu = current_cpu();
     if (LIKELY(log_thread.cpu == cpu + 1))
         return;
     unsigned node = 0, really = cpu;
-    syscall(SYS_getcpu, &really, &node, NULL);
+    if (getcpu(&really, &node) != 0)
+        return;
     struct raw_record *record = log_reserve(log_now());
     if (record == NULL)
         return;
@@ -143,6 +158,8 @@ enum { FRAME_BYTES_MAX = 1 << 20, PAGE = 4096 };
 
 static bool are_readable(uintptr_t first, uintptr_t last)
 {
+    if (log_confined > 0)
+        return false;
     int saved_errno = errno;
     void *start = (void *)(first * PAGE);
     bool are = madvise(start, (last - first + 1) * PAGE, MADV_POPULATE_READ) == 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 __thread struct log_thread log_thread = {.cursor = LOG_NOWHERE};
@@ -17,8 +18,13 @@ struct raw_header *log_header = &nothing;
 char log_raw_path[PATH_MAX];
 bool log_is_tsc, log_is_plain;
 bool log_is_alone = true;
+_Atomic uint32_t log_confined;
 
 enum { WAITING, STARTED, INERT };
+
+/* Of a program that confines itself. */
+enum { STOCK_BYTES = 8 << 20, WAIT_MS = 50 };
+
 static _Atomic int state;
 static struct raw_process *process;
 static uint32_t process_index;
@@ -144,9 +150,22 @@ static bool begin_image(void)
     return true;
 }
 
+/* A child of one that has confined itself may not even ask who it is. */
+static bool leave_out(void)
+{
+    if (log_header->options & RAW_FOLLOW)
+        atomic_fetch_add(&log_header->left_out, 1);
+    else
+        atomic_fetch_or(&raw_process(log_header, 0)->flags, RAW_FORKED);
+    state = INERT;
+    return false;
+}
+
 /* The thread that called fork() is the only one there is, and its segment is the parent's. */
 static bool begin_child(void)
 {
+    if (log_confined > 0)
+        return leave_out();
     uint32_t busy = log_thread.busy;
     log_thread = (struct log_thread){.cursor = LOG_NOWHERE, .busy = busy};
     state = begin_process(true) ? STARTED : INERT;
@@ -170,6 +189,50 @@ bool log_start(void)
     return on;
 }
 
+/* ---- programs that confine themselves -------------------------------------------------------- */
+
+/* A child of fork() begins now, while it may. One of vfork() speaks for itself, and not for its parent. */
+static bool is_recorded(void)
+{
+    return (log_guard.recording != 0 || log_start()) && process->pid == (uint32_t)getpid();
+}
+
+/*
+ * Until as much is reserved as the program may fill before `heapmark record`, which knows now, looks again; or a
+ * while, as it may not be there, or the disk have no more.
+ */
+static void wait_for_stock(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int i = 0; i < WAIT_MS; i++) {
+        uint64_t wanted = log_header->next + STOCK_BYTES;
+        if (log_header->reserved >= wanted)
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
+bool log_confine(void)
+{
+    int saved_errno = errno;
+    bool concerns = is_recorded();
+    if (concerns && atomic_fetch_add(&log_confined, 1) == 0) {
+        log_describe_begin();
+        log_header->confined = 1;
+        wait_for_stock();
+    }
+    errno = saved_errno;
+    return concerns;
+}
+
+void log_shut(void)
+{
+    int saved_errno = errno;
+    if (is_recorded())
+        stop(RAW_SHUT);
+    errno = saved_errno;
+}
+
 /* ---- segments -------------------------------------------------------------------------------- */
 
 /*
@@ -178,6 +241,10 @@ bool log_start(void)
  */
 static bool populate(void *memory, size_t bytes)
 {
+    if (log_confined > 0) {
+        errno = EPERM;
+        return false;
+    }
     while (madvise(memory, bytes, MADV_POPULATE_WRITE) != 0)
         if (errno != EINTR && errno != EAGAIN)
             return false;

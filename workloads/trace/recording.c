@@ -472,6 +472,12 @@ static int check_recorded(struct recording *r)
                               "nothing was recorded: '%s' forbids system calls that recording "
                               "needs, madvise say (a seccomp filter?)",
                               program_name(r->raw));
+    if (flags_of_all(r) & RAW_SHUT)
+        return recording_fail(r, -EPERM,
+                              "nothing was recorded: '%s' shut itself off from the clock "
+                              "(seccomp's "
+                              "strict mode, or PR_SET_TSC) before its first call",
+                              program_name(r->raw));
     if (r->raw->sample > 1)
         return recording_fail(r, -ENODATA,
                               "nothing was recorded: none of the objects of '%s' was drawn into "

@@ -70,7 +70,8 @@ void space_keep_ahead(struct space *space, struct raw_header *header)
     uint64_t next = header->next, ahead = 2 * (next - RAW_FIRST_SEGMENT);
     if (ahead < AHEAD_BYTES_MIN)
         ahead = AHEAD_BYTES_MIN;
-    ahead = least(ahead, AHEAD_BYTES_MAX);
+    if (ahead > AHEAD_BYTES_MAX || header->confined) /* those have nothing else */
+        ahead = AHEAD_BYTES_MAX;
     if (header->cut != 0 || space->end == UINT64_MAX || space->end >= next + ahead / 2)
         return;
     ahead = least(ahead, space_bytes_max(space->raw_fd, header->size_max));
