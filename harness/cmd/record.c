@@ -253,9 +253,16 @@ static void tell_end(const struct recording_trace *trace, const char *path)
                  trace->pid);
     else if (trace->ends & RAW_SHUT)
         say_note("'%s' stops before the program's end: process %u " RECORD_SHUTS, path, trace->pid);
-    else
+    else if (trace->ends & RAW_TOO_LONG)
+        say_note("'%s' stops before the program's end: the recording was as long as the process's "
+                 "limits (ulimit -v) and the raw file allow",
+                 path);
+    else if (trace->ends & (RAW_NO_SPACE | RAW_SIZE_LIMIT | RAW_LEFT))
         say_note("'%s' stops before the program's end: its disk was full, or recording ended first",
                  path);
+    if (trace->ends & RAW_MANY_THREADS)
+        say_note("'%s' lacks the calls of the threads after the first %u: a trace holds no more",
+                 path, RAW_THREADS_MAX);
 }
 
 static void tell_trace(const struct recording_trace *trace)

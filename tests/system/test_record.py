@@ -85,6 +85,14 @@ def test_short_lived_threads(tmp_path):
     assert count(figures, "thread joins") == 500
 
 
+def test_more_threads_than_a_trace_holds(tmp_path):
+    """The later ones are left out, which has its own words; the others' calls are there to the end."""
+    done, figures, ops = recorded(tmp_path, "more_threads_than_numbers")
+    assert ops["malloc"] == 65534 + ROUNDS and "recording stopped" in figures["text"]
+    assert "lacks the calls of the threads after the first 65535" in done.stderr, done.stderr
+    assert "disk was full" not in done.stderr
+
+
 def test_many_threads_that_end_at_once(tmp_path):
     """64 of them; what their destructors free is there, and the starts and joins."""
     _, figures, ops = recorded(tmp_path, "crowd")

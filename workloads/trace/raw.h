@@ -59,6 +59,7 @@ enum {
     RAW_SEGMENT_BYTES_SMALL = RAW_PAGE_BYTES,      /* a thread's first: many never need more */
     RAW_SEGMENT_BYTES_LARGE = 16 * RAW_PAGE_BYTES, /* small enough to stay in the caches */
     RAW_PROCESSES_MAX = 8192,
+    RAW_THREADS_MAX = 65535, /* of a process, as in a trace */
     RAW_STACK_MAX = 62,
     RAW_LOST_MAX = 6, /* are named; all are counted */
     RAW_LOST_PATH_BYTES = 248,
@@ -150,6 +151,7 @@ enum raw_flag {
     RAW_SIZE_LIMIT = 32, /* the trace reached its size limit */
     RAW_LEFT = 64,       /* recording ended before the process did */
     RAW_SHUT = 128,      /* the program shut itself off from the clock: recording stopped early */
+    RAW_MANY_THREADS = 256, /* more than RAW_THREADS_MAX called: the later ones are not recorded */
 };
 
 /* What stands in a trace. */

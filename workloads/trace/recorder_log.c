@@ -354,10 +354,22 @@ static void use_segment(struct log_thread *t, struct raw_segment *segment)
     t->cursor = raw_records(segment);
 }
 
+/* Whether a trace has a number left for a thread. */
+static bool has_number(void)
+{
+    if (process->threads < RAW_THREADS_MAX)
+        return true;
+    if (!(process->flags & RAW_MANY_THREADS))
+        atomic_fetch_or(&process->flags, RAW_MANY_THREADS);
+    return false;
+}
+
 static bool take_segment(struct log_thread *t)
 {
     uint32_t bytes = t->segment == NULL ? RAW_SEGMENT_BYTES_SMALL : RAW_SEGMENT_BYTES_LARGE;
     leave_segment(t);
+    if (t->segment == NULL && !has_number())
+        return false;
     struct raw_segment *segment = find_segment(bytes);
     if (segment == NULL)
         return false;
