@@ -421,6 +421,19 @@ def test_cpus(tmp_path):
     assert {row["node"] for row in made} == {node[0] if node else "0"}
 
 
+def test_cpus_of_frees(tmp_path):
+    """They may be others than their objects were made on."""
+    cpus = os.sched_getaffinity(0)
+    if len(cpus) < 2:
+        pytest.skip("there is one CPU")
+    done = subprocess.run([HEAPMARK, "record", "--cpu", "-o", "t.hmt", SUBJECT, "frees_elsewhere"], cwd=tmp_path, text=True,
+                          capture_output=True)
+    assert done.returncode == 0, done.stderr
+    rows, _ = exported(tmp_path / "t.hmt")
+    found = {(row["op"], row["cpu"]) for row in rows}
+    assert found == {("malloc", str(min(cpus))), ("free", str(max(cpus)))}
+
+
 def test_times_after_a_pause(tmp_path):
     """Calls that follow closely share a reading of the clock; none takes it over a pause."""
     record(tmp_path, SUBJECT, "pauses")

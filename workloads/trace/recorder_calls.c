@@ -207,8 +207,11 @@ INLINE void *aligned(size_t alignment, void *block, size_t size, const void *fra
 
 static void freed_slowly(void *block)
 {
-    if (log_level() != RAW_OFF && (log_is_plain || log_leave_sample((uintptr_t)block)))
-        log_write(RAW_FREE, (uintptr_t)block, 0);
+    if (log_level() == RAW_OFF || (!log_is_plain && !log_leave_sample((uintptr_t)block)))
+        return;
+    if (!log_is_plain)
+        log_describe_free();
+    log_write(RAW_FREE, (uintptr_t)block, 0);
 }
 
 static __attribute__((noinline)) void free_slowly(void *block)

@@ -207,10 +207,15 @@ static void describe_stack(const struct frame *frame)
     }
 }
 
-void log_describe_call(const void *frame)
+void log_describe_free(void)
 {
     if (log_header->options & RAW_CPUS)
         describe_cpu();
+}
+
+void log_describe_call(const void *frame)
+{
+    log_describe_free();
     if (log_header->stack_depth > 0)
         describe_stack(frame);
 }

@@ -239,6 +239,9 @@ HIDDEN bool log_describe(uint64_t address, const void *frame);
 /* The CPU and stack alone, as they are wanted, of a call on an object of the sample. */
 HIDDEN void log_describe_call(const void *frame);
 
+/* The CPU alone, as it is wanted, of a free. */
+HIDDEN void log_describe_free(void);
+
 /* Gets the memory that describing calls needs, as far as it does. */
 HIDDEN void log_describe_begin(void);
 

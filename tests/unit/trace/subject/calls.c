@@ -1,5 +1,6 @@
 /* Each function of the allocator, and many calls of one thread. */
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -103,6 +104,35 @@ static int sparse(void)
     return 0;
 }
 
+static int go_to(int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    return sched_setaffinity(0, sizeof set, &set);
+}
+
+/* All is made on the first CPU that it may use and freed on the last one. */
+static int frees_elsewhere(void)
+{
+    static void *blocks[1000];
+    cpu_set_t allowed;
+    int first = -1, last = -1;
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &allowed)) {
+            first = first < 0 ? cpu : first;
+            last = cpu;
+        }
+    int error = go_to(first);
+    for (int i = 0; i < 1000; i++)
+        blocks[i] = grab(100);
+    error |= go_to(last);
+    for (int i = 0; i < 1000; i++)
+        free(blocks[i]);
+    return error;
+}
+
 const struct scene call_scenes[] = {
     {"nothing", nothing},
     {"every_call", every_call},
@@ -113,6 +143,7 @@ const struct scene call_scenes[] = {
     {"millions_of_sizes", millions_of_sizes},
     {"millions_undrained", millions_undrained},
     {"millions_in_two_parts", millions_in_two_parts},
+    {"frees_elsewhere", frees_elsewhere},
     {"pauses", pauses},
     {"sparse", sparse},
     {NULL, NULL},
