@@ -242,18 +242,20 @@ static void *realloc_ending(void *block, size_t size)
     return next.realloc(block, size);
 }
 
-/* A resized object stays in the sample, or outside it. */
+/* A resized object stays in the sample, or outside it. For which there is no room, it ends: its free would not be seen. */
 static void *realloc_described(void *block, size_t size, const void *frame)
 {
     if (!log_is_plain && !log_leave_sample((uintptr_t)block))
         return next.realloc(block, size);
     log_write(RAW_REALLOC_BEGIN, (uintptr_t)block, 0);
     void *moved = next.realloc(block, size);
-    if (!log_is_plain) {
-        log_stay_in_sample((uintptr_t)(moved != NULL ? moved : block));
+    uintptr_t now_at = (uintptr_t)(moved != NULL ? moved : block);
+    bool stays = log_is_plain || log_stay_in_sample(now_at);
+    if (!log_is_plain)
         log_describe_call(frame);
-    }
     log_write(RAW_REALLOC_END, (uintptr_t)moved, size);
+    if (!stays)
+        log_write(RAW_FREE, now_at, 0);
     return moved != NULL ? moved : not_allocated();
 }
 

@@ -82,10 +82,9 @@ bool log_leave_sample(uint64_t address)
     return log_header->sample <= 1 || replace(address, address, 0);
 }
 
-void log_stay_in_sample(uint64_t address)
+bool log_stay_in_sample(uint64_t address)
 {
-    if (log_header->sample > 1)
-        replace(address, 0, address);
+    return log_header->sample <= 1 || replace(address, 0, address);
 }
 
 /* splitmix64, of each thread's own */

@@ -248,8 +248,8 @@ HIDDEN void log_describe_begin(void);
 /* Whether the object at the address is in the sample; it is taken out of it. */
 HIDDEN bool log_leave_sample(uint64_t address);
 
-/* Puts an object into the sample that is in it already under another address. */
-HIDDEN void log_stay_in_sample(uint64_t address);
+/* Puts an object into the sample that is in it already under another address. False: there is no room. */
+HIDDEN bool log_stay_in_sample(uint64_t address);
 
 /* Counted, but no events. */
 HIDDEN void log_count_failed(void);

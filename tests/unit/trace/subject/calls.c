@@ -133,6 +133,19 @@ static int frees_elsewhere(void)
     return error;
 }
 
+/* With the allocator of crowd.c behind the recorder. */
+static int crowded(void)
+{
+    static void *blocks[200];
+    for (int i = 0; i < 200; i++)
+        blocks[i] = malloc(777);
+    for (int i = 0; i < 200; i++)
+        blocks[i] = realloc(blocks[i], 800);
+    for (int i = 0; i < 200; i++)
+        free(blocks[i]);
+    return 0;
+}
+
 const struct scene call_scenes[] = {
     {"nothing", nothing},
     {"every_call", every_call},
@@ -144,6 +157,7 @@ const struct scene call_scenes[] = {
     {"millions_undrained", millions_undrained},
     {"millions_in_two_parts", millions_in_two_parts},
     {"frees_elsewhere", frees_elsewhere},
+    {"crowded", crowded},
     {"pauses", pauses},
     {"sparse", sparse},
     {NULL, NULL},
