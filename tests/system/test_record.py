@@ -27,6 +27,13 @@ def test_every_call(tmp_path):
     assert figures["not events"][:3] == [1, 1, 0]
 
 
+def test_sized_frees(tmp_path):
+    """C23's are free() with a hint, also where the C library has none."""
+    _, figures, ops = recorded(tmp_path, "sized_frees")
+    assert (ops["malloc"], ops["aligned"], ops["free"]) == (100, 100, 200)
+    assert figures["not events"][2:] == [0, 0]
+
+
 def test_pairs(tmp_path):
     done, figures, ops = recorded(tmp_path, "pairs")
     assert ops == {"malloc": ROUNDS, "calloc": 0, "aligned": 0, "realloc": 0, "free": ROUNDS}

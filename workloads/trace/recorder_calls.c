@@ -290,7 +290,7 @@ EXPORT void *calloc(size_t count, size_t size)
     return allocated(RAW_CALLOC, next.calloc(count, size), count * size, OWN_FRAME);
 }
 
-EXPORT void free(void *block)
+INLINE void freed(void *block)
 {
     if (UNLIKELY(block == NULL)) {
         log_count_null_free();
@@ -302,6 +302,25 @@ EXPORT void free(void *block)
         next.free(block);
     else
         free_slowly(block);
+}
+
+EXPORT void free(void *block)
+{
+    freed(block);
+}
+
+/* C23's, whatever the C library's age: who asks whether there are any finds these. Either is free() with a hint. */
+EXPORT void free_sized(void *block, size_t size)
+{
+    (void)size;
+    freed(block);
+}
+
+EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+    (void)alignment;
+    (void)size;
+    freed(block);
 }
 
 INLINE void *resized(void *block, size_t size, const void *frame)

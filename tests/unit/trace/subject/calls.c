@@ -1,4 +1,5 @@
 /* Each function of the allocator, and many calls of one thread. */
+#include <dlfcn.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
@@ -133,6 +134,21 @@ static int frees_elsewhere(void)
     return error;
 }
 
+/* C23's, which the C library may not have. */
+static int sized_frees(void)
+{
+    void (*sized)(void *, size_t) = (void (*)(void *, size_t))dlsym(RTLD_DEFAULT, "free_sized");
+    void (*aligned)(void *, size_t, size_t) =
+        (void (*)(void *, size_t, size_t))dlsym(RTLD_DEFAULT, "free_aligned_sized");
+    if (sized == NULL || aligned == NULL)
+        return 1;
+    for (int i = 0; i < 100; i++) {
+        sized(grab(100), 100);
+        aligned(aligned_alloc(64, 128), 64, 128);
+    }
+    return 0;
+}
+
 /* With the allocator of crowd.c behind the recorder. */
 static int crowded(void)
 {
@@ -157,6 +173,7 @@ const struct scene call_scenes[] = {
     {"millions_undrained", millions_undrained},
     {"millions_in_two_parts", millions_in_two_parts},
     {"frees_elsewhere", frees_elsewhere},
+    {"sized_frees", sized_frees},
     {"crowded", crowded},
     {"pauses", pauses},
     {"sparse", sparse},
