@@ -249,8 +249,9 @@ static const char *events_bound(const struct recording_trace *trace)
 static void tell_end(const struct recording_trace *trace, const char *path)
 {
     if (trace->ends & RAW_FORBIDDEN)
-        say_note("'%s' stops before the program's end: process %u " RECORD_FORBIDS, path,
-                 trace->pid);
+        say_note("'%s' stops before the program's end: process %u " RECORD_FORBIDS
+                 ", and no disk space was left that it may use without",
+                 path, trace->pid);
     else if (trace->ends & RAW_SHUT)
         say_note("'%s' stops before the program's end: process %u " RECORD_SHUTS, path, trace->pid);
     else if (trace->ends & RAW_TOO_LONG)
