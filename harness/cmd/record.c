@@ -245,6 +245,27 @@ static const char *events_bound(const struct recording_trace *trace)
     return trace->flags & TRACE_PARTIAL ? " at most" : "";
 }
 
+/* Why the trace lacks something, apart from a limit and a failure that have words of their own. */
+static void tell_end(const struct recording_trace *trace, const char *path)
+{
+    if (trace->ends & RAW_FORBIDDEN)
+        say_note("'%s' stops before the program's end: process %u " RECORD_FORBIDS
+                 ", and no disk space was left that it may use without",
+                 path, trace->pid);
+    else if (trace->ends & RAW_SHUT)
+        say_note("'%s' stops before the program's end: process %u " RECORD_SHUTS, path, trace->pid);
+    else if (trace->ends & RAW_TOO_LONG)
+        say_note("'%s' stops before the program's end: the recording was as long as the process's "
+                 "limits (ulimit -v) and the raw file allow",
+                 path);
+    else if (trace->ends & (RAW_NO_SPACE | RAW_SIZE_LIMIT | RAW_LEFT))
+        say_note("'%s' stops before the program's end: its disk was full, or recording ended first",
+                 path);
+    if (trace->ends & RAW_MANY_THREADS)
+        say_note("'%s' lacks the calls of the threads after the first %u: a trace holds no more",
+                 path, RAW_THREADS_MAX);
+}
+
 static void tell_trace(const struct recording_trace *trace)
 {
     const char *path = short_path(trace->path);
@@ -260,8 +281,7 @@ static void tell_trace(const struct recording_trace *trace)
         say_note("'%s' stops before the program's end: it could not be written: %s", path,
                  strerrordesc_np(-trace->failure));
     else if (trace->flags & TRACE_TRUNCATED)
-        say_note("'%s' stops before the program's end: its disk was full, or recording ended first",
-                 path);
+        tell_end(trace, path);
     if (trace->flags & TRACE_FORKED)
         say_note("the program forked; its children are not recorded (--only-first)");
     if (trace->flags & TRACE_REPLACED)
@@ -285,7 +305,7 @@ static void tell_limit(const struct recording *recording)
 {
     bool reached = false;
     for (uint32_t i = 0; i < recording->trace_count; i++)
-        reached |= (recording->traces[i].flags & TRACE_TRUNCATED) != 0;
+        reached |= (recording->traces[i].ends & (RAW_NO_SPACE | RAW_SIZE_LIMIT | RAW_LEFT)) != 0;
     if (reached && recording->without_trace > 0)
         say_note("%u process%s beside them %s no trace: recording had ended first",
                  recording->without_trace, recording->without_trace == 1 ? "" : "es",

@@ -4,10 +4,14 @@
 
 #include "workloads/trace/raw.h"
 
+/* Behind the process: why its recording ended, or never began. */
+#define RECORD_FORBIDS "forbids system calls that recording needs, madvise say (a seccomp filter?)"
+#define RECORD_SHUTS   "shut itself off from the clock (seccomp's strict mode, or PR_SET_TSC)"
+
 /*
  * Names the processes that a user may miss among the traces, and why: `raw_away` if the raw file was not where
  * they look for it. Thread-safe, as say_note() is.
  */
-void record_tell_missing(const struct raw_header *raw, bool raw_away);
+void record_tell_missing(struct raw_header *raw, bool raw_away);
 
 #endif

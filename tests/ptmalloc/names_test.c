@@ -46,11 +46,24 @@ static void *thread(void *unused)
 /* mallinfo() is deprecated, and still to be served. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
+/* Which the C library may not declare. */
+static void free_with_sizes(void)
+{
+    void (*sized)(void *, size_t) = (void (*)(void *, size_t))dlsym(RTLD_DEFAULT, "free_sized");
+    void (*aligned)(void *, size_t, size_t) =
+        (void (*)(void *, size_t, size_t))dlsym(RTLD_DEFAULT, "free_aligned_sized");
+
+    sized(malloc(10), 10);
+    sized(NULL, 10);
+    aligned(aligned_alloc(256, 512), 256, 512);
+}
+
 static int works(void)
 {
     void *p, *q;
     pthread_t t;
 
+    free_with_sizes();
     free(reallocarray(calloc(3, 5), 10, 20));
     free(memalign(64, 10));
     free(aligned_alloc(64, 64));
@@ -70,6 +83,8 @@ int main(int argc, char **argv)
 {
     static const char *const names[] = {"malloc",
                                         "free",
+                                        "free_sized",
+                                        "free_aligned_sized",
                                         "calloc",
                                         "realloc",
                                         "reallocarray",

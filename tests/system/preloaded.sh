@@ -12,6 +12,8 @@ malloc_names() {
 aligned_alloc
 calloc
 free
+free_aligned_sized
+free_sized
 heapmark_handle_forks
 mallinfo
 mallinfo2

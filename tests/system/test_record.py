@@ -27,6 +27,13 @@ def test_every_call(tmp_path):
     assert figures["not events"][:3] == [1, 1, 0]
 
 
+def test_sized_frees(tmp_path):
+    """C23's are free() with a hint, also where the C library has none."""
+    _, figures, ops = recorded(tmp_path, "sized_frees")
+    assert (ops["malloc"], ops["aligned"], ops["free"]) == (100, 100, 200)
+    assert figures["not events"][2:] == [0, 0]
+
+
 def test_pairs(tmp_path):
     done, figures, ops = recorded(tmp_path, "pairs")
     assert ops == {"malloc": ROUNDS, "calloc": 0, "aligned": 0, "realloc": 0, "free": ROUNDS}
@@ -83,6 +90,14 @@ def test_short_lived_threads(tmp_path):
     assert 500 <= ops["malloc"] < 600
     assert count(figures, "thread starts") == 500
     assert count(figures, "thread joins") == 500
+
+
+def test_more_threads_than_a_trace_holds(tmp_path):
+    """The later ones are left out, which has its own words; the others' calls are there to the end."""
+    done, figures, ops = recorded(tmp_path, "more_threads_than_numbers")
+    assert ops["malloc"] == 65534 + ROUNDS and "recording stopped" in figures["text"]
+    assert "lacks the calls of the threads after the first 65535" in done.stderr, done.stderr
+    assert "disk was full" not in done.stderr
 
 
 def test_many_threads_that_end_at_once(tmp_path):
@@ -443,6 +458,19 @@ def test_cpus(tmp_path):
     made = [row for row in rows if row["op"] not in ("spawn", "join")]
     assert {row["cpu"] for row in made} == {str(cpu)}
     assert {row["node"] for row in made} == {node[0] if node else "0"}
+
+
+def test_cpus_of_frees(tmp_path):
+    """They may be others than their objects were made on."""
+    cpus = os.sched_getaffinity(0)
+    if len(cpus) < 2:
+        pytest.skip("there is one CPU")
+    done = subprocess.run([HEAPMARK, "record", "--cpu", "-o", "t.hmt", SUBJECT, "frees_elsewhere"], cwd=tmp_path, text=True,
+                          capture_output=True)
+    assert done.returncode == 0, done.stderr
+    rows, _ = exported(tmp_path / "t.hmt")
+    found = {(row["op"], row["cpu"]) for row in rows}
+    assert found == {("malloc", str(min(cpus))), ("free", str(max(cpus)))}
 
 
 def test_times_after_a_pause(tmp_path):

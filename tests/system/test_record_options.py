@@ -105,6 +105,17 @@ def test_sample(tmp_path):
     assert "one object in 10" in figures["text"]
 
 
+def test_a_sample_for_which_there_is_no_room(tmp_path):
+    """Objects that are moved where the table of the sample is full end there: none lives on by mistake."""
+    done = subprocess.run([HEAPMARK, "record", "--sample=1/2", "-o", "t.hmt", "--", SUBJECT, "crowded"], cwd=tmp_path,
+                          text=True, capture_output=True, timeout=60, env={**os.environ, "LD_PRELOAD": os.environ["CROWD"]})
+    assert done.returncode == 0, done.stderr
+    figures = info(tmp_path / "t.hmt")
+    assert 32 <= count(figures, "malloc") < 100  # about the half was drawn, and not all of that had room
+    assert count(figures, "malloc") == count(figures, "realloc") == count(figures, "free")
+    assert figures["not events"][2:] == [0, 0]
+
+
 def test_sample_with_threads(tmp_path):
     _, figures = recorded_with(tmp_path, ["--sample=1/3"], "threads")
     assert 0.3 < count(figures, "malloc") / (8 * ROUNDS) < 0.37

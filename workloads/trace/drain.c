@@ -116,8 +116,8 @@ static int add_segment(struct drain *d, struct raw_segment *segment)
         return -ENOMEM;
     if (segment->thread == RAW_NOBODY)
         return source->finished ? 0 : drain_command_take(source, segment);
-    if (segment->thread >= TRACE_THREADS_MAX)
-        atomic_fetch_or(&source->process->flags, RAW_TOO_LONG);
+    if (segment->thread >= TRACE_THREADS_MAX) /* several were at their first call at once */
+        atomic_fetch_or(&source->process->flags, RAW_MANY_THREADS);
     if (source->finished || segment->thread >= TRACE_THREADS_MAX)
         return 0;
     struct stream *stream = get_stream(source, segment);
@@ -332,6 +332,15 @@ int64_t drain_round(struct drain *d)
 
 /* ---- the end of a process -------------------------------------------------------------------- */
 
+/* enum raw_flag: what the trace then lacks. */
+enum {
+    ENDS_EARLY = RAW_NO_SPACE | RAW_TOO_LONG | RAW_FORBIDDEN | RAW_SHUT | RAW_SIZE_LIMIT |
+                 RAW_LEFT | RAW_MANY_THREADS
+};
+
+_Static_assert((int)RAW_THREADS_MAX == (int)TRACE_THREADS_MAX,
+               "each thread of a recording has a number");
+
 static uint32_t trace_flags(const struct drain *d, const struct source *source, int status)
 {
     uint32_t raw = source->process->flags, flags = TRACE_RECORDED;
@@ -339,7 +348,7 @@ static uint32_t trace_flags(const struct drain *d, const struct source *source, 
         flags |= TRACE_FORKED;
     if (raw & RAW_REPLACED)
         flags |= TRACE_REPLACED;
-    if (raw & (RAW_NO_SPACE | RAW_TOO_LONG | RAW_SIZE_LIMIT | RAW_LEFT))
+    if (raw & ENDS_EARLY)
         flags |= TRACE_TRUNCATED;
     if (status == -1)
         flags |= TRACE_STATUS_UNKNOWN;

@@ -44,17 +44,22 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
 #define RAW_MAGIC       "hm-raw\n"        /* which layout it is, RAW_VERSION tells */
 #define RAW_MAPS_SUFFIX ".maps"           /* RAW.PROCESS.maps: its /proc/self/maps, with stacks */
 #define RAW_MAPS_NEW    ".new"            /* behind it while it is written */
 #define RAW_ENV         "HEAPMARK_RECORD" /* the raw file's absolute path, in the programs' environment */
 
 enum {
-    RAW_VERSION = 9,
+    RAW_VERSION = 10,
     RAW_PAGE_BYTES = 4096,
     RAW_SEGMENT_BYTES_SMALL = RAW_PAGE_BYTES,      /* a thread's first: many never need more */
     RAW_SEGMENT_BYTES_LARGE = 16 * RAW_PAGE_BYTES, /* small enough to stay in the caches */
     RAW_PROCESSES_MAX = 8192,
+    RAW_THREADS_MAX = 65535, /* of a process, as in a trace */
     RAW_STACK_MAX = 62,
     RAW_LOST_MAX = 6, /* are named; all are counted */
     RAW_LOST_PATH_BYTES = 248,
@@ -142,9 +147,11 @@ enum raw_flag {
     RAW_REPLACED = 2,    /* the program replaced itself with exec() */
     RAW_NO_SPACE = 4,    /* no space, or the trace could not be written: recording stopped early */
     RAW_TOO_LONG = 8,    /* the mapping was full: recording stopped early */
-    RAW_OLD_KERNEL = 16, /* no MADV_POPULATE_WRITE: nothing could be recorded */
+    RAW_FORBIDDEN = 16,  /* it may not make a system call that recording needs: stopped early */
     RAW_SIZE_LIMIT = 32, /* the trace reached its size limit */
     RAW_LEFT = 64,       /* recording ended before the process did */
+    RAW_SHUT = 128,      /* the program shut itself off from the clock: recording stopped early */
+    RAW_MANY_THREADS = 256, /* more than RAW_THREADS_MAX called: the later ones are not recorded */
 };
 
 /* What stands in a trace. */
@@ -217,6 +224,8 @@ struct raw_header {
     struct identity first;           /* the program's; pid 0 until it runs */
     _Atomic uint32_t refused;        /* processes that found the table full, and are not recorded */
     _Atomic uint32_t lost_count;     /* the first of them are in `lost` */
+    _Atomic uint32_t confined; /* programs have put filters on themselves: see recorder_confine.c */
+    _Atomic uint32_t left_out; /* children that they forked then, which are not recorded */
     struct raw_lost lost[RAW_LOST_MAX];
     _Alignas(64) union {
         struct {
@@ -228,6 +237,8 @@ struct raw_header {
     _Alignas(64) _Atomic uint64_t next; /* where the next segment is carved off */
     _Atomic uint64_t fresh; /* page number of the segment that was announced last; 0: none is new */
     _Atomic uint64_t cut;   /* from here on there was no space for segments; 0: there always was */
+    _Atomic uint64_t
+        reserved; /* up to here the file has its disk blocks: may be touched as it is */
     _Atomic uint32_t processes; /* that have an entry */
     _Alignas(64) _Atomic uint64_t free_small,
         free_large; /* page number, a count of changes above */

@@ -88,6 +88,7 @@ static void find_all(void)
     found.pvalloc = calls_find("pvalloc");
     found.posix_memalign = calls_find("posix_memalign");
     threads_find();
+    confine_find();
     next = found;
 }
 
@@ -206,8 +207,11 @@ INLINE void *aligned(size_t alignment, void *block, size_t size, const void *fra
 
 static void freed_slowly(void *block)
 {
-    if (log_level() != RAW_OFF && (log_is_plain || log_leave_sample((uintptr_t)block)))
-        log_write(RAW_FREE, (uintptr_t)block, 0);
+    if (log_level() == RAW_OFF || (!log_is_plain && !log_leave_sample((uintptr_t)block)))
+        return;
+    if (!log_is_plain)
+        log_describe_free();
+    log_write(RAW_FREE, (uintptr_t)block, 0);
 }
 
 static __attribute__((noinline)) void free_slowly(void *block)
@@ -238,18 +242,20 @@ static void *realloc_ending(void *block, size_t size)
     return next.realloc(block, size);
 }
 
-/* A resized object stays in the sample, or outside it. */
+/* A resized object stays in the sample, or outside it. For which there is no room, it ends: its free would not be seen. */
 static void *realloc_described(void *block, size_t size, const void *frame)
 {
     if (!log_is_plain && !log_leave_sample((uintptr_t)block))
         return next.realloc(block, size);
     log_write(RAW_REALLOC_BEGIN, (uintptr_t)block, 0);
     void *moved = next.realloc(block, size);
-    if (!log_is_plain) {
-        log_stay_in_sample((uintptr_t)(moved != NULL ? moved : block));
+    uintptr_t now_at = (uintptr_t)(moved != NULL ? moved : block);
+    bool stays = log_is_plain || log_stay_in_sample(now_at);
+    if (!log_is_plain)
         log_describe_call(frame);
-    }
     log_write(RAW_REALLOC_END, (uintptr_t)moved, size);
+    if (!stays)
+        log_write(RAW_FREE, now_at, 0);
     return moved != NULL ? moved : not_allocated();
 }
 
@@ -284,7 +290,7 @@ EXPORT void *calloc(size_t count, size_t size)
     return allocated(RAW_CALLOC, next.calloc(count, size), count * size, OWN_FRAME);
 }
 
-EXPORT void free(void *block)
+INLINE void freed(void *block)
 {
     if (UNLIKELY(block == NULL)) {
         log_count_null_free();
@@ -296,6 +302,25 @@ EXPORT void free(void *block)
         next.free(block);
     else
         free_slowly(block);
+}
+
+EXPORT void free(void *block)
+{
+    freed(block);
+}
+
+/* C23's, whatever the C library's age: who asks whether there are any finds these. Either is free() with a hint. */
+EXPORT void free_sized(void *block, size_t size)
+{
+    (void)size;
+    freed(block);
+}
+
+EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+    (void)alignment;
+    (void)size;
+    freed(block);
 }
 
 INLINE void *resized(void *block, size_t size, const void *frame)

@@ -14,7 +14,8 @@ HIDDEN void *calls_find(const char *name);
 HIDDEN void *calls_malloc(size_t size);
 HIDDEN void calls_free(void *block);
 
-/* Finds the functions of threads, when those of the allocator are found. */
+/* Finds the functions of threads, and of confinement, when those of the allocator are found. */
 HIDDEN void threads_find(void);
+HIDDEN void confine_find(void);
 
 #endif

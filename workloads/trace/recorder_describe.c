@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_READ
@@ -49,6 +48,12 @@ static struct bucket *get_sample(void)
     return none;
 }
 
+void log_describe_begin(void)
+{
+    if (log_header->sample > 1)
+        get_sample();
+}
+
 static uint64_t bucket_of(uint64_t address)
 {
     return (address >> 4) * 0x9e3779b97f4a7c15u >> (64 - BUCKETS_LOG2);
@@ -77,10 +82,9 @@ bool log_leave_sample(uint64_t address)
     return log_header->sample <= 1 || replace(address, address, 0);
 }
 
-void log_stay_in_sample(uint64_t address)
+bool log_stay_in_sample(uint64_t address)
 {
-    if (log_header->sample > 1)
-        replace(address, 0, address);
+    return log_header->sample <= 1 || replace(address, 0, address);
 }
 
 /* splitmix64, of each thread's own */
@@ -106,6 +110,13 @@ static bool enter_sample(uint64_t address)
 
 /* ---- CPUs ------------------------------------------------------------------------------------ */
 
+/* Without a system call. */
+#if defined(__x86_64__)
+#define MAY_ASK_FOR_CPU true
+#else
+#define MAY_ASK_FOR_CPU false
+#endif
+
 /* Where this thread runs; with glibc 2.35 and newer from the rseq area that the kernel keeps. */
 static uint32_t current_cpu(void)
 {
@@ -120,11 +131,14 @@ static uint32_t current_cpu(void)
 
 static void describe_cpu(void)
 {
+    if (!MAY_ASK_FOR_CPU && log_confined > 0)
+        return;
     uint32_t cpu = current_cpu();
     if (LIKELY(log_thread.cpu == cpu + 1))
         return;
     unsigned node = 0, really = cpu;
-    syscall(SYS_getcpu, &really, &node, NULL);
+    if (getcpu(&really, &node) != 0)
+        return;
     struct raw_record *record = log_reserve(log_now());
     if (record == NULL)
         return;
@@ -143,6 +157,8 @@ enum { FRAME_BYTES_MAX = 1 << 20, PAGE = 4096 };
 
 static bool are_readable(uintptr_t first, uintptr_t last)
 {
+    if (log_confined > 0)
+        return false;
     int saved_errno = errno;
     void *start = (void *)(first * PAGE);
     bool are = madvise(start, (last - first + 1) * PAGE, MADV_POPULATE_READ) == 0;
@@ -190,10 +206,15 @@ static void describe_stack(const struct frame *frame)
     }
 }
 
-void log_describe_call(const void *frame)
+void log_describe_free(void)
 {
     if (log_header->options & RAW_CPUS)
         describe_cpu();
+}
+
+void log_describe_call(const void *frame)
+{
+    log_describe_free();
     if (log_header->stack_depth > 0)
         describe_stack(frame);
 }

@@ -97,7 +97,7 @@ static void find_out(void)
 /* Not in a child of vfork(), nor where a program forks by a system call of its own. */
 static void has_own_memory(void)
 {
-    own_memory_of = getpid();
+    own_memory_of = log_confined == 0 ? getpid() : 0; /* which it may not ask for then */
 }
 
 void log_exec_begin(void)
@@ -133,7 +133,8 @@ static bool is_in_reach(void)
  */
 static bool may_look(void)
 {
-    return (log_header->options & RAW_CONFINED) || prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
+    return log_confined == 0 &&
+           ((log_header->options & RAW_CONFINED) || prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0);
 }
 
 static bool begins_with(const char *text, const char *with)
@@ -206,7 +207,7 @@ static int run_with_ours(const struct call *call, char *const environment[])
     size_t bytes = pointers + strlen(preload) + strlen(wanted.others) + sizeof ":";
     if (wanted.as_it_is || wanted.count > VARIABLES_MAX || (may_look() && !is_in_reach()))
         return call->run(call, environment);
-    bool on_stack = bytes <= STACK_BYTES_MAX || getpid() != own_memory_of;
+    bool on_stack = bytes <= STACK_BYTES_MAX || log_confined > 0 || getpid() != own_memory_of;
     char *area =
         on_stack ? __builtin_alloca(bytes)
                  : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -7,11 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
 
 __thread struct log_thread log_thread = {.cursor = LOG_NOWHERE};
 struct log_guard log_guard;
@@ -21,8 +18,13 @@ struct raw_header *log_header = &nothing;
 char log_raw_path[PATH_MAX];
 bool log_is_tsc, log_is_plain;
 bool log_is_alone = true;
+_Atomic uint32_t log_confined;
 
 enum { WAITING, STARTED, INERT };
+
+/* Of a program that confines itself. */
+enum { STOCK_BYTES = 8 << 20, WAIT_MS = 50 };
+
 static _Atomic int state;
 static struct raw_process *process;
 static uint32_t process_index;
@@ -115,8 +117,8 @@ static bool begin_process(bool forked)
         identity_settle_clock();
     log_is_plain = log_header->sample <= 1 && log_header->stack_depth == 0 &&
                    !(log_header->options & RAW_CPUS);
-    if (madvise(&log_guard, sizeof log_guard, MADV_WIPEONFORK) != 0) {
-        stop(RAW_OLD_KERNEL);
+    if (!forked && madvise(&log_guard, sizeof log_guard, MADV_WIPEONFORK) != 0) {
+        stop(RAW_FORBIDDEN);
         return false;
     }
     if (log_header->stack_depth > 0)
@@ -150,9 +152,22 @@ static bool begin_image(void)
     return true;
 }
 
+/* A child of one that has confined itself may not even ask who it is. */
+static bool leave_out(void)
+{
+    if (log_header->options & RAW_FOLLOW)
+        atomic_fetch_add(&log_header->left_out, 1);
+    else
+        atomic_fetch_or(&raw_process(log_header, 0)->flags, RAW_FORKED);
+    state = INERT;
+    return false;
+}
+
 /* The thread that called fork() is the only one there is, and its segment is the parent's. */
 static bool begin_child(void)
 {
+    if (log_confined > 0)
+        return leave_out();
     uint32_t busy = log_thread.busy;
     log_thread = (struct log_thread){.cursor = LOG_NOWHERE, .busy = busy};
     state = begin_process(true) ? STARTED : INERT;
@@ -176,6 +191,50 @@ bool log_start(void)
     return on;
 }
 
+/* ---- programs that confine themselves -------------------------------------------------------- */
+
+/* A child of fork() begins now, while it may. One of vfork() speaks for itself, and not for its parent. */
+static bool is_recorded(void)
+{
+    return (log_guard.recording != 0 || log_start()) && process->pid == (uint32_t)getpid();
+}
+
+/*
+ * Until as much is reserved as the program may fill before `heapmark record`, which knows now, looks again; or a
+ * while, as it may not be there, or the disk have no more.
+ */
+static void wait_for_stock(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int i = 0; i < WAIT_MS; i++) {
+        uint64_t wanted = log_header->next + STOCK_BYTES;
+        if (log_header->reserved >= wanted)
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
+bool log_confine(void)
+{
+    int saved_errno = errno;
+    bool concerns = is_recorded();
+    if (concerns && atomic_fetch_add(&log_confined, 1) == 0) {
+        log_describe_begin();
+        log_header->confined = 1;
+        wait_for_stock();
+    }
+    errno = saved_errno;
+    return concerns;
+}
+
+void log_shut(void)
+{
+    int saved_errno = errno;
+    if (is_recorded())
+        stop(RAW_SHUT);
+    errno = saved_errno;
+}
+
 /* ---- segments -------------------------------------------------------------------------------- */
 
 /*
@@ -184,10 +243,21 @@ bool log_start(void)
  */
 static bool populate(void *memory, size_t bytes)
 {
+    if (log_confined > 0) {
+        errno = EPERM;
+        return false;
+    }
     while (madvise(memory, bytes, MADV_POPULATE_WRITE) != 0)
         if (errno != EINTR && errno != EAGAIN)
             return false;
     return true;
+}
+
+/* EFAULT stands for the SIGBUS that a page fault would have been. */
+static bool is_no_space(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG || error == ENOMEM ||
+           error == EFAULT;
 }
 
 /* Nobody may touch the file from here on, not even to read: on tmpfs that takes space too. */
@@ -197,21 +267,38 @@ static void cut(uint64_t offset)
     while ((before == 0 || offset < before) &&
            !atomic_compare_exchange_weak(&log_header->cut, &before, offset))
         continue;
-    stop(errno == EINVAL ? RAW_OLD_KERNEL : RAW_NO_SPACE);
+    stop(RAW_NO_SPACE);
+}
+
+/*
+ * A filter of the program's own (seccomp) may forbid populating. Then what has its disk blocks already is touched as
+ * it is, and where that ends so does this process's recording, but nobody else's. False: stopped.
+ */
+static bool get_pages(struct raw_segment *segment, uint64_t offset, uint32_t bytes,
+                      uint64_t reserved)
+{
+    if (populate(segment, bytes))
+        return true;
+    if (is_no_space(errno))
+        cut(offset);
+    else if (offset + bytes > reserved)
+        stop(RAW_FORBIDDEN);
+    else
+        return true;
+    return false;
 }
 
 static struct raw_segment *carve(uint32_t bytes)
 {
+    uint64_t reserved = log_header->reserved; /* read first: it goes by `next`, among others */
     uint64_t offset = atomic_fetch_add(&log_header->next, bytes);
     if (offset + bytes > mapped_bytes) {
         stop(RAW_TOO_LONG);
         return NULL;
     }
     struct raw_segment *segment = (struct raw_segment *)((char *)log_header + offset);
-    if (!populate(segment, bytes)) {
-        cut(offset);
+    if (!get_pages(segment, offset, bytes, reserved))
         return NULL;
-    }
     segment->bytes = bytes;
     raw_announce(log_header, segment);
     return segment;
@@ -269,10 +356,22 @@ static void use_segment(struct log_thread *t, struct raw_segment *segment)
     t->cursor = raw_records(segment);
 }
 
+/* Whether a trace has a number left for a thread. */
+static bool has_number(void)
+{
+    if (process->threads < RAW_THREADS_MAX)
+        return true;
+    if (!(process->flags & RAW_MANY_THREADS))
+        atomic_fetch_or(&process->flags, RAW_MANY_THREADS);
+    return false;
+}
+
 static bool take_segment(struct log_thread *t)
 {
     uint32_t bytes = t->segment == NULL ? RAW_SEGMENT_BYTES_SMALL : RAW_SEGMENT_BYTES_LARGE;
     leave_segment(t);
+    if (t->segment == NULL && !has_number())
+        return false;
     struct raw_segment *segment = find_segment(bytes);
     if (segment == NULL)
         return false;

@@ -63,6 +63,18 @@ extern HIDDEN bool log_is_tsc;
 extern HIDDEN bool log_is_plain; /* every object, without CPUs and stacks */
 extern HIDDEN bool log_is_alone; /* the process has never had another thread */
 
+/* Filters that the program has put on itself: from then on no system call is made but its own. */
+extern HIDDEN _Atomic uint32_t log_confined;
+
+/*
+ * The program is about to put a filter on itself: what needs system calls is done now. False: this is
+ * not for us, as nothing is recorded, or it is a child of vfork(). To be taken back if it fails.
+ */
+HIDDEN bool log_confine(void);
+
+/* The program is about to shut itself off from the clock: its recording ends here. */
+HIDDEN void log_shut(void);
+
 /* Of the raw file in this process. */
 HIDDEN uint64_t log_mapped_bytes(void);
 
@@ -227,11 +239,17 @@ HIDDEN bool log_describe(uint64_t address, const void *frame);
 /* The CPU and stack alone, as they are wanted, of a call on an object of the sample. */
 HIDDEN void log_describe_call(const void *frame);
 
+/* The CPU alone, as it is wanted, of a free. */
+HIDDEN void log_describe_free(void);
+
+/* Gets the memory that describing calls needs, as far as it does. */
+HIDDEN void log_describe_begin(void);
+
 /* Whether the object at the address is in the sample; it is taken out of it. */
 HIDDEN bool log_leave_sample(uint64_t address);
 
-/* Puts an object into the sample that is in it already under another address. */
-HIDDEN void log_stay_in_sample(uint64_t address);
+/* Puts an object into the sample that is in it already under another address. False: there is no room. */
+HIDDEN bool log_stay_in_sample(uint64_t address);
 
 /* Counted, but no events. */
 HIDDEN void log_count_failed(void);

@@ -85,7 +85,7 @@ static void save(const char *path)
  */
 void log_save_modules(uint32_t process)
 {
-    if (atomic_exchange(&log_guard.saving_modules, 1) != 0)
+    if (log_confined > 0 || atomic_exchange(&log_guard.saving_modules, 1) != 0)
         return;
     if (make_path(wanted, process))
         save(wanted);

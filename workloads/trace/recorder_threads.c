@@ -120,7 +120,7 @@ static struct join begin_join(void)
 {
     calls_be_ready();
     bool recorded = log_level() != RAW_OFF;
-    return (struct join){recorded, raw_now(log_is_tsc)};
+    return (struct join){recorded, recorded ? raw_now(log_is_tsc) : 0};
 }
 
 /* One that did not wait for the thread's end, for lack of time, say, is none. */

@@ -140,13 +140,20 @@ static void set_level(struct recording *r, enum raw_level level)
     r->raw->level = level;
 }
 
+/* Of enum raw_flag. */
+static uint32_t flags_of_all(const struct recording *r)
+{
+    uint32_t flags = 0;
+    for (uint32_t i = 0; i < r->process_count; i++)
+        flags |= raw_process(r->raw, i)->flags;
+    return flags;
+}
+
 /* Why no process is recorded any more: of enum raw_flag; 0: there is room. */
 static uint32_t limit_reached(const struct recording *r)
 {
-    uint32_t limit = 0;
-    for (uint32_t i = 0; i < r->process_count; i++)
-        limit |= raw_process(r->raw, i)->flags & (RAW_NO_SPACE | RAW_SIZE_LIMIT);
-    return limit & RAW_SIZE_LIMIT ? RAW_SIZE_LIMIT : limit;
+    uint32_t flags = flags_of_all(r);
+    return flags & RAW_SIZE_LIMIT ? RAW_SIZE_LIMIT : flags & RAW_NO_SPACE;
 }
 
 /* What one process has met ends the recording of all: those that run are marked before they are cut off. */
@@ -200,7 +207,11 @@ static int end_process(struct recording *r, uint32_t index)
         close(process->pidfd);
     process->pidfd = -1;
     process->over = true;
-    return recording_files_finish(r, index, status);
+    uint32_t traces = r->trace_count;
+    int error = recording_files_finish(r, index, status);
+    if (r->trace_count > traces)
+        r->traces[traces].ends = raw->flags;
+    return error;
 }
 
 /* *running: how many there are still. */
@@ -323,6 +334,14 @@ static int start_program(struct recording *r, const char *path, char *const argu
     return cannot_run(r, path, error);
 }
 
+/* The least of what programs need of the kernel while they are recorded. */
+static int check_kernel(struct recording *r)
+{
+    if (madvise(r->raw, RAW_PAGE_BYTES, MADV_POPULATE_WRITE) == 0 || errno != EINVAL)
+        return 0;
+    return recording_fail(r, -ENOSYS, "recording needs Linux 5.14 or newer");
+}
+
 /* Sleeps that long, or until the first process ends, and counts milliseconds. */
 static void sleep_or_reap(struct recording *r, int pidfd, int milliseconds)
 {
@@ -398,7 +417,10 @@ int recording_run(struct recording *r, const char *path, char *const arguments[]
                   const char *library, void (*note)(const char *text))
 {
     struct saved_signals saved;
+    if (check_kernel(r) != 0)
+        return -ENOSYS;
     interrupted = toggles = 0;
+    space_announce(&r->space, r->raw);
     set_level(r, r->options.start_after_ns != 0 ? RAW_OFF : RAW_ALL);
     r->raw->ever_partial = r->options.start_after_ns != 0;
     if (!r->options.only_first)
@@ -432,11 +454,8 @@ static const char *program_name(const struct raw_header *header)
 
 static int check_recorded(struct recording *r)
 {
-    const struct raw_process *first = raw_process(r->raw, 0);
     if (r->trace_count > 0)
         return 0;
-    if (first->flags & RAW_OLD_KERNEL)
-        return recording_fail(r, -ENOSYS, "recording needs Linux 5.14 or newer");
     if (r->raw->processes == 0)
         return recording_fail(r, -ENODATA,
                               "nothing was recorded: '%s' did not load the recorder, or its limits "
@@ -460,6 +479,17 @@ static int check_recorded(struct recording *r)
     if (limit == RAW_SIZE_LIMIT)
         return recording_fail(r, -EFBIG,
                               "nothing was recorded: the size limit has no room for the beginning");
+    if (flags_of_all(r) & RAW_FORBIDDEN)
+        return recording_fail(r, -EPERM,
+                              "nothing was recorded: '%s' forbids system calls that recording "
+                              "needs, madvise say (a seccomp filter?)",
+                              program_name(r->raw));
+    if (flags_of_all(r) & RAW_SHUT)
+        return recording_fail(r, -EPERM,
+                              "nothing was recorded: '%s' shut itself off from the clock "
+                              "(seccomp's "
+                              "strict mode, or PR_SET_TSC) before its first call",
+                              program_name(r->raw));
     if (r->raw->sample > 1)
         return recording_fail(r, -ENODATA,
                               "nothing was recorded: none of the objects of '%s' was drawn into "

@@ -28,6 +28,7 @@ struct recording_options {
 struct recording_trace {
     char path[PATH_MAX];
     uint32_t pid, flags; /* flags of the trace */
+    uint32_t ends;       /* enum raw_flag: how the process's recording ended, and what it lacks */
     bool at_limit;       /* of its size */
     int failure;         /* why it ends early, -errno; 0: it does not, or its disk was full */
     uint64_t events, bytes;

@@ -14,10 +14,6 @@
 
 #define MADE_BYTES (UINT64_C(1) << 20) /* of pages, what the fastest program fills in 3 ms */
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
-
 #define FOLIO_BYTES_MAX (UINT64_C(2) << 20)
 
 enum { PART_OF_MEMORY = 64, PART_OF_DISK = 16 };
@@ -63,19 +59,28 @@ void space_begin(struct space *space, int raw_fd, uint64_t size_max)
     space->end = UINT64_MAX;
 }
 
-void space_keep_ahead(struct space *space, const struct raw_header *header)
+void space_announce(const struct space *space, struct raw_header *header)
+{
+    if (space->end != UINT64_MAX)
+        header->reserved = space->end;
+}
+
+void space_keep_ahead(struct space *space, struct raw_header *header)
 {
     uint64_t next = header->next, ahead = 2 * (next - RAW_FIRST_SEGMENT);
     if (ahead < AHEAD_BYTES_MIN)
         ahead = AHEAD_BYTES_MIN;
-    ahead = least(ahead, AHEAD_BYTES_MAX);
+    if (ahead > AHEAD_BYTES_MAX || header->confined) /* those have nothing else */
+        ahead = AHEAD_BYTES_MAX;
     if (header->cut != 0 || space->end == UINT64_MAX || space->end >= next + ahead / 2)
         return;
     ahead = least(ahead, space_bytes_max(space->raw_fd, header->size_max));
     if (space->end < next)
         space->end = next; /* what was carved off has its blocks by now */
     uint64_t end = least(next + ahead, header->file_bytes);
-    if (end > space->end && !take(space, end - space->end))
+    bool refused = end > space->end && !take(space, end - space->end);
+    space_announce(space, header);
+    if (refused)
         space->end = UINT64_MAX;
 }
 
@@ -103,6 +108,8 @@ void space_release(struct raw_header *header, uint64_t keep_bytes)
 {
     uint64_t from = header->next + keep_bytes;
     from = (from + RAW_PAGE_BYTES - 1) & -(uint64_t)RAW_PAGE_BYTES;
+    if (header->reserved > from)
+        header->reserved = from;
     if (from < header->file_bytes)
         space_remove((char *)header + from, header->file_bytes - from);
 }

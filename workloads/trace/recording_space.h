@@ -33,7 +33,10 @@ void space_begin(struct space *space, int raw_fd, uint64_t size_max);
  * Some more, when less than half of what there should be is left. Never an error: it is only quicker. Once the
  * file system refuses it is not asked again.
  */
-void space_keep_ahead(struct space *space, const struct raw_header *header);
+void space_keep_ahead(struct space *space, struct raw_header *header);
+
+/* Tells the programs how much there is: before the first of them runs; later it is told with each change. */
+void space_announce(const struct space *space, struct raw_header *header);
 
 /* Makes the next of its pages, which the program would have to make otherwise: where there is a CPU for that. */
 void space_make_pages(struct space *space, struct raw_header *header);

@@ -107,6 +107,30 @@ static void it_stays_within_bounds(void **state)
     fclose(file);
 }
 
+/* Who may not make pages touches them as they are: only where blocks are for sure. */
+static void what_is_reserved_is_told(void **state)
+{
+    (void)state;
+    FILE *file = file_with_room();
+    struct space space;
+    space_begin(&space, fileno(file), 0);
+    if (space.end == UINT64_MAX) {
+        fclose(file);
+        skip();
+    }
+    struct raw_header *header = header_of(fileno(file), MIB);
+    space_announce(&space, header);
+    assert_int_equal(header->reserved, RAW_FIRST_SEGMENT + 4 * MIB);
+    header = header_of(fileno(file), 3 * MIB);
+    space_keep_ahead(&space, header);
+    assert_int_equal(header->reserved, space.end);
+    uint64_t end = space.end;
+    space.end = UINT64_MAX; /* no more is to be had */
+    space_announce(&space, header);
+    assert_int_equal(header->reserved, end);
+    fclose(file);
+}
+
 static void a_file_that_gets_none(void **state)
 {
     (void)state;
@@ -117,6 +141,7 @@ static void a_file_that_gets_none(void **state)
     space_make_pages(&space, &header);
     assert_int_equal(space.end, UINT64_MAX);
     assert_int_equal(space.made, 0);
+    assert_int_equal(header.reserved, 0);
 }
 
 int main(void)
@@ -124,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_grows_with_what_was_carved_off),
         cmocka_unit_test(it_stays_within_bounds),
+        cmocka_unit_test(what_is_reserved_is_told),
         cmocka_unit_test(a_file_that_gets_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,7 @@
 /* Each function of the allocator, and many calls of one thread. */
+#include <dlfcn.h>
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -103,6 +105,63 @@ static int sparse(void)
     return 0;
 }
 
+static int go_to(int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    return sched_setaffinity(0, sizeof set, &set);
+}
+
+/* All is made on the first CPU that it may use and freed on the last one. */
+static int frees_elsewhere(void)
+{
+    static void *blocks[1000];
+    cpu_set_t allowed;
+    int first = -1, last = -1;
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &allowed)) {
+            first = first < 0 ? cpu : first;
+            last = cpu;
+        }
+    int error = go_to(first);
+    for (int i = 0; i < 1000; i++)
+        blocks[i] = grab(100);
+    error |= go_to(last);
+    for (int i = 0; i < 1000; i++)
+        free(blocks[i]);
+    return error;
+}
+
+/* C23's, which the C library may not have. */
+static int sized_frees(void)
+{
+    void (*sized)(void *, size_t) = (void (*)(void *, size_t))dlsym(RTLD_DEFAULT, "free_sized");
+    void (*aligned)(void *, size_t, size_t) =
+        (void (*)(void *, size_t, size_t))dlsym(RTLD_DEFAULT, "free_aligned_sized");
+    if (sized == NULL || aligned == NULL)
+        return 1;
+    for (int i = 0; i < 100; i++) {
+        sized(grab(100), 100);
+        aligned(aligned_alloc(64, 128), 64, 128);
+    }
+    return 0;
+}
+
+/* With the allocator of crowd.c behind the recorder. */
+static int crowded(void)
+{
+    static void *blocks[200];
+    for (int i = 0; i < 200; i++)
+        blocks[i] = malloc(777);
+    for (int i = 0; i < 200; i++)
+        blocks[i] = realloc(blocks[i], 800);
+    for (int i = 0; i < 200; i++)
+        free(blocks[i]);
+    return 0;
+}
+
 const struct scene call_scenes[] = {
     {"nothing", nothing},
     {"every_call", every_call},
@@ -113,6 +172,9 @@ const struct scene call_scenes[] = {
     {"millions_of_sizes", millions_of_sizes},
     {"millions_undrained", millions_undrained},
     {"millions_in_two_parts", millions_in_two_parts},
+    {"frees_elsewhere", frees_elsewhere},
+    {"sized_frees", sized_frees},
+    {"crowded", crowded},
     {"pauses", pauses},
     {"sparse", sparse},
     {NULL, NULL},

@@ -136,7 +136,27 @@ static int cannot_start_threads(void)
     return pthread_create(&thread, NULL, rounds, NULL) == EAGAIN ? pairs() : 1;
 }
 
+static void *grabs_once(void *block)
+{
+    free(block);
+    return grab(10);
+}
+
+/* One after the other, more than a trace has numbers for; the first thread calls on. */
+static int more_threads_than_numbers(void)
+{
+    void *block = NULL;
+    for (int i = 0; i < 65535 + 100; i++) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, grabs_once, block) != 0 ||
+            pthread_join(thread, &block) != 0)
+            return 1;
+    }
+    return pairs();
+}
+
 const struct scene thread_scenes[] = {
+    {"more_threads_than_numbers", more_threads_than_numbers},
     {"threads", threads},
     {"short_lived", short_lived},
     {"joined_parents", joined_parents},

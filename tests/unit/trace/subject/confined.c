@@ -1,0 +1,219 @@
+/* A program that confines itself by filters for system calls. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "scene.h"
+
+/* One that no library sees. */
+static long call_kernel(long number, long a, long b, const void *c)
+{
+#if defined(__x86_64__)
+    register long d __asm__("r10") = 0, e __asm__("r8") = 0;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(d), "r"(e)
+                     : "rcx", "r11", "memory");
+    return result;
+#else
+    return syscall(number, a, b, c, 0L, 0L);
+#endif
+}
+
+#define ALLOWED(call)                                      \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), \
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+#define NUMBER BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
+
+/* madvise() fails from here on. */
+static int forbid_madvise(void)
+{
+    struct sock_filter filter[] = {NUMBER, BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 1),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return call_kernel(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, NULL) != 0 ||
+           call_kernel(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0;
+}
+
+/* A child that may not madvise() makes a hundred times its calls, and more than once. */
+static int child_without_madvise(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        free(grab(10));
+        int failed = forbid_madvise();
+        for (int i = 0; i < 20; i++) {
+            pairs();
+            usleep(5000);
+        }
+        _exit(failed);
+    }
+    for (int i = 0; i < 20; i++) {
+        pairs();
+        usleep(5000);
+    }
+    return failed(child) || pairs();
+}
+
+/* What comes next has no madvise() from its beginning. */
+static int replaced_without_madvise(void)
+{
+    char *arguments[] = {"subject", "every_call", NULL};
+    free(grab(10));
+    pid_t child = fork();
+    if (child == 0)
+        _exit(forbid_madvise() || execv("/proc/self/exe", arguments));
+    return failed(child);
+}
+
+/* What malloc and this program need; all else is its end. */
+static int confine(bool by_prctl)
+{
+    struct sock_filter filter[] = {NUMBER,
+                                   ALLOWED(brk),
+                                   ALLOWED(mmap),
+                                   ALLOWED(munmap),
+                                   ALLOWED(mremap),
+                                   ALLOWED(mprotect),
+                                   ALLOWED(futex),
+                                   ALLOWED(clone),
+                                   ALLOWED(wait4),
+                                   ALLOWED(set_robust_list),
+                                   ALLOWED(clock_nanosleep),
+                                   ALLOWED(write),
+                                   ALLOWED(exit_group),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)};
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return 1;
+    return by_prctl ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0
+                    : syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0;
+}
+
+/* Many calls, all of a sudden: more than there is at the start. */
+static int confines_itself(void)
+{
+    pairs();
+    return confine(true) || pairs() + pairs() + pairs() + pairs() + pairs();
+}
+
+static int confines_itself_by_number(void)
+{
+    pairs();
+    return confine(false) || pairs() + pairs() + pairs() + pairs() + pairs();
+}
+
+/* A child is forked then. */
+static int forks_confined(void)
+{
+    pairs();
+    if (confine(false))
+        return 1;
+    pid_t child = fork();
+    pairs();
+    if (child == 0)
+        _exit(0);
+    return failed(child);
+}
+
+/* A child confines itself before its first call; and a child of vfork(), not its parent's memory. */
+static int children_confine_themselves(void)
+{
+    pairs();
+    pid_t child = fork();
+    if (child == 0)
+        _exit(confine(true) || pairs());
+    if (failed(child))
+        return 1;
+    child = vfork();
+    if (child == 0)
+        _exit(confine(true));
+    if (failed(child))
+        return 1;
+    child = fork();
+    if (child == 0)
+        _exit(pairs());
+    return failed(child);
+}
+
+/* As libraries find out what the kernel knows. */
+static int tries_filters(void)
+{
+    for (int i = 0; i < 10; i++)
+        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == 0 ||
+            syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) == 0 || errno != EFAULT)
+            return 1;
+    pid_t child = fork();
+    pairs();
+    if (child == 0)
+        _exit(0);
+    return failed(child);
+}
+
+/* read(), write() and the thread's end are left. */
+static int goes_strict(void)
+{
+    pairs();
+    pid_t child = fork();
+    if (child != 0)
+        return failed(child);
+    free(grab(10));
+    int error = prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+    for (int i = 0; i < 20; i++)
+        free(grab(100));
+    syscall(SYS_exit, error);
+    _exit(1);
+}
+
+static int shuts_the_clock_off(void)
+{
+#if defined(__x86_64__)
+    pairs();
+    if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV) != 0)
+        return 1;
+    pid_t child = fork();
+    pairs();
+    if (child == 0)
+        _exit(0);
+    return failed(child);
+#else
+    return pairs();
+#endif
+}
+
+/* The number of arguments is the caller's business. */
+static int calls_by_number(void)
+{
+    static int memory;
+    long page = sysconf(_SC_PAGESIZE);
+    void *at =
+        (void *)syscall(SYS_mmap, NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+    if (at == MAP_FAILED || syscall(SYS_munmap, at, page) != 0 || syscall(SYS_getpid) != getpid())
+        return 1;
+    if (syscall(SYS_futex, &memory, 1 /* wake */, 1) != 0 || syscall(-1L) != -1 || errno != ENOSYS)
+        return 1;
+    return prctl(PR_SET_NAME, "numbers") != 0 || pairs();
+}
+
+const struct scene confined_scenes[] = {
+    {"child_without_madvise", child_without_madvise},
+    {"replaced_without_madvise", replaced_without_madvise},
+    {"confines_itself", confines_itself},
+    {"confines_itself_by_number", confines_itself_by_number},
+    {"forks_confined", forks_confined},
+    {"children_confine_themselves", children_confine_themselves},
+    {"tries_filters", tries_filters},
+    {"goes_strict", goes_strict},
+    {"shuts_the_clock_off", shuts_the_clock_off},
+    {"calls_by_number", calls_by_number},
+    {NULL, NULL},
+};
