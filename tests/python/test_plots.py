@@ -629,3 +629,12 @@ def test_times_are_in_a_unit_that_fits(ns, text):
     from heapmark.plots import time
 
     assert time.duration(ns) == text
+
+
+def test_a_trace_that_frees_nothing_has_no_share_below_zero():
+    from heapmark.plots import traces
+
+    text = "\r\n".join(line for line in TRACE.splitlines() if not line.startswith("lifetime"))
+    with style.apply():
+        (axes,) = traces.draw("lifetimes", "x", traces.parse(text + "\r\n")).axes
+    assert axes.get_ylim() == (0, 100)
