@@ -5,13 +5,32 @@ What they return is pickled; what they raise is raised here. With one CPU nothin
 
 import multiprocessing
 import os
+import signal
 from contextlib import contextmanager
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 jobs_of_pool = ()  # what the processes inherit
 
 
 def cpus():
     return min(len(os.sched_getaffinity(0)), 8)
+
+
+def pool(processes):
+    """Neither signal reaches a process before it has its own way with them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        return multiprocessing.get_context("fork").Pool(processes, leave_signals)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave_signals():
+    """Ctrl-C is the parent's to tell of, and SIGTERM is how it ends its pool: neither has a trace."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def run_job(at):
@@ -26,8 +45,8 @@ def each(function, arguments):
         yield from (function(*one) for one in arguments)
         return
     jobs_of_pool = [(function, one) for one in arguments]
-    with multiprocessing.get_context("fork").Pool(min(cpus(), len(arguments))) as pool:
-        yield from pool.imap(run_job, range(len(arguments)))
+    with pool(min(cpus(), len(arguments))) as processes:
+        yield from processes.imap(run_job, range(len(arguments)))
 
 
 @contextmanager
@@ -38,5 +57,5 @@ def started(function, *arguments):
         yield lambda: function(*arguments)
         return
     jobs_of_pool = [(function, arguments)]
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        yield pool.apply_async(run_job, (0,)).get
+    with pool(1) as processes:
+        yield processes.apply_async(run_job, (0,)).get

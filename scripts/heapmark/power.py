@@ -9,8 +9,11 @@ import math
 from scipy import stats
 
 from heapmark import statistics
+from heapmark.cells import FLOOR_WORKLOADS
 
 POWER = 0.95  # how surely a difference is found that is called detectable
+DOUBLE = 1.0  # a difference of 100 %; who cannot tell that from noise can tell nothing
+BLOCKS_MIN = 8  # that are ever advised
 MEDIAN_FACTOR = math.sqrt(math.pi / 2)  # the median's standard error over the mean's
 # Workload: noise of the median of a block's turns, and of whole trials. Job `ci`, 60 blocks of one
 # allocator against a copy of itself; the noisier one of several cells of a workload.
@@ -43,21 +46,44 @@ def detectable(noise, blocks, comparisons=1):
     return math.expm1(reach * MEDIAN_FACTOR * noise / math.sqrt(blocks))
 
 
+def blocks_needed(workloads, has_turns):
+    """The fewest that tell a time from its double in each of the workloads, BLOCKS_MIN at least."""
+    noise = max(noise_of(name, has_turns) for name in workloads)
+    blocks = BLOCKS_MIN
+    while detectable(noise, blocks, len(workloads)) > DOUBLE:
+        blocks += 1
+    return blocks
+
+
 def line(workloads, blocks, has_turns=False):
-    """The sentence for people: the range over the workloads; `workloads` may repeat."""
+    """The sentence for people: the range over the workloads; `workloads` may repeat.
+
+    Empty where none of them will be compared.
+    """
+    workloads = [name for name in workloads if name not in FLOOR_WORKLOADS]
+    if not workloads:
+        return ""
     found = {
         name: detectable(noise_of(name, has_turns), blocks, len(workloads))
         for name in dict.fromkeys(workloads)
     }
-    best, worst = min(found, key=found.get), max(found, key=found.get)
-    if math.isinf(found[worst]):
-        return "one block cannot tell any difference from noise; use --reps=8 or more"
-    span = percent(found[worst])
+    told = {name: change for name, change in found.items() if change <= DOUBLE}
+    advice = f"use --reps={blocks_needed(workloads, has_turns)} or more"
+    if blocks < 2:
+        return f"one block cannot tell any difference from noise; {advice}"
+    if not told:
+        return f"{blocks} blocks are too few to tell a time from its double; {advice}"
+    best, worst = min(told, key=told.get), max(told, key=told.get)
+    span = percent(told[worst])
+    if len(found) > 1:
+        span = f"{span} in {worst}"
     if best != worst:
-        span = f"{percent(found[best])} in {best} to {span} in {worst}"
+        span = f"{percent(told[best])} in {best} to {span}"
+    lost = ", ".join(name for name in found if name not in told)
     return (
         f"{blocks} blocks will tell times apart that differ by {span} or more, "
         "on a machine as noisy as the one that noise was measured on"
+        + (f"; they are too few for {lost}: {advice}" if lost else "")
     )
 
 
@@ -66,4 +92,6 @@ def percent(value):
 
 
 def command(options):
-    print(line(options.workload, options.blocks, options.turns > 0))
+    text = line(options.workload, options.blocks, options.turns > 0)
+    if text:
+        print(text)

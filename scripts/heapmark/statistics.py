@@ -33,6 +33,7 @@ ESTIMATOR = "median of the block ratios"
 CONFIDENCE = 0.95
 RESAMPLES = 999
 TRIMMED = 0.2  # of the values at either end, where a trimmed mean is tested
+DUST = 1e-12  # what rounding leaves of the logarithms of equal ratios
 ROUNDING = 1e-9  # keeps share * count from falling below the whole number that it stands for
 RESAMPLE_SEED = 20231  # fixed: the same rows always give the same interval
 
@@ -109,22 +110,43 @@ def p_location(values):
     left = values.size - 2 * cut
     if left < 2:
         return math.nan
-    if np.ptp(values) == 0:
-        return float(values[0] == 0)
+    if np.ptp(values) <= DUST:
+        return float(abs(values[0]) <= DUST)
     # The share that is really cut off: trimmed_stde divides by what the one given leaves.
     share = cut / values.size + ROUNDING
     error = stats.mstats.trimmed_stde(values, (share, share))
     centre = stats.trim_mean(values, share)
-    if error == 0:
-        return float(centre == 0)
+    if error <= DUST:
+        return float(abs(centre) <= DUST)
     return float(2 * stats.t.sf(abs(centre / error), left - 1))
 
 
 def p_difference(one, other):
-    """The same for the difference of two groups' centres: Yuen's test."""
-    if np.ptp(one) == 0 and np.ptp(other) == 0:
-        return float(one[0] == other[0])
-    return float(stats.ttest_ind(one, other, equal_var=False, trim=TRIMMED).pvalue)
+    """The same for the difference of two groups' centres: Yuen's test.
+
+    By hand, since scipy's warns of groups whose values are all equal, and knows no p for two of them.
+    """
+    (first, first_square, first_left), (second, second_square, second_left) = map(trimmed, (one, other))
+    if min(first_left, second_left) < 2:
+        return math.nan
+    square = first_square + second_square
+    if math.sqrt(square) <= DUST:
+        return float(abs(first - second) <= DUST)
+    freedom = square**2 / (first_square**2 / (first_left - 1) + second_square**2 / (second_left - 1))
+    return float(2 * stats.t.sf(abs(first - second) / math.sqrt(square), freedom))
+
+
+def trimmed(values):
+    """(trimmed mean, its squared standard error, values left) after TRIMMED at either end."""
+    ordered = np.sort(np.asarray(values, dtype=float))
+    cut = int(TRIMMED * ordered.size)
+    left = ordered.size - 2 * cut
+    if left < 2:
+        return math.nan, math.nan, left
+    kept = ordered[cut : ordered.size - cut]
+    drawn_in = np.clip(ordered, kept[0], kept[-1])
+    squares = float(((drawn_in - drawn_in.mean()) ** 2).sum())
+    return float(kept.mean()), squares / (left * (left - 1)), left
 
 
 def spread(values):

@@ -236,12 +236,32 @@ def legend(result, labels, looks, below_inches):
     )  # fmt: skip
 
 
-def intervals(axes, points, colour):
-    """Upright bars of the intervals of (x, Estimate), behind a line's marks; one artist for all."""
+def intervals(axes, points, colour, limits):
+    """Upright bars of the intervals of (x, Estimate), behind a line's marks.
+
+    An end beyond the limits stands at the edge as an arrow. One artist for all of a kind.
+    """
     bars = [(x, one.low, one.high) for x, one in points if one.has_interval]
-    if bars:
-        x, low, high = zip(*bars)
-        axes.vlines(x, low, high, color=colour, lw=1.4, capstyle="butt", zorder=2)
+    if not bars:
+        return
+    x, low, high = zip(*bars)
+    axes.vlines(x, *clipped(low, high, limits), color=colour, lw=1.4, capstyle="butt", zorder=2)
+    for arrow, edge, beyond in edges(low, high, limits, "v^"):
+        axes.plot(np.array(x)[beyond], [edge] * beyond.sum(), arrow, color=colour, **EDGE)
+
+
+EDGE = {"ms": 4, "mew": 0, "clip_on": False, "zorder": 2.5}  # of an arrow where a bar goes on
+
+
+def clipped(low, high, limits):
+    """Both ends of bars, drawn no further than the axis goes."""
+    return np.clip(low, *limits), np.clip(high, *limits)
+
+
+def edges(low, high, limits, arrows):
+    """(arrow, where it stands, which bars have it) for each side that some bars go beyond."""
+    found = zip(arrows, limits, (np.array(low) < limits[0], np.array(high) > limits[1]))
+    return [(arrow, edge, beyond) for arrow, edge, beyond in found if beyond.any()]
 
 
 # ---- ratio axes ---------------------------------------------------------------------------------
@@ -249,27 +269,33 @@ def intervals(axes, points, colour):
 WHISKER = 1.5  # Tukey's: what lies that many quartile ranges outside the quartiles is extreme
 WHISKER_MIN = 2.0  # but nothing within this factor of a quartile is
 SPAN_MIN = 1.12  # an axis reaches at least that far on both sides of 1
+END_ROOM = 0.25  # an interval's end counts so far beyond the values, as a share of what they span
+END_MIN = 1.25  # and within this factor of them anyway
 MARGIN = 0.06  # of the axis, on both sides
 
 
 def ratio_limits(estimates):
     """(low, high) of a logarithmic axis for Estimates of ratios; 1 and its surroundings are on it.
 
-    Ends of intervals count too, so that most are drawn whole; what is extreme is left outside.
+    What is extreme is left outside. Ends of intervals count as far as they lie near the others'
+    values: those of two blocks may be a million times apart, and would squash all values to a point.
     """
-    ends = [end for e in estimates for end in (e.value, e.low, e.high) if not math.isnan(end)]
-    logs = np.log(ends + [1.0])
+    logs = np.log([one.value for one in estimates] + [1.0])
     first, third = np.quantile(logs, [0.25, 0.75])
     reach = max(WHISKER * (third - first), math.log(WHISKER_MIN))
     inside = logs[(logs >= first - reach) & (logs <= third + reach)]
     low = min(inside.min(), -math.log(SPAN_MIN))
     high = max(inside.max(), math.log(SPAN_MIN))
+    room = max(END_ROOM * (high - low), math.log(END_MIN))
+    ends = np.log([end for one in estimates for end in (one.low, one.high) if not math.isnan(end)])
+    ends = ends[(ends >= low - room) & (ends <= high + room)]
+    low, high = min([low, *ends]), max([high, *ends])
     margin = MARGIN * (high - low)
     return math.exp(low - margin), math.exp(high + margin)
 
 
 def ratio_ticks(low, high):
-    """Round ratios between low and high, some five to twelve, 1 among them."""
+    """Round ratios between low and high, some four to twelve, 1 among them."""
     octaves = math.log2(high / low)
     if octaves < 0.6:
         ticks = np.arange(0.5, 2, 0.05)
@@ -279,8 +305,19 @@ def ratio_ticks(low, high):
         ticks = np.array([0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 2.5,
                           3, 4, 5, 6, 8])  # fmt: skip
     else:
-        ticks = 2.0 ** np.arange(-20, 21, max(1, round(octaves / 8)))
+        steps = (1, 2, 3, 5) if octaves < 8 else (1, 3) if octaves < 13 else (1,)
+        # Divided where it is below 1, so that 0.3 is that and not its neighbour.
+        ticks = [step / 10**n for n in range(9, 0, -1) for step in steps]
+        ticks += [step * 10**n for n in range(9) for step in steps]
     return [tick for tick in ticks if low <= tick <= high]
+
+
+def plain(value, digits=3):
+    """A figure with so many digits that count, and all before the point; never as 1.2e+03."""
+    if value == 0:
+        return "0"
+    text = f"{value:,.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def ratio_axis(axis, low, high):
@@ -289,7 +326,7 @@ def ratio_axis(axis, low, high):
     set_scale("log", base=2)
     axis.set_major_locator(FixedLocator(ratio_ticks(low, high)))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
 
 
 def off_axis(value, low, high):
@@ -314,13 +351,14 @@ def ratio_marks(axes, marks, colour, marker, limits):
             arrow = ">" if side > 0 else "<"
             axes.plot(edge, y, arrow, color=colour, ms=6, clip_on=False, zorder=4)
             axes.annotate(
-                f"{one.value:.2g}", (edge, y), (7, 0), textcoords="offset points", size=8.5,
+                plain(one.value, 2), (edge, y), (7, 0), textcoords="offset points", size=8.5,
                 va="center_baseline", annotation_clip=False,
             )  # fmt: skip
-    bars = [(y, clip(one.low, limits), clip(one.high, limits)) for y, one in inside
-            if one.has_interval]  # fmt: skip
+    bars = [(y, one.low, one.high) for y, one in inside if one.has_interval]
     if bars:
         y, low, high = zip(*bars)
-        axes.hlines(y, low, high, color=colour, lw=2, capstyle="butt", zorder=3)
+        axes.hlines(y, *clipped(low, high, limits), color=colour, lw=2, capstyle="butt", zorder=3)
+        for arrow, edge, beyond in edges(low, high, limits, "<>"):
+            axes.plot([edge] * beyond.sum(), np.array(y)[beyond], arrow, color=colour, **EDGE)
     x, y = [one.value for _, one in inside], [y for y, _ in inside]
     axes.plot(x, y, marker, color=colour, ls="", ms=6.5, mec=PAPER, mew=0.5, zorder=4)

@@ -89,3 +89,21 @@ def test_what_can_be_detected_is_said(heapmark):
     assert code == 0 and "13 blocks will tell times apart" in out and "% in larson" in out
     _, out, _ = heapmark("detectable", "pair", "--blocks=1")
     assert "one block cannot tell" in out
+
+
+def test_no_more_is_promised_than_anybody_could_use(heapmark):
+    """Of too few blocks the formula says billions of percent."""
+    many = ("pair", "sizemix", "prodcons", "larson", "null")
+    _, out, _ = heapmark("detectable", *many, "--blocks=2")
+    assert out == "2 blocks are too few to tell a time from its double; use --reps=8 or more\n"
+    _, out, _ = heapmark("detectable", *many, "--blocks=5")
+    assert out.startswith("5 blocks will tell times apart that differ by 9.0 % in sizemix to 40.4 % in larson ")
+    assert out.endswith("; they are too few for prodcons: use --reps=8 or more\n")
+    assert power.blocks_needed(["prodcons"] * 99, has_turns=False) > power.BLOCKS_MIN
+
+
+def test_what_is_not_compared_has_nothing_to_tell_apart(heapmark):
+    """A workload without operations counts for no comparison either."""
+    of_two = heapmark("detectable", "pair", "larson", "--blocks=20")
+    assert heapmark("detectable", "pair", "null", "larson", "byhand", "--blocks=20") == of_two
+    assert heapmark("detectable", "null", "--blocks=20") == (0, "", "")

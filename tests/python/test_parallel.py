@@ -1,6 +1,10 @@
 """Work in forked processes: in order, with what they raise, and without a fork on one CPU."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from heapmark import parallel
@@ -37,3 +41,40 @@ def test_what_is_raised_there_is_raised_here(monkeypatch, cpus):
     monkeypatch.setattr(parallel, "cpus", lambda: cpus)
     with pytest.raises(ValueError, match="-1 is negative"):
         list(parallel.each(square, [(1,), (-1,)]))
+
+
+LEAVES_A_SLEEPER = """
+import signal, sys, time
+from heapmark import __main__, parallel
+parallel.cpus = lambda: 2
+signal.signal(signal.SIGTERM, __main__.terminated)
+with parallel.started(time.sleep, 60) as result:
+    print("started", flush=True)
+    if len(sys.argv) > 1:
+        result()
+    time.sleep(0.5)
+"""
+
+
+def start(*arguments):
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", LEAVES_A_SLEEPER, *arguments], env=env, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    assert process.stdout.readline() == "started\n"
+    return process
+
+
+def test_ending_a_pool_leaves_no_trace():
+    process = start()
+    assert process.communicate(timeout=30) == ("", "") and process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_is_told_by_the_parent_alone_and_ends_all(number):
+    process = start("wait")
+    time.sleep(0.3)
+    os.killpg(process.pid, number)
+    _, err = process.communicate(timeout=30)  # which ends only when no child holds the pipe
+    assert "ForkPoolWorker" not in err and err.count("Traceback") <= 1
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)

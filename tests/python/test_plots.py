@@ -1,5 +1,6 @@
 """Plots: written, the same twice, readable where the data are awkward; and the command line."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -543,3 +544,97 @@ def test_an_error_without_a_file_names_none(heapmark, run, monkeypatch):
 
     monkeypatch.setattr("heapmark.report.page.render", full)
     assert heapmark("report", run) == (1, "", "heapmark: no space left on device\n")
+
+
+def wide(value):
+    """An Estimate of two blocks that disagree: its interval says nothing."""
+    return Estimate(value, value / 1e6, value * 1e6, 2)
+
+
+def test_intervals_of_too_few_blocks_do_not_squash_the_values():
+    low, high = style.ratio_limits([wide(value) for value in (0.5, 0.8, 0.9, 1.1, 1.3)])
+    assert 0.3 < low < 0.5 and 1.3 < high < 2
+    low, high = style.ratio_limits([Estimate(value, value / 1.1, value * 1.1, 9) for value in (0.5, 1.3)])
+    assert low < 0.5 / 1.1 and high > 1.3 * 1.1, "near ends are on the axis"
+
+
+def test_an_interval_that_leaves_the_axis_ends_in_an_arrow():
+    (axes,) = [style.figure(2).add_axes([0.1, 0.1, 0.8, 0.8])]
+    style.ratio_marks(axes, [(1, wide(1)), (2, Estimate(1, 0.9, 1.1, 2)), (3, Estimate(1, 0.9, 99, 2))],
+                      "#000000", "o", (0.5, 2))  # fmt: skip
+    arrows = {line.get_marker(): line for line in axes.lines if line.get_marker() in "<>"}
+    assert list(arrows["<"].get_ydata()) == [1] and list(arrows["<"].get_xdata()) == [0.5]
+    assert list(arrows[">"].get_ydata()) == [1, 3] and list(arrows[">"].get_xdata()) == [2, 2]
+    (axes,) = [style.figure(2).add_axes([0.1, 0.1, 0.8, 0.8])]
+    style.intervals(axes, [(1, wide(1)), (2, Estimate(1, 0.9, 1.1, 2))], "#000000", (0, 2))
+    (arrow,) = axes.lines
+    assert (arrow.get_marker(), list(arrow.get_xdata()), list(arrow.get_ydata())) == ("^", [1], [2])
+
+
+def test_the_axis_of_throughput_ends_above_the_highest_in_a_unit_that_fits():
+    from heapmark.plots import threads
+
+    (unit, name), top = threads.scale([wide(4e6), wide(3e6)])
+    assert (unit, name) == (1e6, "million calls a second") and 4 < top < 5
+    (unit, name), top = threads.scale([Estimate(700, 690, 800, 9)])
+    assert (unit, name) == (1e3, "thousand calls a second") and 0.8 < top < 1
+    assert threads.scale([Estimate(7, 6, 8, 9)])[0][0] == 1
+    assert threads.scale([]) == (threads.UNITS[-1], 1.06)
+
+
+@pytest.fixture(scope="module")
+def unsure(tmp_path_factory):
+    """Two blocks that disagree, and a baseline that needs more than a thousand nanoseconds."""
+    cells = [("larson", "", threads, 123456.0, 64) for threads in (1, 2)]
+    path = rich.make(tmp_path_factory.mktemp("run") / "unsure", cells=cells, blocks=2, timeline=False)
+    rows = list(csv.DictReader((path / "trials.csv").open(newline="")))
+    for row in rows:
+        if row["block"] == "1" and row["allocator"] != "system" and row["wall_ns"]:
+            row["wall_ns"] = str(int(row["wall_ns"]) * 40)
+    with (path / "trials.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return PlotData(load.load_run(str(path)))
+
+
+@pytest.mark.parametrize("name", ["time", "threads", "pareto", "latency"])
+def test_two_blocks_that_disagree_are_readable(unsure, name):
+    made = figure(name, unsure)
+    made.canvas.draw()
+    for axes in made.axes:
+        assert not axes.yaxis.get_offset_text().get_text()
+        labels = [text for axis in (axes.xaxis, axes.yaxis) for text in axis.get_ticklabels()]
+        assert all("e" not in text.get_text() and len(text.get_text()) < 7 for text in labels)
+        for text in axes.texts:
+            box = text.get_window_extent()
+            assert box.x0 >= 0 and box.x1 <= made.bbox.x1, text.get_text()
+    if name == "time":
+        shown = [text.get_text() for text in made.axes[0].texts]
+        assert any(text.startswith("1 = 12") and text.endswith(" µs an operation") for text in shown)
+
+
+@pytest.mark.parametrize("value, text", [
+    (1460.4, "1,460"), (1460000, "1,460,000"), (13.54, "13.5"), (9.8, "9.8"), (100, "100"), (0, "0"),
+    (0.1, "0.1"), (0.0312, "0.0312"), (0.00048828, "0.000488"), (1e-7, "0.0000001"),
+])  # fmt: skip
+def test_numbers_are_written_without_exponents(value, text):
+    assert style.plain(value) == text
+
+
+@pytest.mark.parametrize("ns, text", [
+    (9.8, "9.8 ns"), (999.4, "999 ns"), (999.7, "1 µs"), (1463, "1.46 µs"), (2.19e6, "2.19 ms"), (3e9, "3 s"),
+])  # fmt: skip
+def test_times_are_in_a_unit_that_fits(ns, text):
+    from heapmark.plots import time
+
+    assert time.duration(ns) == text
+
+
+def test_a_trace_that_frees_nothing_has_no_share_below_zero():
+    from heapmark.plots import traces
+
+    text = "\r\n".join(line for line in TRACE.splitlines() if not line.startswith("lifetime"))
+    with style.apply():
+        (axes,) = traces.draw("lifetimes", "x", traces.parse(text + "\r\n")).axes
+    assert axes.get_ylim() == (0, 100)

@@ -166,3 +166,36 @@ def test_the_median_has_less_error_than_the_mean_when_trials_are_slow_now_and_th
         "mean": np.sqrt(np.mean(values.mean(axis=1) ** 2)),
     }
     assert error["median"] < 0.5 * error["mean"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("one, other, p", [
+    ([0.1] * 8, [0.1] * 8, 1),
+    ([0.1] * 8, [0.1 + 1e-17] * 7 + [0.1 - 2e-17], 1),
+    ([0.3] * 8, [0.1] * 8, 0),
+    ([0.1] * 8, [0.1] * 7 + [0.9], 1),  # the trimmed mean does not see the last one
+])  # fmt: skip
+def test_values_without_variance_have_a_p_and_no_warning(one, other, p):
+    assert statistics.p_difference(one, other) == p
+    assert statistics.p_difference(other, one) == p
+
+
+@pytest.mark.filterwarnings("error")
+def test_equal_values_that_rounding_parted_are_no_difference():
+    parted = np.log([1.1] * 8) - np.log(1.1) + np.array([0, 1, -1, 0, 2, 0, 1, 0]) * 1e-17
+    assert statistics.p_location(parted) == 1
+    assert statistics.p_location(parted + 0.2) == 0
+    assert statistics.p_location([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e-3]) == 1
+    low, high = statistics.interval(parted[:4])
+    assert abs(low) < 1e-12 and abs(high) < 1e-12
+
+
+@pytest.mark.filterwarnings("error")
+def test_yuens_test_is_scipys_where_that_has_an_answer():
+    rng = np.random.default_rng(1)
+    for counts in ((2, 2), (3, 7), (8, 8), (14, 5), (40, 11)):
+        one, other = (rng.normal(at, 1 + at, count) for at, count in enumerate(counts))
+        expected = stats.ttest_ind(one, other, equal_var=False, trim=statistics.TRIMMED).pvalue
+        assert statistics.p_difference(one, other) == pytest.approx(expected, rel=1e-9)
+    assert math.isnan(statistics.p_difference([1.0], [1.0, 2.0]))
+    assert statistics.p_difference([0.1] * 6, rng.normal(0.1, 0.01, 6)) > 0.01, "one of them is constant"

@@ -2,7 +2,7 @@
 
 import math
 
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from heapmark import style
 from heapmark.terminal import plural, shorten
@@ -54,8 +54,11 @@ def name_panel(axes, title):
 
 
 def few_ticks(axis):
-    """Some five round values: a panel has no room for more."""
+    """Some five round values: a panel has no room for more, nor for their power of ten above it."""
     axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    formatter = ScalarFormatter(useOffset=False)
+    formatter.set_scientific(False)
+    axis.set_major_formatter(formatter)
 
 
 def name_axes(axes, x, y):

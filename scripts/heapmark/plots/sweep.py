@@ -108,7 +108,7 @@ def caption(shown, comparison):
     parts = []
     if any(label is None for _, label in shown):
         noise = "grey: noise" if comparison.aa else "noise not measured (--aa)"
-        parts.append(f"bars: 95 % intervals; {noise}")
+        parts.append(f"bars: 95 % intervals, an arrow where they go on; {noise}")
     if any(label for _, label in shown):
         parts.append("fields: ratio and its 95 % interval; blue: faster, orange: slower, ~: inside "
                      "the noise, ?: too few blocks to tell")  # fmt: skip
@@ -130,7 +130,7 @@ def positions(values):
 def lines(axes, comparison, sweep, looks):
     places = positions({value for (value,) in sweep.cells})
     step = (max(places.values()) - min(places.values())) / max(1, len(places) - 1)
-    estimates = []
+    drawn = {}
     for at, label in enumerate(looks.labels):
         shift = step * 0.03 * (at - (len(looks.labels) - 1) / 2)
         points = [(place, comparison.cell_ratio("time", sweep.cells[value,], label))
@@ -138,12 +138,14 @@ def lines(axes, comparison, sweep, looks):
         points = [(place + shift, ratio) for place, ratio in points if ratio]
         axes.plot([x for x, _ in points], [e.value for _, e in points], zorder=3,
                   **looks.line(label))  # fmt: skip
-        style.intervals(axes, points, looks.colours[label])
-        estimates += [e for _, e in points]
+        drawn[label] = points
+    estimates = [e for points in drawn.values() for _, e in points]
     low, high = style.ratio_limits(estimates)
     high = max([high] + [e.value * 1.1 for e in estimates])  # a line that ends midway would mislead
     style.ratio_axis(axes.yaxis, low, high)
     axes.set_ylim(low, high)
+    for label, points in drawn.items():
+        style.intervals(axes, points, looks.colours[label], (low, high))
     noise = [comparison.cell_noise(sweep.cells[value,]) for value in places]
     if not any(map(math.isnan, noise)):
         noise = np.array(noise)

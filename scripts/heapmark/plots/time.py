@@ -1,6 +1,6 @@
 """Time relative to the baseline: a row per workload, a lane in it per allocator.
 
-Bars are 95 % intervals; the grey band is how far the baseline strayed from itself in that workload.
+Bars are 95 % intervals, with an arrow where they go on beyond the axis; the grey band is how far the baseline strayed from itself in that workload.
 What lies beyond the axis stands at its edge with its figure, so that one slow allocator does not
 squash the others. Paced replays have no row: their time is the recording's.
 """
@@ -16,9 +16,11 @@ ROW_GAP_LANES = 1.6
 TITLE_INCHES, LEGEND_ROW_INCHES, FOOT_INCHES = 0.68, 0.19, 0.9
 TALL_ROWS = 6  # from there on the scale is written above as well
 NAME_SIZE = 34
+BELOW_FONT_SIZE = 8  # of the line below a name
 NAME_INCHES_MIN = 1.4  # shorter names do not make the axes wider
 NAMES_MARGIN_INCHES = 0.24
 RIGHT = 0.945
+UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1, "ns"))
 OVERALL = "all workloads"
 
 
@@ -38,7 +40,7 @@ def draw(comparison):
     legend_rows = style.legend_grid(labels)[0]
     inches = TITLE_INCHES + LEGEND_ROW_INCHES * (legend_rows + 2) + body + FOOT_INCHES
     figure = style.figure(inches)
-    left = (NAMES_MARGIN_INCHES + widest_name_inches(rows)) / style.WIDTH_INCHES
+    left = (NAMES_MARGIN_INCHES + widest_name_inches(rows, comparison)) / style.WIDTH_INCHES
     axes = figure.add_axes([left, FOOT_INCHES / inches, RIGHT - left, body / inches])
     limits = style.ratio_limits(
         [estimate for _, _, _, estimates in rows for estimate in estimates.values()]
@@ -54,10 +56,13 @@ def draw(comparison):
     return figure
 
 
-def widest_name_inches(rows):
-    """Of the names as they are shown."""
-    shown = (shorten(name, NAME_SIZE) for _, name, _, _ in rows)
-    return max(NAME_INCHES_MIN, *(style.text_inches(name, style.SETTINGS["font.size"]) for name in shown))
+def widest_name_inches(rows, comparison):
+    """Of the names and of the lines below them, as they are shown."""
+    names = (shorten(name, NAME_SIZE) for _, name, _, _ in rows)
+    widths = [style.text_inches(name, style.SETTINGS["font.size"]) for name in names]
+    below = (line_below(comparison, cell) for cell, _, _, _ in rows)
+    widths += [style.text_inches(text, BELOW_FONT_SIZE) for text in below]
+    return max(NAME_INCHES_MIN, *widths)
 
 
 def lanes(comparison):
@@ -120,13 +125,23 @@ def finish_axes(axes, rows, height, limits, comparison):
         weight = "bold" if cell is None else "normal"
         text = shorten(name, NAME_SIZE)
         axes.annotate(text, middle, (-10, 1), va="bottom", weight=weight, **place)
-        below = "geometric mean" if cell is None else baseline_cost(comparison, cell)
-        axes.annotate(below, middle, (-10, -1), va="top", size=8, color=style.FAINT_INK, **place)
+        below = line_below(comparison, cell)
+        axes.annotate(below, middle, (-10, -1), va="top", size=BELOW_FONT_SIZE,
+                      color=style.FAINT_INK, **place)  # fmt: skip
 
 
-def baseline_cost(comparison, cell):
+def line_below(comparison, cell):
+    """What the baseline, which is 1, costs in a workload."""
+    if cell is None:
+        return "geometric mean"
     figures = comparison.baseline_figures.get(cell)
-    return f"1 = {figures['ns_per_op']:.3g} ns an operation" if figures else ""
+    return f"1 = {duration(figures['ns_per_op'])} an operation" if figures else ""
+
+
+def duration(ns):
+    """Three digits that count, in the unit that has them before or near the point."""
+    factor, unit = next((one for one in UNITS if ns >= 0.9995 * one[0]), UNITS[-1])
+    return f"{style.plain(ns / factor)} {unit}"
 
 
 def decorate(figure, axes, labels, looks, comparison):

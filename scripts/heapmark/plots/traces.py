@@ -74,6 +74,8 @@ def draw(name, title, histograms):
         left = bins[:-1] + width * side
         axes.bar(left, 100 * shares, width * 0.5, align="edge", color=colour, lw=0)
     axes.set_xlim(bins[0], bins[-1])
+    if not len(rows):
+        axes.set_ylim(0, 100)  # else the axis goes below nothing
     name_axis(axes.xaxis, bins, name_of, names)
     axes.xaxis.grid(False)
     axes.set_xlabel(unit)

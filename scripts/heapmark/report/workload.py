@@ -72,7 +72,7 @@ def few(ticks):
     """(value, text) of the ticks, or of some of them where there are many; 1 stays."""
     step = math.ceil(len(ticks) / TICKS_MAX)
     one = min(range(len(ticks)), key=lambda at: abs(math.log(ticks[at])))
-    return [(tick, f"{tick:.3g}") for tick in ticks[one % step :: step]]
+    return [(tick, style.plain(tick)) for tick in ticks[one % step :: step]]
 
 
 def lane_mark(chart, x, y, label, estimate, limits):
@@ -82,7 +82,7 @@ def lane_mark(chart, x, y, label, estimate, limits):
         at = x(estimate.value)
         chart.add(f'<path d="M{at:.1f} {y - 5:.1f}L{at + 9 * side:.1f} {y:.1f}L{at:.1f} '
                   f'{y + 5:.1f}Z" fill="{chart.colour(label)}"/>')  # fmt: skip
-        chart.text(at + 12, y + 4, f"{estimate.value:.2g}", size=FONT - 1)
+        chart.text(at + 12, y + 4, style.plain(estimate.value, 2), size=FONT - 1)
         return
     if estimate.has_interval:
         chart.rule(x(estimate.low), y, x(estimate.high), y, chart.colour(label), 2.2)
