@@ -20,9 +20,39 @@ kernel_names() {
 {
     malloc_names
     echo heapmark_allocator_flags
+    echo vfork
     kernel_names
 } | exports_only
 serves_programs
+# A program that starts others by vfork(), and has it refused.
+cat >"$work/vfork.c" <<'EOT'
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+    struct rlimit none = {0, 0};
+    int status = 1;
+    pid_t child = vfork();
+
+    if (child == 0) {
+        execl("/bin/true", "true", (char *)NULL);
+        _exit(1);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+        return 1;
+    if (setrlimit(RLIMIT_NPROC, &none) != 0 || (geteuid() == 0 && setuid(65534) != 0))
+        return 2;
+    child = vfork();
+    if (child == 0)
+        _exit(0);
+    return child != -1 || errno != EAGAIN;
+}
+EOT
+cc "$work/vfork.c" -o "$work/vfork"
+chmod 755 "$work"
+LD_PRELOAD=$library "$work/vfork" || fail "vfork(): status $?"
 # A program that is written for the interface, linked against the library.
 cat >"$work/kernel.c" <<'EOT'
 #include <kmem.h>
