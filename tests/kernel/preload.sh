@@ -132,6 +132,7 @@ for warn in 0 1; do
     [ "$(grep -c '^slub: page allocation failure: order 10' "$work/err")" = $warn ] || fail "warn=$warn: $(cat "$work/err")"
 done
 "$(dirname "$0")/../system/fork_handlers.sh" "$library" || fail "a fork with a handler that allocates does not end well"
+"$(dirname "$0")/../system/fork_in_handler.sh" "$library" || fail "a fork in a signal's handler does not end well"
 expect_line 'sheaf=1' "unknown knob 'sheaf=1'"
 expect_line 'sheaves=1:frob=2' "unknown knob 'frob=2'"
 expect_line 'sheaves=' "no number for knob 'sheaves='"
