@@ -55,6 +55,12 @@ static inline void lock_drop(struct lock *l)
         lock_wake(l);
 }
 
+/* By whom, only a process of one thread knows: by what a signal's handler interrupted. */
+static inline bool lock_is_taken(const struct lock *l)
+{
+    return __atomic_load_n(&l->word, __ATOMIC_RELAXED) != 0;
+}
+
 /* In the child of a fork: the holder is this thread, the waiters are gone. */
 static inline void lock_reset(struct lock *l)
 {

@@ -19,9 +19,17 @@ static pthread_key_t thread_end;
  * In a fork, every lock is taken in the parent, so that the child finds no arena half changed.
  * Handlers run in reverse order of registration before the fork and in order after it, and ours
  * were there first: those of others may allocate.
+ *
+ * A process of one thread takes none, lest a signal's handler wait for the malloc() that it interrupted, which goes
+ * on in both processes and finds everything as it left it.
  */
+static bool with_threads; /* from before to after */
+
 static void before_fork(void)
 {
+    with_threads = !single_threaded();
+    if (!with_threads)
+        return;
     lock_take(&ready_lock); /* nor half a start */
     lock_take(&ptm_list_lock);
     for (struct arena *a = &ptm_main_arena; a; a = arena_next(a))
@@ -30,6 +38,8 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
+    if (!with_threads)
+        return;
     for (struct arena *a = &ptm_main_arena; a; a = arena_next(a))
         lock_drop(&a->lock);
     lock_drop(&ptm_list_lock);
@@ -40,6 +50,8 @@ static void after_fork_in_child(void)
 {
     struct arena *mine = ptm_tcache.arena;
 
+    if (!with_threads)
+        return;
     arena_after_fork(ptm_tcache.state == TCACHE_DEAD ? NULL : mine);
     lock_reset(&ready_lock);
 }

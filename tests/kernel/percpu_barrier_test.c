@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -386,11 +387,70 @@ static void test_filter(void **state)
     expect_to_go_on(under_filter);
 }
 
+/* ---- a thread that stays in its slot ---- */
+
+enum { STAYS_MOST = 1000 /* times 10 ms */, SLEEPS = 3 };
+
+static bool slept;
+
+/* How often the first thread gave up its CPU to wait, which to yield is not. */
+static long waits(void)
+{
+    static const char name[] = "\nvoluntary_ctxt_switches:";
+    char text[4096];
+    const char *at = NULL;
+
+    if (real.read_text("/proc/self/status", text, sizeof text) > 0)
+        at = strstr(text, name);
+    return at ? strtol(at + strlen(name), NULL, 10) : -1;
+}
+
+/* Until who wants the slot has slept a few times, which leaves this thread the CPU. */
+static void *stay_inside(void *unused)
+{
+    struct cpu_block *b = slot_mine() || slot_make() ? slot_enter() : NULL;
+    long before = waits();
+
+    busy = true;
+    for (int i = 0; b && i < STAYS_MOST && !slept; i++) {
+        usleep(10000);
+        slept = before < 0 || (b->stopped && waits() >= before + SLEEPS);
+    }
+    if (b)
+        slot_leave(b);
+    return unused;
+}
+
+static void stop_beside_stayer(void)
+{
+    make_caches();
+    if (percpu_mode != PERCPU_THREAD)
+        _exit(SKIPPED);
+    pthread_create(&other, NULL, stay_inside, NULL);
+    while (!busy)
+        sched_yield();
+    percpu_stop();
+    percpu_resume();
+    pthread_join(other, NULL);
+    _exit(slept ? 0 : 1);
+}
+
+static void test_stop_sleeps(void **state)
+{
+    struct ending e = ending_of(stop_beside_stayer);
+
+    (void)state;
+    if (e.status == SKIPPED << 8)
+        skip();
+    assert_int_equal(e.status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused), /* in children first: these have not started yet */
         cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_stop_sleeps),
         cmocka_unit_test(test_one_thread_needs_none),
         cmocka_unit_test(test_asked_for),
     };

@@ -20,9 +20,39 @@ kernel_names() {
 {
     malloc_names
     echo heapmark_allocator_flags
+    echo vfork
     kernel_names
 } | exports_only
 serves_programs
+# A program that starts others by vfork(), and has it refused.
+cat >"$work/vfork.c" <<'EOT'
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+    struct rlimit none = {0, 0};
+    int status = 1;
+    pid_t child = vfork();
+
+    if (child == 0) {
+        execl("/bin/true", "true", (char *)NULL);
+        _exit(1);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+        return 1;
+    if (setrlimit(RLIMIT_NPROC, &none) != 0 || (geteuid() == 0 && setuid(65534) != 0))
+        return 2;
+    child = vfork();
+    if (child == 0)
+        _exit(0);
+    return child != -1 || errno != EAGAIN;
+}
+EOT
+cc "$work/vfork.c" -o "$work/vfork"
+chmod 755 "$work"
+LD_PRELOAD=$library "$work/vfork" || fail "vfork(): status $?"
 # A program that is written for the interface, linked against the library.
 cat >"$work/kernel.c" <<'EOT'
 #include <kmem.h>
@@ -102,6 +132,7 @@ for warn in 0 1; do
     [ "$(grep -c '^slub: page allocation failure: order 10' "$work/err")" = $warn ] || fail "warn=$warn: $(cat "$work/err")"
 done
 "$(dirname "$0")/../system/fork_handlers.sh" "$library" || fail "a fork with a handler that allocates does not end well"
+"$(dirname "$0")/../system/fork_in_handler.sh" "$library" || fail "a fork in a signal's handler does not end well"
 expect_line 'sheaf=1' "unknown knob 'sheaf=1'"
 expect_line 'sheaves=1:frob=2' "unknown knob 'frob=2'"
 expect_line 'sheaves=' "no number for knob 'sheaves='"

@@ -28,6 +28,9 @@ extern const struct misuse misuse_named[];
 /* Tests with what ending_of() returns; `*state` is a row of misuse_named, or nothing. */
 void test_the_wrong_one_is_named(void **state);
 void test_destroy_names_the_objects(void **state);
+void test_destroy_names_sixteen(void **state);
+void test_debug_sees_each_byte(void **state);
+void test_debug_looks_fast(void **state);
 
 /* Ends a child with "slub: went on", or where the call returned NULL with status 3. */
 void went_on(const void *got);

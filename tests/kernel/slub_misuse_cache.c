@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "kmem.h"
+#include "slub/slub.h"
 
 static void panic(void)
 {
@@ -96,10 +97,70 @@ void test_destroy_names_the_objects(void **state)
         }
 }
 
+static unsigned live_objects;
+
+static void destroy_with_so_many(void)
+{
+    struct kmem_cache *a = kmem_cache_create("many", 64, 0, SLAB_NO_MERGE, NULL);
+
+    for (unsigned i = 0; i < live_objects; i++)
+        kmem_cache_alloc(a, GFP_KERNEL);
+    kmem_cache_destroy(a);
+}
+
+void test_destroy_names_sixteen(void **state)
+{
+    (void)state;
+    for (live_objects = 15; live_objects <= 17; live_objects++) {
+        struct ending e = ending_of(destroy_with_so_many);
+
+        assert_int_equal(e.status, 0);
+        assert_int_equal(count_of(e.said, " 0x"), live_objects < 16 ? live_objects : 16);
+        assert_int_equal(count_of(e.said, " ..."), live_objects > 16);
+    }
+}
+
+/*
+ * A cache without sheaves, so that what is freed lies linked on its slabs, and debug=1 is not asked: the link is the
+ * first word of 64 bytes.
+ */
+static struct kmem_cache *linked_cache(void **p, int count)
+{
+    struct kmem_cache *a =
+        kmem_cache_create("linked", 64, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+
+    for (int i = 0; i < count; i++)
+        p[i] = kmem_cache_alloc(a, GFP_KERNEL);
+    for (int i = 1; i < count; i++)
+        kmem_cache_free(a, p[i]);
+    return a;
+}
+
+static void destroy_with_wild_link(void)
+{
+    void *p[8];
+    struct kmem_cache *a = linked_cache(p, 8);
+
+    *link_of(a, p[4]) = (void *)0x1234;
+    kmem_cache_destroy(a);
+}
+
+static void destroy_with_circle(void)
+{
+    void *p[8];
+    struct kmem_cache *a = linked_cache(p, 8);
+
+    alarm(20);
+    set_link(a, p[4], p[6]);
+    kmem_cache_destroy(a);
+}
+
 const struct misuse misuse_caches[] = {
     {FAULT(panic), "kmem_cache_create: cannot create a cache with SLAB_PANIC"},
     {FAULT(destroy_twice), "kmem_cache_destroy: not a cache, or destroyed before: '0x"},
     {FAULT(destroy_no_cache), "kmem_cache_destroy: not a cache, or destroyed before: '0x"},
+    {FAULT(destroy_with_wild_link), "free list of a slab is damaged at object: '0x"},
+    {FAULT(destroy_with_circle), "free list of a slab is damaged at object: '0x"},
     {FINE(destroy_with_objects), "cache 'in use' still has objects, free them first: 0x"},
     {0},
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kmem.h"
@@ -82,6 +83,93 @@ static void debug_write_after_free(void)
     hidden[999] = 'x';
     for (int i = 0; i < 2000; i++)
         (void)!slub_malloc(1000);
+}
+
+enum { BYTES = 1024, END = 1032 }; /* of an object; and of it with its red zone */
+static size_t byte;
+
+static void debug_write_byte(void)
+{
+    debug_on();
+    hidden = slub_malloc(BYTES);
+    if (byte >= BYTES)
+        hidden[byte]++;
+    slub_free(hidden);
+    hidden[byte]++;
+    for (int i = 0; i < 100; i++)
+        (void)!slub_malloc(BYTES);
+}
+
+/* Wherever in a free object it is, and in the red zone behind it. */
+void test_debug_sees_each_byte(void **state)
+{
+    static const size_t bytes[] = {0, 1, 2, 7, 8, 511, BYTES - 2, BYTES - 1, BYTES, END - 1};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
+        struct ending e;
+
+        byte = bytes[i];
+        e = ending_of(debug_write_byte);
+        assert_int_equal(signal_of(&e), SIGABRT);
+        assert_non_null(strstr(e.said, byte < BYTES ? "written to after it was freed"
+                                                    : "written past the end of an object"));
+    }
+}
+
+enum { LARGE = 32000, TRIES = 300, TIMES_MEMSET = 12 };
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* The shortest of many. */
+static uint64_t time_of(void (*body)(void))
+{
+    uint64_t shortest = UINT64_MAX;
+
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t start = now_ns(), took;
+
+        body();
+        took = now_ns() - start;
+        shortest = took < shortest ? took : shortest;
+    }
+    return shortest;
+}
+
+static void fill(void)
+{
+    memset(hidden, 1, LARGE);
+}
+
+static void replace(void)
+{
+    slub_free(hidden);
+    hidden = slub_malloc(LARGE);
+}
+
+static void debug_looks_fast(void)
+{
+    uint64_t filled, replaced;
+
+    debug_on();
+    hidden = slub_malloc(LARGE);
+    filled = time_of(fill);
+    replaced = time_of(replace);
+    if (replaced > TIMES_MEMSET * filled)
+        _exit(3);
+}
+
+/* Poison is looked at many bytes at a time. */
+void test_debug_looks_fast(void **state)
+{
+    (void)state;
+    assert_int_equal(ending_of(debug_looks_fast).status, 0);
 }
 
 static void nothing(void *object)

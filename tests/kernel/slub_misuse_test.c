@@ -43,7 +43,10 @@ int main(void)
     add_table(test_the_wrong_one_is_named, misuse_named);
     add_table(test_misuse, misuse_caches);
     add_test("destroy_names_the_objects", test_destroy_names_the_objects, NULL);
+    add_test("destroy_names_sixteen", test_destroy_names_sixteen, NULL);
     add_table(test_misuse, misuse_debug);
+    add_test("debug_sees_each_byte", test_debug_sees_each_byte, NULL);
+    add_test("debug_looks_fast", test_debug_looks_fast, NULL);
     add_table(test_misuse, misuse_usercopy);
     add_table(test_misuse, misuse_none);
     return _cmocka_run_group_tests("misuse", tests, count, NULL, NULL);

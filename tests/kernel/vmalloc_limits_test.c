@@ -2,6 +2,7 @@
 #include "page_support.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -107,13 +108,21 @@ static void test_limit_of_mappings(void **state)
 
 /* ---- Fork ------------------------------------------------------------------------------------- */
 
+static void *do_nothing(void *unused)
+{
+    return unused;
+}
+
 /* What another thread was building is nobody's in the child, and must not lead to the parent's frames. */
 static void test_fork_while_building(void **state)
 {
+    pthread_t other;
     char *p = vmalloc(2 * PAGE_SIZE), *q = vmalloc(2 * PAGE_SIZE);
     struct vmap_area *a = area_floor(&vmalloc_space.busy, (uintptr_t)p);
 
     (void)state;
+    assert_int_equal(pthread_create(&other, NULL, do_nothing, NULL), 0);
+    pthread_join(other, NULL);
     a->state = AREA_BUILDING;
     assert_int_equal(signal_of_touching(p), SIGSEGV);
     assert_int_equal(signal_of_touching(q), 0);

@@ -58,13 +58,21 @@ static void fast_link_seen_by_mallinfo(void)
         _exit(3);
 }
 
-/* The child of a fork counts what is parked; this child dies as that one did. */
+static void *do_nothing(void *unused)
+{
+    return unused;
+}
+
+/* The child of a process that had threads counts what is parked; this child dies as that one did. */
 static void fast_link_seen_by_fork(void)
 {
     char *p[4];
     int status;
     pid_t child;
+    pthread_t thread;
 
+    if (pthread_create(&thread, NULL, do_nothing, NULL) != 0 || pthread_join(thread, NULL) != 0)
+        _exit(3);
     cached_by_one(p, 4);
     ((size_t *)p[1])[2] = bad_link(p[1]) | (size_t)1 << 48;
     child = fork();

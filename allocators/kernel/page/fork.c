@@ -19,6 +19,9 @@
 #include "reclaim.h"
 #include "zone.h"
 
+/* From before to after: not where the process has one thread, see slub/fork.c. */
+static bool locked;
+
 /* Read end for the parent, which waits until nobody holds the other one. */
 static int copied[2] = {-1, -1};
 
@@ -65,9 +68,11 @@ void kmem_pages_before_fork(void)
 
     if (!page_globals.bytes)
         return;
-    page_locks_take();
+    locked = !single_threaded();
+    if (locked)
+        page_locks_take();
     /* Without descriptors to spare the parent does not wait: it may change what is being copied. */
-    if (has_memfd() && pipe2(copied, O_CLOEXEC) != 0)
+    if (has_memfd() && copied[0] < 0 && pipe2(copied, O_CLOEXEC) != 0)
         copied[0] = copied[1] = -1;
     errno = saved;
 }
@@ -90,7 +95,8 @@ void kmem_pages_after_fork_parent(void)
     while (copied[0] >= 0 && read(copied[0], &none, 1) < 0 && errno == EINTR)
         ;
     close_end(0);
-    page_locks_drop();
+    if (locked)
+        page_locks_drop();
     errno = saved;
 }
 
@@ -127,6 +133,14 @@ static void copy_run(struct zone *z, int fd, size_t frame, size_t frames)
             left -= (size_t)n;
         }
     }
+}
+
+/* What a signal's handler interrupted has the zone in its hands: how far its memfd goes may be about to change. */
+static void expect_at_rest(const struct zone *z)
+{
+    if (!locked && lock_is_taken(&z->lock) && (z->fd >= 0 || z->fd == ZONE_FD_OPENING))
+        fault("fork(): in the handler of a signal that came in the middle of vmalloc()",
+              frame_address(z->start));
 }
 
 /* Copies what the memfd has of a pageblock: absent pages stay so. */
@@ -178,11 +192,14 @@ void kmem_pages_after_fork_child(void)
     if (!page_globals.bytes)
         return;
     close_end(0);
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        expect_at_rest(z);
     close_memfds();
     for (struct zone *z = zone_first(); z; z = zone_next(z))
         if (z->fd >= 0)
             copy_zone(z);
     close_end(1);
-    reset_locks();
+    if (locked)
+        reset_locks();
     errno = saved;
 }

@@ -18,6 +18,7 @@ static bool open_memfd(struct zone *z)
 
     if (z->fd >= 0)
         return true;
+    z->fd = ZONE_FD_OPENING;
     z->fd = kmem_os.memfd(bytes);
     if (z->fd < 0)
         return false;

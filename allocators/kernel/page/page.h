@@ -343,7 +343,7 @@ bool kmem_pages_check(char *why, size_t bytes);
 
 /*
  * Around fork(), after (before) the layers above have taken (dropped) their locks. Memory in memfds
- * is copied for the child, to which the parent waits: see the README.
+ * is copied for the child, to which the parent waits: see the README. In a process of one thread nobody takes locks.
  */
 void kmem_pages_before_fork(void);
 void kmem_pages_after_fork_parent(void);

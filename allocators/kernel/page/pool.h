@@ -5,6 +5,8 @@
 #ifndef KMEM_POOL_H
 #define KMEM_POOL_H
 
+#include <limits.h>
+
 #include "context.h"
 #include "page.h"
 
@@ -36,10 +38,13 @@ struct pcp {
     uint32_t frames[PCP_FRAMES];
 } __attribute__((aligned(64)));
 
+/* In place of a zone's descriptor while it is asked for. */
+enum { ZONE_FD_OPENING = INT_MIN };
+
 struct zone {
     struct lock lock;
     bool shared; /* its memory is a memfd */
-    int fd;      /* -1 until first used */
+    int fd;      /* negative until first used */
     int node;
     enum zone_kind kind;
     size_t start, frontier, committed, end; /* frames */

@@ -1,5 +1,6 @@
 #include "percpu.h"
 
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -311,6 +312,25 @@ void percpu_after_fork_child(void)
     if (percpu_mode == PERCPU_THREAD)
         free_others_slots();
     __atomic_store_n(&unreachable, false, __ATOMIC_RELAXED);
+}
+
+/*
+ * The child has written over cpu_id. The kernel writes it when the parent goes on; kernels that do only for who has
+ * moved (Linux 6.19) leave it, and cpu_id_start still tells. In one instruction: where the kernel writes before it,
+ * that number stays.
+ */
+pid_t percpu_after_vfork_parent(long result, int cpu)
+{
+    struct rseq *area = (struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
+    unsigned none = (unsigned)RSEQ_CPU_ID_UNINITIALIZED;
+
+    if (cpu >= 0)
+        __atomic_compare_exchange_n(&area->cpu_id, &none, area->cpu_id_start, false,
+                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    if (result >= 0)
+        return (pid_t)result;
+    errno = (int)-result;
+    return -1;
 }
 
 struct cpu_block *percpu_new_slot(void)

@@ -295,6 +295,9 @@ bool percpu_barrier(int command);
  */
 void percpu_after_fork_child(void);
 
+/* See RSEQ_DEFINE_VFORK(). What vfork() returns in the parent. */
+pid_t percpu_after_vfork_parent(long result, int cpu) __attribute__((used));
+
 /* Slots of threads (percpu=thread). */
 bool slot_make(void);               /* the calling thread's, if it has none */
 struct cpu_block *slot_enter(void); /* NULL: none, or stopped */

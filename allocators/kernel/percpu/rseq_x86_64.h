@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define RSEQ_SIGNATURE "0x53053053"
 
@@ -300,6 +301,62 @@ refused:
                            [pool] RSEQ_FIELD(pool), [bytes] RSEQ_FIELD(pool_bytes),       \
                            [frames] RSEQ_FIELD(frame_cells), [rseq] RSEQ_FIELD(rseq),     \
                            [free] RSEQ_FIELD(free));                                      \
+    }
+/*
+ * vfork(). The child runs in its parent's memory without being registered, so that the kernel neither restarts
+ * its sections nor writes cpu_id, which lies in memory that both use: a section of the child would take
+ * its parent's CPU for its own. So the child says there that it has none. Before the system call would be too
+ * early, as the kernel writes the parent's whenever it was preempted. `parent` gets the call's result
+ * and what the parent's cpu_id was: a child that is one of vfork() itself has none to be put back.
+ *
+ * The child returns first and uses the stack, also where the parent's return address lies; that waits in a
+ * register. The child jumps, as it must not pop the parent's shadow stack where there is one.
+ */
+#ifdef __GCC_HAVE_DWARF2_CFI_ASM
+#define RSEQ_RETURN_IN_RDI   ".cfi_register 16, 5\n\t"
+#define RSEQ_RETURN_ON_STACK ".cfi_offset 16, -8\n\t"
+#define RSEQ_POPPED          ".cfi_remember_state\n\t.cfi_adjust_cfa_offset -8\n\t"
+#define RSEQ_NOT_POPPED      ".cfi_restore_state\n\t"
+#else
+#define RSEQ_RETURN_IN_RDI   ""
+#define RSEQ_RETURN_ON_STACK ""
+#define RSEQ_POPPED          ""
+#define RSEQ_NOT_POPPED      ""
+#endif
+
+#define RSEQ_VFORK_BODY(parent)                      \
+    "movq __rseq_offset@GOTPCREL(%%rip), %%rdx\n\t"  \
+    "movq (%%rdx), %%rdx\n\t"                        \
+    "movl $-1, %%esi\n\t"                            \
+    "movq __rseq_size@GOTPCREL(%%rip), %%rcx\n\t"    \
+    "cmpl $0, (%%rcx)\n\t"                           \
+    "je 1f\n\t"                                      \
+    "movl %%fs:4(%%rdx), %%esi\n"                    \
+    "1:\n\t"                                         \
+    "movq (%%rsp), %%rdi\n\t"                        \
+    RSEQ_RETURN_IN_RDI                               \
+    "movl $58, %%eax\n\t" /* SYS_vfork */            \
+    "syscall\n\t"                                    \
+    "testq %%rax, %%rax\n\t"                         \
+    "jne 3f\n\t"                                     \
+    "testl %%esi, %%esi\n\t"                         \
+    "js 2f\n\t"                                      \
+    "movl $-1, %%fs:4(%%rdx)\n"                      \
+    "2:\n\t"                                         \
+    "addq $8, %%rsp\n\t"                             \
+    RSEQ_POPPED                                      \
+    "jmp *%%rdi\n"                                   \
+    "3:\n\t"                                         \
+    RSEQ_NOT_POPPED                                  \
+    "movq %%rdi, (%%rsp)\n\t"                        \
+    RSEQ_RETURN_ON_STACK                             \
+    "movq %%rax, %%rdi\n\t"                          \
+    "jmp " #parent "\n"
+
+#define RSEQ_DEFINE_VFORK(name, parent)                                                   \
+    __attribute__((naked, no_stack_protector)) pid_t name(void)                           \
+    {                                                                                     \
+        __asm__ volatile(RSEQ_VFORK_BODY(parent) :);                                      \
     }
 /* clang-format on */
 

@@ -4,9 +4,14 @@
  * that either the thread sees the wish or the other sees the thread. Where the kernel refuses that
  * barrier, the thread pays for one of its own.
  */
+#include <errno.h>
+#include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "../os.h"
 #include "lock.h"
@@ -82,6 +87,36 @@ void slot_leave(struct cpu_block *b)
     __atomic_store_n(&b->busy, 0, __ATOMIC_RELEASE);
 }
 
+/* Yields, then sleeps: so many times; and from so many nanoseconds up to so many. */
+enum { YIELDS = 16, SLEEP_MIN = 16000, SLEEP_MAX = 1000000 };
+
+/* At most so long: whoever leaves a block wakes nobody. Unlike nanosleep() no place where a thread is cancelled. */
+static void sleep_while_busy(const struct cpu_block *b, long ns)
+{
+    struct timespec most = {0, ns};
+    int saved = errno;
+
+    syscall(SYS_futex, &b->busy, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 1, &most, NULL, 0);
+    errno = saved;
+}
+
+/*
+ * A thread that was preempted inside its block may need this CPU to leave it, and does not get it from one that yields
+ * if that has a higher priority (SCHED_FIFO).
+ */
+static void wait_for_leaving(const struct cpu_block *b)
+{
+    long ns = SLEEP_MIN;
+
+    for (int i = 0; __atomic_load_n(&b->busy, __ATOMIC_ACQUIRE); i++)
+        if (i < YIELDS) {
+            sched_yield();
+        } else {
+            sleep_while_busy(b, ns);
+            ns = ns * 2 < SLEEP_MAX ? ns * 2 : SLEEP_MAX;
+        }
+}
+
 bool slots_stop(struct cpu_block *blocks)
 {
     for (struct cpu_block *b = blocks; b; b = b->next)
@@ -91,8 +126,7 @@ bool slots_stop(struct cpu_block *blocks)
     else if (!percpu_barrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
         return false;
     for (struct cpu_block *b = blocks; b; b = b->next)
-        while (__atomic_load_n(&b->busy, __ATOMIC_ACQUIRE))
-            sched_yield();
+        wait_for_leaving(b);
     return true;
 }
 

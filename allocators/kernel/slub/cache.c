@@ -170,30 +170,6 @@ unsigned kmem_cache_size(struct kmem_cache *s)
 
 /* ---- destroying ---- */
 
-static bool is_free(struct kmem_cache *s, struct slab *slab, const void *object)
-{
-    for (void *at = slab->freelist; at; at = get_link(s, at))
-        if (at == object)
-            return true;
-    return false;
-}
-
-/* At most so many objects are named. */
-enum { NAMED_MAX = 16 };
-
-static unsigned name_objects(struct kmem_cache *s, struct slab *slab, const void **names,
-                             unsigned named)
-{
-    for (; slab; slab = slab->next) {
-        char *base = slab_base(slab);
-
-        for (unsigned i = 0; i < slab->fresh && named < NAMED_MAX; i++)
-            if (!is_free(s, slab, base + (size_t)i * s->size))
-                names[named++] = base + (size_t)i * s->size;
-    }
-    return named;
-}
-
 static void say_unreached(const struct kmem_cache *s)
 {
     struct out o = out_to_fd(STDERR_FILENO);
@@ -202,28 +178,6 @@ static void say_unreached(const struct kmem_cache *s)
             "%s: kmem_cache_destroy: cache '%s' is kept: the system refuses membarrier(), "
             "without which what CPUs hold of it cannot be taken back\n",
             fault_subject, s->name);
-    out_flush(&o);
-}
-
-/* Nobody else uses the cache. What is written is collected first: a pipe's reader may allocate. */
-static void say_in_use(struct kmem_cache *s)
-{
-    struct out o = out_to_fd(STDERR_FILENO);
-    const void *names[NAMED_MAX];
-    unsigned named = 0;
-
-    for (unsigned n = 0; n < node_count(); n++) {
-        lock_take(&s->node[n]->list_lock);
-        named = name_objects(s, s->node[n]->full.first, names, named);
-        named = name_objects(s, s->node[n]->partial.first, names, named);
-        lock_drop(&s->node[n]->list_lock);
-    }
-    out_put(&o,
-            "%s: kmem_cache_destroy: cache '%s' still has objects, free them first:", fault_subject,
-            s->name);
-    for (unsigned i = 0; i < named; i++)
-        out_put(&o, " %p", names[i]);
-    out_put(&o, named == NAMED_MAX ? " ...\n" : "\n");
     out_flush(&o);
 }
 
@@ -266,7 +220,7 @@ void kmem_cache_destroy(struct kmem_cache *s)
     destroyed = destroy(s, &reached);
     lock_drop(&slab_mutex);
     if (!destroyed && reached)
-        say_in_use(s);
+        cache_say_in_use(s);
     else if (!destroyed)
         say_unreached(s);
 }

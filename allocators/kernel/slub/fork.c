@@ -1,6 +1,10 @@
 /*
  * Fork. Every lock is taken in the parent, so that the child finds nothing half changed; nor does it find
  * half a start, for which a fork waits.
+ *
+ * A process of one thread takes none, lest a signal's handler wait for what it interrupted: malloc() with a lock in
+ * its hands. That goes on in both processes, once the handlers have returned, and finds everything as it left it.
+ * (Programs that ever had a second thread must not fork there: POSIX says so, and the C library's malloc waits, too.)
  */
 #include "../malloc/mapped.h"
 #include "../vmalloc/vmalloc.h"
@@ -8,8 +12,8 @@
 
 bool slub_forked;
 
-/* From before to after, by the one thread that forks. */
-static bool holds_start, holds_all, with_threads;
+/* From before to after, by the thread that forks. With one thread there may be a fork in a handler in between. */
+static bool with_threads, started;
 
 static void for_each_node(void (*what)(struct kmem_cache_node *))
 {
@@ -49,16 +53,12 @@ static void take_all(void)
     percpu_stop();
     for_each_node(node_take_barns);
     for_each_node(node_take_list);
-    kmem_vmalloc_before_fork();
-    kmem_pages_before_fork();
     mapped_before_fork();
 }
 
 static void drop_all(void)
 {
     mapped_after_fork_parent();
-    kmem_pages_after_fork_parent();
-    kmem_vmalloc_after_fork_parent();
     for_each_node(node_drop_locks);
     percpu_resume();
     lock_drop(&slab_mutex);
@@ -67,12 +67,10 @@ static void drop_all(void)
 static void reset_all(void)
 {
     mapped_after_fork_child();
-    kmem_pages_after_fork_child();
-    kmem_vmalloc_after_fork_child();
     for_each_node(reset_locks);
     percpu_after_fork_child();
     percpu_resume();
-    slub_forked |= with_threads;
+    slub_forked = true;
     lock_reset(&slab_mutex);
 }
 
@@ -84,38 +82,38 @@ static void reset_all(void)
  */
 void slub_before_fork(void)
 {
-    bool threads = !single_threaded();
-
-    if (!threads && !__atomic_load_n(&slub_started, __ATOMIC_ACQUIRE))
+    with_threads = !single_threaded();
+    if (with_threads)
+        lock_take(&slub_starting);
+    started = slub_started;
+    if (!started)
         return;
-    lock_take(&slub_starting);
-    with_threads = threads;
-    holds_start = true;
-    holds_all = slub_started;
-    if (holds_all)
+    if (with_threads)
         take_all();
-}
-
-static bool let_go(bool *held)
-{
-    bool was = *held;
-
-    *held = false;
-    return was;
+    kmem_vmalloc_before_fork();
+    kmem_pages_before_fork();
 }
 
 void slub_after_fork_parent(void)
 {
-    if (let_go(&holds_all))
-        drop_all();
-    if (let_go(&holds_start))
+    if (started) {
+        kmem_pages_after_fork_parent();
+        kmem_vmalloc_after_fork_parent();
+        if (with_threads)
+            drop_all();
+    }
+    if (with_threads)
         lock_drop(&slub_starting);
 }
 
 void slub_after_fork_child(void)
 {
-    if (let_go(&holds_all))
-        reset_all();
-    if (let_go(&holds_start))
+    if (started) {
+        kmem_pages_after_fork_child();
+        kmem_vmalloc_after_fork_child();
+        if (with_threads)
+            reset_all();
+    }
+    if (with_threads)
         lock_reset(&slub_starting);
 }

@@ -223,7 +223,7 @@ extern struct lock slub_starting; /* outermost */
  */
 void slub_fast_paths(bool open);
 
-/* ---- caches: cache.c, sizes.c, shrink.c, grow.c ---- */
+/* ---- caches: cache.c, sizes.c, shrink.c, grow.c, in_use.c ---- */
 
 /* The caches that caches are made of. Part of the start. */
 void caches_start(void);
@@ -261,6 +261,8 @@ bool cache_sizes(struct kmem_cache *s);
 bool cache_shrink(struct kmem_cache *s, bool *reached);
 /* The same for all caches. */
 void slub_shrink_all(void);
+/* One line on standard error that names objects in use, after cache_shrink(). A damaged free list ends the process. */
+void cache_say_in_use(struct kmem_cache *s);
 /*
  * Its two halves, under slab_mutex; the first between a stop and its end. What is left is sorted, or no slab is
  * looked at that cannot go.

@@ -1,13 +1,20 @@
 /*
  * Fork. The page layer gives the child memfds of its own; here its areas are mapped once more, onto
- * those. An area that another thread was building is taken from the child: nobody there knows it.
+ * those. An area that another thread was building is taken from the child: nobody there knows it. Where there is
+ * no other thread, see slub/fork.c, who builds it was interrupted and goes on in the child, too.
  */
 #include "../os.h"
 #include "fault.h"
 #include "space.h"
 
+/* From before to after. */
+static bool locked;
+
 void kmem_vmalloc_before_fork(void)
 {
+    locked = !single_threaded();
+    if (!locked)
+        return;
     lock_take(&vmalloc_space.purge_lock);
     lock_take(&vmalloc_space.lock);
     lock_take(&meta_lock);
@@ -15,6 +22,8 @@ void kmem_vmalloc_before_fork(void)
 
 void kmem_vmalloc_after_fork_parent(void)
 {
+    if (!locked)
+        return;
     lock_drop(&meta_lock);
     lock_drop(&vmalloc_space.lock);
     lock_drop(&vmalloc_space.purge_lock);
@@ -23,17 +32,29 @@ void kmem_vmalloc_after_fork_parent(void)
 static void map_again(struct vmap_area *a)
 {
     /* Nobody's: where it cannot be unmapped the parent's frames are seen there, by nobody. */
-    if (a->state == AREA_BUILDING || a->state == AREA_STUCK)
+    if ((a->state == AREA_BUILDING && locked) || a->state == AREA_STUCK)
         (void)space_hide(a, a);
     else if (!space_map(a))
         fault("fork(): cannot map the memory of vmalloc() for the child", (void *)a->start);
 }
 
+/* What a signal's handler interrupted has the areas in its hands. */
+static bool in_the_middle(void)
+{
+    return !locked && (lock_is_taken(&meta_lock) || lock_is_taken(&vmalloc_space.lock) ||
+                       lock_is_taken(&vmalloc_space.purge_lock));
+}
+
 void kmem_vmalloc_after_fork_child(void)
 {
+    if (in_the_middle())
+        fault("fork(): in the handler of a signal that came in the middle of vmalloc()",
+              (void *)vmalloc_space.start);
     for (struct vmap_area *a = area_above(&vmalloc_space.busy, 0); a;
          a = area_above(&vmalloc_space.busy, a->start))
         map_again(a);
+    if (!locked)
+        return;
     lock_reset(&meta_lock);
     lock_reset(&vmalloc_space.lock);
     lock_reset(&vmalloc_space.purge_lock);
