@@ -53,6 +53,8 @@ class WithinRun(Pairing):
 
     def __init__(self, run, base_label, head_label):
         self.comparison = Comparison(dataclasses.replace(run, baseline=base_label))
+        # Noise is of the run's own baseline, whose second part the A/A trials are.
+        self.own = Comparison(run)
         part = self.comparison
         trials = run.compared
         took_part = set(trials.loc[trials["label"] == head_label, "cell"])
@@ -72,10 +74,10 @@ class WithinRun(Pairing):
 
     def noise(self, metric, cell):
         """A/A noise as a fraction (0.02: 2 %); NaN where it was not measured."""
-        return self.comparison.noise_of([cell], metric)
+        return self.own.noise_of([cell], metric)
 
     def overall_noise(self, metric, cells):
-        return self.comparison.noise_of(cells, metric)
+        return self.own.noise_of(cells, metric)
 
     def has_turns(self, cell):
         """Whether time is the turns' own, and not already that of the whole trials."""

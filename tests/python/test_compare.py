@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import synthetic
 import turned
+from heapmark import load, pairing
 from heapmark.compare.judge import BETTER, CANNOT_TELL, SAME, WORSE, verdict
 from heapmark.multiple import holm
 from heapmark.statistics import Estimate
@@ -49,6 +50,19 @@ def test_sides_can_be_named_and_swapped(heapmark, tmp_path):
     (one,) = compared(heapmark, path, "--base=mine", "--head=system")
     assert set(verdicts(one, "time").values()) == {WORSE}
     assert compared(heapmark, path, "--allocators=mine,system") == [one]
+
+
+def test_noise_is_that_of_the_runs_baseline_whoever_is_compared(heapmark, tmp_path):
+    """The A/A part is of the baseline: against any other contender it is a difference, and no noise."""
+    three = TWO | {"other": (0.5, 1.0, 0)}
+    path = run(tmp_path / "r", three, aa=True)
+    (own,) = compared(heapmark, path, "--allocators=system,mine")
+    (others,) = compared(heapmark, path, "--allocators=other,mine")
+    noises = [[row["noise"] for row in one["rows"]] for one in (own, others)]
+    assert noises[0] == noises[1] and all(noise is not None and noise < 0.1 for noise in noises[0][:5])
+    assert set(verdicts(others, "time").values()) == {WORSE}
+    pair = pairing.within(load.load_run(str(path)), "other", "mine")
+    assert pair.overall_noise("time", pair.cells) == pair.own.overall_noise < 0.02
 
 
 def test_no_difference_is_the_same_or_unknown_but_never_one(heapmark, tmp_path):
