@@ -68,7 +68,11 @@ def test_difference_below_the_noise_is_a_tie():
     assert verdict(two_percent_faster, 0.01) == "faster"
     assert verdict(two_percent_faster, float("nan")) == "faster"
     assert verdict(two_percent_faster, 0.03) == "tie"
-    assert verdict(Estimate(0.98, 0.95, 1.01, 8), 0.001) == "tie"
+    assert verdict(Estimate(0.98, 0.96, 1.01, 8), 0.001) == "tie"
+    assert verdict(Estimate(0.98, 0.95, 1.01, 8), 0.001) == "cannot tell", "5 % is not excluded"
+    assert verdict(Estimate(0.98, 0.80, 1.2, 8), 0.03) == "cannot tell"
+    assert verdict(Estimate(1.784, 0.872, 2.145, 8), 0.124) == "cannot tell"
+    assert verdict(Estimate(0.9, 0.85, 1.1, 8), 0.25) == "tie"
     assert verdict(Estimate(1.02, 1.01, 1.03, 8), 0.001) == "slower"
 
 
@@ -358,10 +362,11 @@ def test_no_rank_holds_two_that_are_told_apart(heapmark, tmp_path):
     data = compared(path)
     standing = {one.label: (one.rank, one.shared, one.verdict) for one in data.ranking()}
     assert data.cannot_be_told_apart("slow", "wild") and data.cannot_be_told_apart("system", "wild")
-    assert standing == {"wild": (1, True, "tie"), "fast": (1, True, "faster"),
+    assert standing == {"wild": (1, True, "cannot tell"), "fast": (1, True, "faster"),
                         "system": (3, False, "baseline"), "slow": (4, False, "slower")}
     _, out, _ = heapmark("ranking", path)
     assert "=: cannot be told from the others of that rank" in out
+    assert "tie: " not in out and "cannot tell: too few blocks to call it faster, slower or a tie" in out
 
 
 def test_what_is_chance_among_many_is_not_called_noise(heapmark, tmp_path):
@@ -379,7 +384,7 @@ def test_what_is_chance_among_many_is_not_called_noise(heapmark, tmp_path):
     assert estimate.high < 1 and verdict(estimate, data.cell_noise(pair)) == FASTER
     assert data.cell_verdict(pair, "a0", estimate) == CANNOT_TELL
     _, out, _ = heapmark("ranking", path)
-    assert "0.97?" in out and "?: too few blocks to tell it from chance" in out
+    assert "0.97?" in out and "?: too few blocks to tell" in out
 
 
 def test_traces_of_one_name_are_told_apart_where_they_differ():

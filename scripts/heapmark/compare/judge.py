@@ -3,16 +3,17 @@
 import math
 from dataclasses import dataclass
 
-from heapmark import statistics
-from heapmark.comparison import SMALL_LIVE_BYTES
+from heapmark import comparison
+from heapmark.comparison import SAME_MARGIN, SMALL_LIVE_BYTES
 from heapmark.multiple import holm
 
 BETTER, WORSE, SAME, CANNOT_TELL = "better", "worse", "same within noise", "cannot tell"
+# What the verdicts of a ranking are called here, where the ratio may be of any metric.
+WORDS = {comparison.FASTER: BETTER, comparison.SLOWER: WORSE, comparison.TIE: SAME,
+         comparison.CANNOT_TELL: CANNOT_TELL}  # fmt: skip
 METRICS = ("time", "memory", "p99", "instructions")
 OVERALL = "overall"
-SAME_MARGIN = 0.05  # a difference larger than that is excluded before "same" is said
 COUNT_MARGIN = 0.001  # counts repeat; where the memory lies, which may differ, is worth less
-ALPHA = 1 - statistics.CONFIDENCE
 
 
 @dataclass(frozen=True)
@@ -119,19 +120,5 @@ def exact_verdict(estimate):
 
 
 def verdict(estimate, noise, p_value, margin=SAME_MARGIN):
-    """What a ratio says. NaN for noise or p_value: there is none, and it decides nothing.
-
-    A difference leaves out 1 in its interval, is larger than the noise, and is none of those that
-    chance brings among so many comparisons. "Same" needs evidence as well: the whole interval lies
-    within the noise or the margin, whichever is wider.
-    """
-    if estimate is None or not estimate.has_interval:
-        return CANNOT_TELL
-    noise = 0 if math.isnan(noise) else noise
-    beyond_noise = abs(math.log(estimate.value)) > math.log1p(noise)
-    leaves_out_1 = not estimate.low <= 1 <= estimate.high
-    if beyond_noise and leaves_out_1 and not p_value > ALPHA:
-        return BETTER if estimate.value < 1 else WORSE
-    reach = math.log1p(max(noise, margin))
-    is_narrow = max(abs(math.log(estimate.low)), abs(math.log(estimate.high))) <= reach
-    return SAME if is_narrow else CANNOT_TELL
+    """The ranking's verdict in words of this command."""
+    return WORDS[comparison.verdict(estimate, noise, p_value, margin)]
