@@ -7,7 +7,8 @@ whom the blocks were too few. The first of an order need not be it: its own nois
 only counts of trials that made a single pass over the trace, since from pass to pass an allocator
 may grow in a way that the program never saw, and whose live bytes stayed near the program's, since
 else the memory is that of another program. Time does not count of paced replays, where it is the
-recording's: with nothing else, the tail stands in its place.
+recording's: with nothing else, the tail stands in its place. Nor does it where threads mostly waited
+for one another, or made their calls in an order of their own.
 """
 
 import shlex
@@ -57,10 +58,12 @@ def lines(comparison):
             ["one block gives no interval, and so no answer; take the run with --reps=8"]
         )
     bests = {one.metric: one for one in answer.answers(comparison)}
+    if not is_time_answered(comparison):
+        bests.pop("time", None)
     if not is_memory_answered(comparison):
         bests.pop("memory", None)
     said = [best_line(comparison, one) for one in bests.values()]
-    said.append(paced(comparison))
+    said += [paced(comparison), scheduled(comparison)]
     said.append(many_passes(comparison) if is_programs_memory(comparison.run) else "")
     said.append(untrue(comparison))
     said += no_difference(comparison)
@@ -85,6 +88,7 @@ def cautions(comparison):
         return []
     said = [
         paced(comparison),
+        scheduled(comparison),
         many_passes(comparison),
         untrue(comparison),
         *fidelity.of_recording(comparison.run),
@@ -98,14 +102,14 @@ def paragraphs(texts):
 
 
 def program_of(run, traces):
-    """The shell's words that start the recorded program; a name where it is not known, None of the kernel's own
-    traffic."""
+    """The shell's words that start the recorded program; PROGRAM where they are not known, None of the
+    kernel's own traffic."""
     if any(is_kernels(one) for one in run.env["traces"] if one["trace"] in traces):
         return None
     if len(traces) > 1:
         return "PROGRAM"
     commands = [one["command"] for one in run.env["traces"] if one["trace"] == traces[0]]
-    return next(filter(None, commands), shlex.quote(PurePath(traces[0]).stem))
+    return next(filter(None, commands), "PROGRAM")
 
 
 def is_kernels(trace):
@@ -144,6 +148,23 @@ def paced(comparison):
             "allocator's; its p99 counts from when a call should have begun")  # fmt: skip
 
 
+def scheduled(comparison):
+    """Why time decides nothing, where it is mostly that of threads that wait for one another."""
+    found = fidelity.hand_overs(comparison.run)
+    if found is None:
+        return ""
+    order, wait = map(fidelity.percent, found)
+    who = "nobody is called the fastest: " if not is_time_answered(comparison) else ""
+    return (f"{who}the threads of a replay spent {wait} of their time waiting for one another, and "
+            f"their order was off in {order}: its time is mostly that of scheduling and hand-overs, not the "
+            "allocator's, and decides nothing; --set mode=serial times the calls alone")  # fmt: skip
+
+
+def is_time_answered(comparison):
+    """Whether anybody may be called the fastest: not of replays alone whose time decides nothing."""
+    return not all(traces_of(comparison)) or fidelity.hand_overs(comparison.run) is None
+
+
 def many_passes(comparison):
     count = passes(comparison)
     if count == 1:
@@ -180,6 +201,8 @@ def untrue(comparison):
 
 def no_difference(comparison):
     """Who is like the baseline by what the ranking is by, and of whom that is not known."""
+    if not ruling(comparison):
+        return []
     metric, baseline = comparison.ranked_by, short_label(comparison.baseline)
     said = []
     ties = [one.label for one in comparison.ranking() if one.verdict == TIE]
@@ -239,7 +262,7 @@ def reason(comparison, bests, label, metric):
     metrics = metrics[: metrics.index(metric) + 1]
     excuses = [why_not(comparison, bests[one]) for one in metrics if one in bests
                and bests[one].label not in (label, comparison.baseline)]  # fmt: skip
-    if metric != comparison.ranked_by:
+    if metric != comparison.ranked_by and ruling(comparison):
         fair = (NOT_WORSE if is_no_worse(comparison, label) else MAYBE_WORSE)[comparison.ranked_by]
         excuses.append(f"{short_label(label)} is leaner outside the noise, and {fair}")
     elif excuses:
@@ -261,18 +284,25 @@ def why_not(comparison, one):
 
 def deciding(comparison):
     """The metrics that a winner may win by, the first one first."""
-    metrics = dict.fromkeys((comparison.ranked_by, "memory"))
-    return tuple(metric for metric in metrics if metric != "memory" or is_memory_good(comparison))
+    memory = "memory" if is_memory_good(comparison) else None
+    ruler = ruling(comparison)
+    return tuple(dict.fromkeys(filter(None, (ruler if ruler != "memory" else memory, memory))))
+
+
+def ruling(comparison):
+    """What the ranking is by, or None where that is a time that decides nothing."""
+    is_withdrawn = comparison.ranked_by == "time" and not is_time_answered(comparison)
+    return None if is_withdrawn else comparison.ranked_by
 
 
 def is_worse(comparison, label):
     """By what the ranking is by: slower, or of a longer tail."""
-    return ranked_verdict(comparison, label) == SLOWER
+    return ruling(comparison) is not None and ranked_verdict(comparison, label) == SLOWER
 
 
 def is_no_worse(comparison, label):
-    """That is known, and not only nothing else."""
-    return ranked_verdict(comparison, label) in (FASTER, TIE)
+    """That is known, and not only nothing else; or nobody asks."""
+    return ruling(comparison) is None or ranked_verdict(comparison, label) in (FASTER, TIE)
 
 
 def ranked_verdict(comparison, label):

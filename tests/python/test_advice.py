@@ -44,11 +44,11 @@ def recorded(trace=TRACE, **facts):
 
 
 @pytest.mark.parametrize("traces", [None, [], [recorded()], [recorded("other.hmt", command="other")]])
-def test_a_program_without_a_known_command_goes_by_its_name(tmp_path, traces):
+def test_of_a_program_without_a_known_command_none_is_made_up(tmp_path, traces):
     """An import has none, and a run from before commands were kept has no list."""
     text = said(tmp_path, {"system": SAME, "fast": (0.8, 1.2, 0)},
                 change=lambda _, env: env.update({} if traces is None else {"traces": traces}))
-    assert "libexample.so 'my app'" in text and "other" not in text
+    assert text.count("libexample.so PROGRAM") == 1 and "app'" not in text and "other" not in text
 
 
 def test_the_command_is_a_line_that_can_be_copied(tmp_path, monkeypatch):
@@ -266,9 +266,34 @@ def test_fidelity_is_said_where_it_was_measured(tmp_path):
     def change(rows, _):
         for at, row in enumerate(rows):
             row["replay_wait_ppm"] = 1000 * at
+            row["replay_live_drift_ppm"] = 10_000
 
     text = said(tmp_path, {"system": SAME, "fast": (0.5, 1.0, 0)}, change=change)
-    assert "time spent waiting 3.5 %" in text, text
+    assert "live bytes off by 1 %, time spent waiting 3.5 %" in text, text
+    text = said(tmp_path, {"system": SAME, "fast": (0.5, 1.0, 0)}, cells=PACED, change=change)
+    assert "live bytes off by 1 %" in text and "waiting" not in text, "that is for the pace"
+
+
+@pytest.mark.parametrize("threads, order, wait, decides", [
+    (64, 52, 97, False), (64, 24.9, 97, True), (64, 25, 0, False), (64, 0, 99.3, False),
+    (3, 0.1, 92, False), (3, 0.1, 67, True), (2, 0, 52, True), (1, None, 100, True),
+])
+def test_time_of_threads_that_wait_for_one_another_decides_nothing(heapmark, tmp_path, threads, order, wait, decides):
+    cells = [("replay", "trace=app.hmt", threads, 20.0, 40_000_000)]
+
+    def change(rows, _):
+        for row in rows:
+            row.update(replay_order_drift_ppm="" if order is None else round(order * 1e4), replay_wait_ppm=round(wait * 1e4))
+
+    text = said(tmp_path, {"system": SAME, "fast": (0.5, 1.2, 0)}, cells=cells, change=change)
+    assert ("fastest: fast" in text) == ("to use fast:" in text) == decides, text
+    assert ("nobody is called the fastest" in text and "mostly that of scheduling and hand-overs" in text) != decides
+    assert ("stay with system: no other is leaner outside the noise" in text) != decides
+    assert heapmark("report", tmp_path / "made")[0] == 0
+    page = (tmp_path / "made" / "report.html").read_text()
+    assert ("<h3>Fastest</h3>" in page) == decides != ("obody is called the fastest" in page)
+    text = said(tmp_path, {"system": SAME, "lean": (2.0, 0.6, 0)}, cells=cells, change=change)
+    assert ("to use lean:" in text) != decides and "slower" not in text.replace("is slower than system", ""), text
 
 
 @pytest.mark.parametrize("passes, is_said", [(1, False), (40, True), (None, False)])

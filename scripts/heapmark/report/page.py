@@ -110,6 +110,8 @@ def answers(data):
     for one in answer.answers(data):
         if one.metric == "memory" and not advice.is_memory_answered(data):
             continue
+        if one.metric == "time" and not advice.is_time_answered(data):
+            continue
         baseline = short(data.baseline)
         times = f"{ratio(one.estimate)} times {baseline}"
         if one.label == data.baseline:
