@@ -93,11 +93,13 @@ def noise(comparison):
     by_cell = [value for value in by_cell if not math.isnan(value)]
     if not by_cell or math.isnan(comparison.overall_noise):
         return f"noise: too few good trials of {baseline} against itself to tell; use --reps=8"
-    return (
+    text = (
         f"noise{'' if metric == 'time' else f' of {metric}'}: "
-        f"{baseline} against itself strays up to {percent(comparison.overall_noise)} "
-        f"overall, {100 * min(by_cell):.1f} to {percent(max(by_cell))} by workload"
+        f"{baseline} against itself strays up to {percent(comparison.overall_noise)}"
     )
+    if len(by_cell) == 1:
+        return text
+    return f"{text} overall, {100 * min(by_cell):.1f} to {percent(max(by_cell))} by workload"
 
 
 def percent(fraction):
@@ -171,6 +173,10 @@ def overall_notes(comparison, standings):
         notes.append(f"cannot tell: too few blocks to call it {better}, {worse} or a tie{more}")
     if any(standing.shared for standing in standings):
         notes.append("=: cannot be told from the others of that rank")
+    ranked = [one.ranked.value for one in standings if one.rank]
+    if ranked != sorted(ranked):
+        notes.append("rows go by rank: who cannot be told from a rank's first stands there, however "
+                     "uncertain its figure")  # fmt: skip
     if any(standing.rank == 0 for standing in standings):
         notes.append("-: no rank, for want of figures of some workloads (has/all)")
     if comparison.big_cells and len(comparison.big_cells) < cells:

@@ -9,7 +9,7 @@ import types
 
 import pytest
 import synthetic
-from heapmark import answer, load
+from heapmark import answer, load, ranking
 from heapmark.cells import Cell, names
 from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, Comparison, verdict
 from heapmark.plots import sweep
@@ -153,6 +153,10 @@ def test_run_of_the_floor_alone(heapmark, tmp_path):
     assert code == 0
     assert "pair over null 8.0 ns per malloc/free pair, by hand 7.0 ns" in out
     assert re.search(r"the harness\s+adds 1\.0 ns \[", out)
+    for row in rows:
+        row["wall_ns"] = round(row["wall_ns"] * (1.5 if (row["workload"] == "pair") == row["block"] % 2 else 1))
+    _, out, _ = heapmark("ranking", made(tmp_path / "wild", rows, ["null"], 6, aa=False))
+    assert re.search(r"what the harness adds cannot be told \[-\d", " ".join(out.split()))
     code, _, err = heapmark("plot", path)
     assert code == 2 and "nothing to plot" in err
 
@@ -346,6 +350,9 @@ def test_who_is_tied_with_the_first_shares_its_rank(tmp_path):
     data = compared(made(tmp_path, rows, truth, 12))
     ranks = {one.label: (one.rank, one.shared) for one in data.ranking()}
     assert ranks == {"fast": (1, True), "wild": (1, True), "system": (3, False)}
+    notes = ranking.overall_notes(data, data.ranking())
+    assert any("rows go by rank" in line for line in notes)
+    assert ("overall" in ranking.noise(data)) is False, "of one workload there is one figure"
     best = answer.best(data, "time")
     assert {best.label, *best.alike} == {label for label, (rank, _) in ranks.items() if rank == 1}
 
@@ -366,6 +373,7 @@ def test_no_rank_holds_two_that_are_told_apart(heapmark, tmp_path):
                         "system": (3, False, "baseline"), "slow": (4, False, "slower")}
     _, out, _ = heapmark("ranking", path)
     assert "=: cannot be told from the others of that rank" in out
+    assert "rows go by rank" not in out, "they go by time as well"
     assert "tie: " not in out and "cannot tell: too few blocks to call it faster, slower or a tie" in out
 
 
