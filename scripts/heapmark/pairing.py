@@ -35,6 +35,10 @@ class Pairing:
     def turn_differences(self, cell):
         return None  # turns of different runs do not pair
 
+    def has_figures(self, metric):
+        """Whether anybody has the metric, so that its want says something of who failed."""
+        return any(one.has_figures(metric) for one in self.comparisons())
+
     def __init__(self, base_label, head_label, cells, notes):
         self.base_label, self.head_label = base_label, head_label
         self.names = names(cells)
@@ -63,6 +67,9 @@ class WithinRun(Pairing):
                          notes_of(run, (base_label, head_label)) + few_blocks(run))  # fmt: skip
         self.machines = [run.env["machine"]]
         self.is_counted = is_counted(run)
+
+    def comparisons(self):
+        return [self.own]
 
     def evidence(self, metric, cell):
         return Paired(self.comparison.log_ratios(metric, cell, self.head_label))
@@ -121,6 +128,9 @@ class AcrossRuns(Pairing):
         self.is_counted = is_counted(base) and is_counted(head)
         self.notes += filter(None, [what_differs(self)])
         self.machines = [run.env["machine"] for run in (base, head)]
+
+    def comparisons(self):
+        return list(self.sides.values())
 
     def logs(self, side, metric, cell):
         comparison, label = self.sides[side], self.labels[side]
