@@ -213,7 +213,7 @@ def few_blocks(run):
 
 
 def is_counted(run):
-    """Whether its instructions were counted under callgrind, which knows no noise."""
+    """Whether its instructions were counted under callgrind, of which one block is all there is."""
     return bool(load.is_counted(run.ok).all())
 
 

@@ -299,8 +299,8 @@ def test_time_of_threads_that_wait_for_one_another_decides_nothing(heapmark, tmp
 @pytest.mark.parametrize("passes, is_said", [(1, False), (40, True), (None, False)])
 def test_memory_of_many_passes_is_called_so(tmp_path, passes, is_said):
     def change(rows, _):
-        for row in rows:
-            row["work"] = passes
+        for row in rows[1:]:
+            row["work"] = passes  # one trial of a single pass makes the others' no better
 
     text = said(tmp_path, {"system": SAME, "lean": (1.0, 0.6, 0)}, change=change)
     assert ("leanest:" in text) != is_said, "as in the report"
@@ -309,7 +309,7 @@ def test_memory_of_many_passes_is_called_so(tmp_path, passes, is_said):
     assert ("to use lean:" in text) != is_said
 
 
-@pytest.mark.parametrize("percent, decides", [(9.9, True), (10.5, False), (1658, False)])
+@pytest.mark.parametrize("percent, decides", [(9.9, True), (10, True), (10.5, False), (1658, False)])
 @pytest.mark.parametrize("params, is_remedy_left", [("", True), (" mode=paced", False)])
 def test_memory_of_an_untrue_replay_decides_nothing(tmp_path, percent, decides, params, is_remedy_left):
     """One replay is enough: whoever ran it may look lean or fat by that alone."""

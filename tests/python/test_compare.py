@@ -65,6 +65,21 @@ def test_noise_is_that_of_the_runs_baseline_whoever_is_compared(heapmark, tmp_pa
     assert pair.overall_noise("time", pair.cells) == pair.own.overall_noise < 0.02
 
 
+@pytest.mark.parametrize("noises", [(0.01, 0.1), (0.1, 0.01)])
+def test_the_noise_of_two_runs_is_that_of_the_noisier(heapmark, tmp_path, noises):
+    def taken(name, noise, ratio):
+        rows = synthetic.rows(CELLS, TWO, 10, noise=0, slow_share=0, spread=0, aa=True)
+        for row in rows:
+            aa = (1 + noise if row["block"] % 2 else 1 - noise) if row["variant"] else 1
+            row["wall_ns"] = round(1e9 * aa * (ratio if row["allocator"] == "mine" else 1))
+        return turned.plain(tmp_path / name, rows, TWO, 10)
+
+    (one,) = compared(heapmark, taken("old", noises[0], 1.0), taken("new", noises[1], 1.06))
+    assert set(verdicts(one, "time").values()) == {SAME}
+    (sure,) = compared(heapmark, tmp_path / "old", taken("worse", noises[1], 1.3))
+    assert set(verdicts(sure, "time").values()) == {WORSE}
+
+
 def test_no_difference_is_the_same_or_unknown_but_never_one(heapmark, tmp_path):
     equal = {"system": (1.0, 1.0, 0), "mine": (1.0, 1.0, 0)}
     (quiet,) = compared(heapmark, run(tmp_path / "quiet", equal))

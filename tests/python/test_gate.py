@@ -248,6 +248,33 @@ def test_instructions_are_judged_by_one_run(heapmark, tmp_path):
     assert all("without --instructions" in f["detail"] for f in data["findings"])
 
 
+def test_what_was_never_measured_keeps_no_gate_open(tmp_path):
+    """More blocks would not bring it."""
+    the_judge = judge.Judge(limits.parse([], [], "instructions"))
+    findings = the_judge.look(pairing.within(load.load_run(str(turned.make(tmp_path / "r")))))
+    assert findings and {one.state for one in findings} == {judge.OPEN} and the_judge.open_cells == []
+    assert judge.can_stop(findings)
+    estimate = Paired(np.linspace(-0.01, 0.01, 5)).estimate
+    assert not judge.can_stop([judge.Finding("time", "pair", judge.OPEN, estimate, 0.03, 0.01)])
+
+
+@pytest.mark.parametrize("at", ["base", "head"])
+def test_a_baseline_that_fails_in_one_run_fails_that_side(heapmark, tmp_path, at):
+    """Without it the run's figures are relative to nothing."""
+    truth = {"system": (1.0, 1.0, 0), "mine": (1.0, 1.0, 0)}
+    paths = {}
+    for side in ("base", "head"):
+        rows = synthetic.rows(turned.BIG, truth, 14, noise=0.005, slow_share=0, spread=0, aa=False)
+        for row in rows:
+            if side == at and (row["allocator"], row["workload"]) == ("system", "sizemix"):
+                row.update(status="crashed", detail="SIGBUS")
+        paths[side] = turned.plain(tmp_path / side, rows, truth, 14)
+    code, data = judged(heapmark, f"--base={paths['base']}", f"--head={paths['head']}")
+    (status,) = [one for one in data["findings"] if one["metric"] == "status"]
+    assert status["workload"] == "sizemix" and "SIGBUS" in status["detail"]
+    assert code == {"base": CANNOT_TELL, "head": REGRESSION}[at]
+
+
 def test_two_runs_are_compared_through_their_baseline(heapmark, tmp_path):
     def run(name, ratio, seed, hostname):
         truth = {"system": (1.0, 1.0, 0), "mine": (ratio, 1.0, 0)}

@@ -286,6 +286,41 @@ def test_until_asks_paced_replays_for_what_is_theirs(heapmark, tmp_path, column,
     assert asked("narrow", 0)[0] == 0
 
 
+def test_until_is_not_reached_without_an_interval(heapmark, tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "other": (1.0, 1.0, 0)}
+    rows = synthetic.rows(synthetic.CELLS[:2], truth, 6, noise=0, slow_share=0, spread=0)
+    rows = [row for row in rows if (row["allocator"], row["workload"]) != ("other", "batch") or row["block"] == 0]
+    code, _, err = heapmark("until", made(tmp_path, rows, truth, 6), "2%")
+    assert code == 3 and "no interval yet (other in batch)" in err
+
+
+def test_threads_of_the_floor_count_each_for_itself(heapmark, tmp_path):
+    cells = [("pair", "size=64", 2, 4.0, 64), ("byhand", "size=64", 2, 3.5, 64)]
+    rows = synthetic.rows(cells, {"null": (1, 1, 0)}, 6, noise=0.001, slow_share=0, spread=0, aa=False)
+    _, out, _ = heapmark("ranking", made(tmp_path, rows, ["null"], 6, aa=False))
+    assert "pair over null 8.0 ns per malloc/free pair (2 threads), by hand 7.0 ns" in " ".join(out.split())
+
+
+def test_what_makes_no_operation_is_in_no_ratio(tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "other": (0.5, 1.0, 0)}
+    rows = synthetic.rows([*ONE_CELL, ("idle", "size=64", 1, 5.0, 5_000_000)], truth, 6, noise=0, slow_share=0, spread=0)
+    for row in rows:
+        if row["workload"] == "idle":
+            row.update(ops=0, wall_ns=10**9)
+    data = compared(made(tmp_path, rows, truth, 6))
+    assert [cell.workload for cell in data.cells] == [cell.workload for cell in data.measured_cells] == ["threadtest"]
+    assert data.overall("time", "other").value == pytest.approx(0.5, rel=1e-6)
+    assert data.run.idle == ["idle"]
+
+
+@pytest.mark.parametrize("live, is_big", [((4 << 20) - 1, False), (4 << 20, True)])
+def test_four_mebibytes_are_enough_for_memory_to_count(tmp_path, live, is_big):
+    cells = [("pair", "size=64", 1, 6.5, live), ("sizemix", "slots=1", 1, 45.0, 30_000_000)]
+    truth = {"system": (1.0, 1.0, 0), "other": (1.0, 1.5, 0)}
+    data = compared(made(tmp_path, synthetic.rows(cells, truth, 3), truth, 3))
+    assert ["pair" in [cell.workload for cell in data.big_cells]] == [is_big]
+
+
 def test_one_workload_is_told_alike_overall_and_by_itself(tmp_path):
     """A difference that stands alone, but not among as many as a table of them has."""
     truth = {"system": (1.0, 1.0, 0)} | {f"a{k}": (1.0, 1.0, 0) for k in range(6)}
