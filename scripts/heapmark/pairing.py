@@ -159,8 +159,10 @@ class AcrossRuns(Pairing):
 
     def failure(self, side, cell):
         failed = failure_of(self.sides[side], cell, self.labels[side])
-        if not failed and self.anchor is not None:
-            failed = failure_of(self.sides[side], cell, self.sides[side].baseline)
+        # Where the common baseline failed, in whichever run, head is not to blame.
+        if not failed and side == "base" and self.anchor is not None:
+            found = [failure_of(one, cell, one.baseline) for one in self.sides.values()]
+            failed = next((f"the common baseline: {text}" for text in found if text), "")
         return failed
 
     def live_bytes(self, cell):
