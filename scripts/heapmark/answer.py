@@ -20,9 +20,16 @@ class Best:
     metric: str
     label: str
     estimate: object  # Estimate of its ratio to the baseline
-    alike: tuple  # others that cannot be told from it
+    same: tuple  # others that are no different, inside the noise or the margin
+    untold: tuple  # and those that so few blocks cannot tell from it
+    noise: float  # of the metric, NaN where not measured
     workloads: int  # that the figure is made of
     has_intervals: bool
+
+    @property
+    def alike(self):
+        """All that it may not be called better than."""
+        return self.same + self.untold
 
 
 def answers(comparison):
@@ -50,32 +57,24 @@ def best(comparison, metric):
         return None
     (leader, estimate), *others = ranked
     noise = comparison.noise_of(comparison.overall_cells(metric), metric)
-    alike = tuple(
-        label
+    found = {
+        label: verdict(comparison.overall(metric, label, against=leader), noise)
         for label, _ in others
-        if verdict(comparison.overall(metric, label, against=leader), noise) in (TIE, CANNOT_TELL)
-    )
+    }
     return Best(
         question=QUESTIONS[metric],
         metric=metric,
         label=leader,
         estimate=estimate,
-        alike=alike,
+        same=tuple(label for label in found if found[label] == TIE),
+        untold=tuple(label for label in found if found[label] == CANNOT_TELL),
+        noise=noise,
         workloads=len(comparison.overall_cells(metric)),
         has_intervals=comparison.run.blocks > 1,
     )
 
 
-def cannot_rank(comparison):
-    """Labels that lack a workload, so that they have no place in the answer."""
-    return [
-        label
-        for label in comparison.labels
-        if len(comparison.cells_of_label(label)) < len(comparison.measured_cells)
-    ]
-
-
-def listed(labels):
+def listed(labels, last="and"):
     """"a", "a and b", "a, b and c"."""
     names = [short_label(label) for label in labels]
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" {last} " + names[-1]

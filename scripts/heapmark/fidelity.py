@@ -6,11 +6,14 @@ from heapmark.cells import short_value
 
 LIVE_DRIFT = "replay_live_drift_ppm"
 LIVE_DRIFT_PERCENT_MAX = 10  # beyond, the replay's memory is not the program's
+ORDER_DRIFT_PERCENT_MAX = 25  # half of what chance would give
+WORKING_MIN = 0.5  # players at work on average; with fewer, nobody is for most of the time
 HALF_SEEN_SHARE_MAX = 0.01  # objects an event; a signal handler or two leave less
+ORDER_DRIFT, WAIT = "replay_order_drift_ppm", "replay_wait_ppm"
 COLUMNS = {
     LIVE_DRIFT: "live bytes off by",
-    "replay_order_drift_ppm": "order across threads off in",
-    "replay_wait_ppm": "time spent waiting",
+    ORDER_DRIFT: "order across threads off in",
+    WAIT: "time spent waiting",
 }
 
 # What a flag of a recording means for the answer; the harness sets them, see docs/replay.md.
@@ -50,6 +53,34 @@ def live_drift(run):
 
 def is_untrue(run):
     return live_drift(run) > LIVE_DRIFT_PERCENT_MAX
+
+
+def hand_overs(run):
+    """(order drift, waiting) in percent of a replay whose time is mostly that of scheduling, or None.
+
+    Medians of its trials. Waiting alone is none: of three players of which one does all the work, two
+    wait, and the time is the calls' nevertheless.
+    """
+    rows = unpaced(run.ok)
+    if not {ORDER_DRIFT, WAIT} <= set(rows):
+        return None
+    for cell, part in rows.groupby("cell", sort=False):
+        order, wait = (median_percent(part[column]) for column in (ORDER_DRIFT, WAIT))
+        working = cell.threads * (1 - wait / 100)
+        if cell.threads > 1 and (order >= ORDER_DRIFT_PERCENT_MAX or working < WORKING_MIN):
+            return order, wait
+    return None
+
+
+def median_percent(ppm):
+    """0 where no row has the figure."""
+    ppm = ppm.dropna()
+    return float(ppm.median()) / 1e4 if len(ppm) else 0.0
+
+
+def unpaced(trials):
+    """Those whose players do not wait for the recording's pace."""
+    return trials[~trials["cell"].map(lambda cell: cell.is_paced).astype(bool)]
 
 
 def recording_flags(run):
@@ -105,13 +136,15 @@ def percent(share):
 
 
 def of_replays(run):
-    """The figures of a run, where it has them: the worst of all trials."""
-    ok = run.ok
-    worst = {
-        said: float(ok[column].max()) / 1e4
-        for column, said in COLUMNS.items()
-        if column in ok and ok[column].notna().any()
-    }
+    """The figures of a run, where it has them: the worst of all trials.
+
+    Waiting is that for other players: paced ones wait for the pace, as they should.
+    """
+    worst = {}
+    for column, said in COLUMNS.items():
+        rows = unpaced(run.ok) if column == WAIT else run.ok
+        if column in rows and rows[column].notna().any():
+            worst[said] = float(rows[column].max()) / 1e4
     if not worst:
         return ""
     return "fidelity, the worst of all replays: " + ", ".join(

@@ -51,8 +51,12 @@ def pair_line(cell, pair, hand):
     )
     if added is None:
         return line
-    interval = f" [{added.low:.1f}, {added.high:.1f}]" if added.has_interval else ""
-    return f"{line}: the harness adds {added.value:.1f} ns{interval}"
+    if not added.has_interval:
+        return f"{line}: the harness adds {added.value:.1f} ns"
+    interval = f"[{added.low:.1f}, {added.high:.1f}]"
+    if added.low <= 0 <= added.high:
+        return f"{line}: what the harness adds cannot be told {interval}"
+    return f"{line}: the harness adds {added.value:.1f} ns {interval}"
 
 
 def replay_lines(ok, all_ok):

@@ -1,7 +1,10 @@
 """Instruction counts on the terminal: who needs how many a call, against whom, and where they go."""
 
+import math
+
 from heapmark import fallbacks, side, terminal
 from heapmark.cells import AA, names, short_label
+from heapmark.comparison import COUNT_MARGIN
 from heapmark.errors import InputError
 from heapmark.load import OK, cells_of, load_run
 
@@ -18,23 +21,36 @@ def render(run):
     if counted.empty:
         raise InputError(f"run '{run.name}' has no instruction counts; run with --instructions")
     functions = side.read(run, "functions.csv")
-    titles = names(cells_of(counted))
+    titles = names(cells_of(run.trials))
     sections = []
-    for cell, title in titles.items():
+    for cell in cells_of(counted):
         trials = counted[(counted["cell"] == cell) & (counted["variant"] != AA)]
-        rows = [[title, "instructions/call", "ratio", "most of them in"]]
-        rows += [row(run, trials, trial, functions) for trial in trials.to_dict("records")]
-        sections.append(terminal.table(rows, "<>><", {(0, c): "bold" for c in range(4)}))
+        rows = [["rank", titles[cell], "instructions/call", "ratio", "most of them in"]]
+        rows += ranked_rows(run, trials, functions)
+        sections.append(terminal.table(rows, "<<>><", {(0, c): "bold" for c in range(5)}))
     failed = [
-        f"{short_label(trial['label'])} in {trial['workload']}: {trial['status']}: {trial['detail']}"
+        f"  {short_label(trial['label'])} in {titles[trial['cell']]}: {trial['status']}: {trial['detail']}"
         for trial in run.trials[run.trials["status"] != OK].to_dict("records")
     ]
     if failed:
-        sections.append(["did not end ok:"] + [f"  {line}" for line in failed])
+        failed = [line for text in failed for line in terminal.paragraph(text, 4)]
+        sections.append(["did not end ok:"] + failed)
     notes = [f"note: {text}" for text in fallbacks.sentences(run)]
     if notes:
         sections.append([line for note in notes for line in terminal.paragraph(note)])
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+def ranked_rows(run, trials, functions):
+    """A row a trial, who needs the fewest first; who differs by less than counts may share a rank."""
+    found, rank, first = [], 0, math.nan
+    per_call = trials["instructions"] / trials["ops"].where(trials["ops"] > 0)
+    for at in per_call.sort_values().index:
+        if not per_call[at] <= first * (1 + COUNT_MARGIN):
+            rank, first = len(found) + 1, per_call[at]
+        found.append([rank, *row(run, trials, trials.loc[at], functions)])
+    ranks = [one[0] for one in found]
+    return [[f"{one[0]}{'=' * (ranks.count(one[0]) > 1)}", *one[1:]] for one in found]
 
 
 def row(run, trials, trial, functions):

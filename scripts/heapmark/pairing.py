@@ -35,6 +35,10 @@ class Pairing:
     def turn_differences(self, cell):
         return None  # turns of different runs do not pair
 
+    def has_figures(self, metric):
+        """Whether anybody has the metric, so that its want says something of who failed."""
+        return any(one.has_figures(metric) for one in self.comparisons())
+
     def __init__(self, base_label, head_label, cells, notes):
         self.base_label, self.head_label = base_label, head_label
         self.names = names(cells)
@@ -53,6 +57,8 @@ class WithinRun(Pairing):
 
     def __init__(self, run, base_label, head_label):
         self.comparison = Comparison(dataclasses.replace(run, baseline=base_label))
+        # Noise is of the run's own baseline, whose second part the A/A trials are.
+        self.own = Comparison(run)
         part = self.comparison
         trials = run.compared
         took_part = set(trials.loc[trials["label"] == head_label, "cell"])
@@ -61,6 +67,9 @@ class WithinRun(Pairing):
                          notes_of(run, (base_label, head_label)) + few_blocks(run))  # fmt: skip
         self.machines = [run.env["machine"]]
         self.is_counted = is_counted(run)
+
+    def comparisons(self):
+        return [self.own]
 
     def evidence(self, metric, cell):
         return Paired(self.comparison.log_ratios(metric, cell, self.head_label))
@@ -72,10 +81,10 @@ class WithinRun(Pairing):
 
     def noise(self, metric, cell):
         """A/A noise as a fraction (0.02: 2 %); NaN where it was not measured."""
-        return self.comparison.noise_of([cell], metric)
+        return self.own.noise_of([cell], metric)
 
     def overall_noise(self, metric, cells):
-        return self.comparison.noise_of(cells, metric)
+        return self.own.noise_of(cells, metric)
 
     def has_turns(self, cell):
         """Whether time is the turns' own, and not already that of the whole trials."""
@@ -120,6 +129,9 @@ class AcrossRuns(Pairing):
         self.notes += filter(None, [what_differs(self)])
         self.machines = [run.env["machine"] for run in (base, head)]
 
+    def comparisons(self):
+        return list(self.sides.values())
+
     def logs(self, side, metric, cell):
         comparison, label = self.sides[side], self.labels[side]
         if self.anchor is not None:
@@ -147,8 +159,10 @@ class AcrossRuns(Pairing):
 
     def failure(self, side, cell):
         failed = failure_of(self.sides[side], cell, self.labels[side])
-        if not failed and self.anchor is not None:
-            failed = failure_of(self.sides[side], cell, self.sides[side].baseline)
+        # Where the common baseline failed, in whichever run, head is not to blame.
+        if not failed and side == "base" and self.anchor is not None:
+            found = [failure_of(one, cell, one.baseline) for one in self.sides.values()]
+            failed = next((f"the common baseline: {text}" for text in found if text), "")
         return failed
 
     def live_bytes(self, cell):
@@ -201,7 +215,7 @@ def few_blocks(run):
 
 
 def is_counted(run):
-    """Whether its instructions were counted under callgrind, which knows no noise."""
+    """Whether its instructions were counted under callgrind, of which one block is all there is."""
     return bool(load.is_counted(run.ok).all())
 
 

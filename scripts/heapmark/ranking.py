@@ -3,9 +3,11 @@
 import math
 import re
 
-from heapmark import advice, fallbacks, floor, terminal
+from heapmark import advice, fallbacks, floor, remedy, terminal
 from heapmark.cells import short_label
-from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, TIE, Comparison
+from heapmark.comparison import (
+    BASELINE, CANNOT_TELL, FASTER, SAME_MARGIN, SLOWER, TIE, Comparison, band_words,
+)  # fmt: skip
 from heapmark.load import cells_of, describe_failures
 from heapmark.terminal import plural
 
@@ -13,7 +15,7 @@ NAME_SHARE = 0.3  # of the width at most goes to a matrix's names
 LABEL_SIZE_MIN = 12
 OVERALL_OTHERS = 60  # characters of the overall table besides the allocators' names
 COLUMN_SIZE = 11  # of a matrix's column at most
-VERDICT_STYLES = {FASTER: "green", SLOWER: "red", TIE: "dim", CANNOT_TELL: "dim"}
+VERDICT_STYLES = {FASTER: "green", SLOWER: "red", TIE: "dim", CANNOT_TELL: "yellow"}
 SHORT_STATUSES = {"preload-failed": "preload", "unsupported": "unsupp."}
 MEBI = 1 << 20
 # What FASTER and SLOWER are called in a ranking that is not by time.
@@ -85,17 +87,19 @@ def machine(facts):
 def noise(comparison):
     baseline = short_label(comparison.baseline)
     if comparison.aa is None:
-        return "noise: not measured (no --aa); a tie is what its interval cannot tell from 1"
+        return "noise: not measured (no --aa); a tie is what surely lies within 5 % of 1"
     metric = comparison.ranked_by
     by_cell = [comparison.noise_of([one], metric) for one in comparison.overall_cells(metric)]
     by_cell = [value for value in by_cell if not math.isnan(value)]
     if not by_cell or math.isnan(comparison.overall_noise):
         return f"noise: too few good trials of {baseline} against itself to tell; use --reps=8"
-    return (
+    text = (
         f"noise{'' if metric == 'time' else f' of {metric}'}: "
-        f"{baseline} against itself strays up to {percent(comparison.overall_noise)} "
-        f"overall, {100 * min(by_cell):.1f} to {percent(max(by_cell))} by workload"
+        f"{baseline} against itself strays up to {percent(comparison.overall_noise)}"
     )
+    if len(by_cell) == 1:
+        return text
+    return f"{text} overall, {100 * min(by_cell):.1f} to {percent(max(by_cell))} by workload"
 
 
 def percent(fraction):
@@ -157,13 +161,22 @@ def interval(estimate):
 def overall_notes(comparison, standings):
     notes = []
     cells = len(comparison.cells)
+    words = WORDS[comparison.ranked_by]
+    better, worse = (words.get(word, word) for word in (FASTER, SLOWER))
+    baseline = short_label(comparison.baseline)
+    noise_words = band_words(comparison.overall_noise)
     if any(standing.verdict == TIE for standing in standings):
-        words = WORDS[comparison.ranked_by]
-        better, worse = (words.get(word, word) for word in (FASTER, SLOWER))
-        baseline = short_label(comparison.baseline)
-        notes.append(f"tie: inside the noise, so neither {better} nor {worse} than {baseline}")
+        notes.append(f"tie: surely {noise_words}, so neither {better} nor {worse} than {baseline}")
+    untold = [one.ranked for one in standings if one.verdict == CANNOT_TELL]
+    if untold and comparison.run.blocks > 1:
+        more = remedy.words(untold, comparison.overall_noise)
+        notes.append(f"cannot tell: too few blocks to call it {better}, {worse} or a tie{more}")
     if any(standing.shared for standing in standings):
         notes.append("=: cannot be told from the others of that rank")
+    ranked = [one.ranked.value for one in standings if one.rank]
+    if ranked != sorted(ranked):
+        notes.append("rows go by rank: who cannot be told from a rank's first stands there, however "
+                     "uncertain its figure")  # fmt: skip
     if any(standing.rank == 0 for standing in standings):
         notes.append("-: no rank, for want of figures of some workloads (has/all)")
     if comparison.big_cells and len(comparison.big_cells) < cells:
@@ -206,9 +219,9 @@ class TimeMatrix:
         return ratio(estimate, 2) + mark, VERDICT_STYLES.get(verdict)
 
     def notes(self):
-        notes = ["~: tie, inside noise"]
+        notes = [f"~: tie, inside the noise or {100 * SAME_MARGIN:.0f} %"]
         if self.has_untold:
-            notes.append("?: too few blocks to tell it from chance")
+            notes.append("?: too few blocks to tell")
         if self.comparison.paced_cells:
             notes.append("-: paced, so that the time is the recording's")
         return notes

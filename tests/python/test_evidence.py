@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import turned
 from heapmark import load, pairing, power, statistics, turns
-from heapmark.evidence import Independent, Paired
+from heapmark.evidence import Independent, Paired, difference
 from heapmark.gate import decision
 
 
@@ -47,6 +47,31 @@ def test_the_first_look_can_find_a_regression_and_none_before():
         assert decision.decide(shorter, 1)[0] != decision.REGRESSION
 
 
+@pytest.mark.parametrize("blocks, state", [(7, decision.OPEN), (8, decision.PASS)])
+def test_a_pass_may_spend_no_more_than_its_look_has(blocks, state):
+    """Of seven blocks the best is 1/128: below what all looks may miss, and above a look's share of it."""
+    test = decision.Test(Paired(np.linspace(-0.01, 0.01, blocks)), 0.03)
+    assert decision.MISS / decision.EQUAL_LOOKS / 2 < 0.5**7 < decision.MISS
+    assert decision.decide([test], 1) == [state]
+
+
+def test_values_that_are_the_bound_itself_say_nothing():
+    values = [0.01, 0.02, 0.03, 0.05, 0.07]
+    for bound in (0.0, 0.25):
+        shifted = np.array([0.0, *values, 0.0]) + bound
+        assert Paired(shifted).p_above(bound) == pytest.approx(Paired(values).p_above(0)) == pytest.approx(1 / 32)
+    assert Paired(np.zeros(8)).p_above(0) == Paired(np.zeros(8)).p_below(0) == 1
+
+
+def test_the_interval_of_a_difference_is_movers():
+    """Its low end is of head's low one and base's high one, and the other way round: both may be skewed."""
+    head, base = statistics.Estimate(0.5, 0.4, 0.9, 8), statistics.Estimate(0.2, 0.0, 0.25, 6)
+    found = difference(head, base)
+    assert found.value == pytest.approx(0.3) and found.blocks == 6
+    assert found.low == pytest.approx(0.3 - math.hypot(0.1, 0.05))
+    assert found.high == pytest.approx(0.3 + math.hypot(0.4, 0.2))
+
+
 def test_shares_of_the_looks_add_up_to_one():
     shares = [decision.look_share(look) for look in range(1, 60)]
     assert sum(shares) == pytest.approx(1) and min(shares) > 0
@@ -69,6 +94,12 @@ def test_levels_of_variance_are_told_apart(tmp_path):
     assert found.process == pytest.approx(0.02, rel=0.5)
     assert (found.blocks, found.turns) == (60, 30)
     assert turns.variance(differences[:1]) is None
+
+
+def test_what_turns_leave_in_a_median_is_no_noise_of_processes():
+    """A median of turns scatters by a quarter more than their mean; all of that is the turns' own."""
+    found = turns.variance(np.random.default_rng(3).normal(0, 0.05, (4000, 30)))
+    assert found.turn == pytest.approx(0.05, rel=0.05) and found.process < 0.0035
 
 
 def test_detectable_is_what_a_simulation_detects():

@@ -9,7 +9,7 @@ import types
 
 import pytest
 import synthetic
-from heapmark import answer, load
+from heapmark import answer, load, ranking
 from heapmark.cells import Cell, names
 from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, Comparison, verdict
 from heapmark.plots import sweep
@@ -68,7 +68,11 @@ def test_difference_below_the_noise_is_a_tie():
     assert verdict(two_percent_faster, 0.01) == "faster"
     assert verdict(two_percent_faster, float("nan")) == "faster"
     assert verdict(two_percent_faster, 0.03) == "tie"
-    assert verdict(Estimate(0.98, 0.95, 1.01, 8), 0.001) == "tie"
+    assert verdict(Estimate(0.98, 0.96, 1.01, 8), 0.001) == "tie"
+    assert verdict(Estimate(0.98, 0.95, 1.01, 8), 0.001) == "cannot tell", "5 % is not excluded"
+    assert verdict(Estimate(0.98, 0.80, 1.2, 8), 0.03) == "cannot tell"
+    assert verdict(Estimate(1.784, 0.872, 2.145, 8), 0.124) == "cannot tell"
+    assert verdict(Estimate(0.9, 0.85, 1.1, 8), 0.25) == "tie"
     assert verdict(Estimate(1.02, 1.01, 1.03, 8), 0.001) == "slower"
 
 
@@ -149,6 +153,10 @@ def test_run_of_the_floor_alone(heapmark, tmp_path):
     assert code == 0
     assert "pair over null 8.0 ns per malloc/free pair, by hand 7.0 ns" in out
     assert re.search(r"the harness\s+adds 1\.0 ns \[", out)
+    for row in rows:
+        row["wall_ns"] = round(row["wall_ns"] * (1.5 if (row["workload"] == "pair") == row["block"] % 2 else 1))
+    _, out, _ = heapmark("ranking", made(tmp_path / "wild", rows, ["null"], 6, aa=False))
+    assert re.search(r"what the harness adds cannot be told \[-\d", " ".join(out.split()))
     code, _, err = heapmark("plot", path)
     assert code == 2 and "nothing to plot" in err
 
@@ -278,6 +286,41 @@ def test_until_asks_paced_replays_for_what_is_theirs(heapmark, tmp_path, column,
     assert asked("narrow", 0)[0] == 0
 
 
+def test_until_is_not_reached_without_an_interval(heapmark, tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "other": (1.0, 1.0, 0)}
+    rows = synthetic.rows(synthetic.CELLS[:2], truth, 6, noise=0, slow_share=0, spread=0)
+    rows = [row for row in rows if (row["allocator"], row["workload"]) != ("other", "batch") or row["block"] == 0]
+    code, _, err = heapmark("until", made(tmp_path, rows, truth, 6), "2%")
+    assert code == 3 and "no interval yet (other in batch)" in err
+
+
+def test_threads_of_the_floor_count_each_for_itself(heapmark, tmp_path):
+    cells = [("pair", "size=64", 2, 4.0, 64), ("byhand", "size=64", 2, 3.5, 64)]
+    rows = synthetic.rows(cells, {"null": (1, 1, 0)}, 6, noise=0.001, slow_share=0, spread=0, aa=False)
+    _, out, _ = heapmark("ranking", made(tmp_path, rows, ["null"], 6, aa=False))
+    assert "pair over null 8.0 ns per malloc/free pair (2 threads), by hand 7.0 ns" in " ".join(out.split())
+
+
+def test_what_makes_no_operation_is_in_no_ratio(tmp_path):
+    truth = {"system": (1.0, 1.0, 0), "other": (0.5, 1.0, 0)}
+    rows = synthetic.rows([*ONE_CELL, ("idle", "size=64", 1, 5.0, 5_000_000)], truth, 6, noise=0, slow_share=0, spread=0)
+    for row in rows:
+        if row["workload"] == "idle":
+            row.update(ops=0, wall_ns=10**9)
+    data = compared(made(tmp_path, rows, truth, 6))
+    assert [cell.workload for cell in data.cells] == [cell.workload for cell in data.measured_cells] == ["threadtest"]
+    assert data.overall("time", "other").value == pytest.approx(0.5, rel=1e-6)
+    assert data.run.idle == ["idle"]
+
+
+@pytest.mark.parametrize("live, is_big", [((4 << 20) - 1, False), (4 << 20, True)])
+def test_four_mebibytes_are_enough_for_memory_to_count(tmp_path, live, is_big):
+    cells = [("pair", "size=64", 1, 6.5, live), ("sizemix", "slots=1", 1, 45.0, 30_000_000)]
+    truth = {"system": (1.0, 1.0, 0), "other": (1.0, 1.5, 0)}
+    data = compared(made(tmp_path, synthetic.rows(cells, truth, 3), truth, 3))
+    assert ["pair" in [cell.workload for cell in data.big_cells]] == [is_big]
+
+
 def test_one_workload_is_told_alike_overall_and_by_itself(tmp_path):
     """A difference that stands alone, but not among as many as a table of them has."""
     truth = {"system": (1.0, 1.0, 0)} | {f"a{k}": (1.0, 1.0, 0) for k in range(6)}
@@ -342,6 +385,9 @@ def test_who_is_tied_with_the_first_shares_its_rank(tmp_path):
     data = compared(made(tmp_path, rows, truth, 12))
     ranks = {one.label: (one.rank, one.shared) for one in data.ranking()}
     assert ranks == {"fast": (1, True), "wild": (1, True), "system": (3, False)}
+    notes = ranking.overall_notes(data, data.ranking())
+    assert any("rows go by rank" in line for line in notes)
+    assert ("overall" in ranking.noise(data)) is False, "of one workload there is one figure"
     best = answer.best(data, "time")
     assert {best.label, *best.alike} == {label for label, (rank, _) in ranks.items() if rank == 1}
 
@@ -358,10 +404,12 @@ def test_no_rank_holds_two_that_are_told_apart(heapmark, tmp_path):
     data = compared(path)
     standing = {one.label: (one.rank, one.shared, one.verdict) for one in data.ranking()}
     assert data.cannot_be_told_apart("slow", "wild") and data.cannot_be_told_apart("system", "wild")
-    assert standing == {"wild": (1, True, "tie"), "fast": (1, True, "faster"),
+    assert standing == {"wild": (1, True, "cannot tell"), "fast": (1, True, "faster"),
                         "system": (3, False, "baseline"), "slow": (4, False, "slower")}
     _, out, _ = heapmark("ranking", path)
     assert "=: cannot be told from the others of that rank" in out
+    assert "rows go by rank" not in out, "they go by time as well"
+    assert "tie: " not in out and "cannot tell: too few blocks to call it faster, slower or a tie" in out
 
 
 def test_what_is_chance_among_many_is_not_called_noise(heapmark, tmp_path):
@@ -379,7 +427,7 @@ def test_what_is_chance_among_many_is_not_called_noise(heapmark, tmp_path):
     assert estimate.high < 1 and verdict(estimate, data.cell_noise(pair)) == FASTER
     assert data.cell_verdict(pair, "a0", estimate) == CANNOT_TELL
     _, out, _ = heapmark("ranking", path)
-    assert "0.97?" in out and "?: too few blocks to tell it from chance" in out
+    assert "0.97?" in out and "?: too few blocks to tell" in out
 
 
 def test_traces_of_one_name_are_told_apart_where_they_differ():

@@ -104,7 +104,6 @@ def test_the_answer_says_who_is_best_and_who_is_alike(run):
     # jemalloc crashed in a cell, so it has no place; the variant is the best of the rest.
     assert time.label == "jemalloc:narenas=1"
     assert time.estimate.value == pytest.approx(0.85, rel=0.2)
-    assert answer.cannot_rank(data) == ["jemalloc"]
     assert rich.HOSTILE not in time.alike
 
 
@@ -116,7 +115,7 @@ def test_allocators_that_are_equal_cannot_be_told_apart(tmp_path):
     data = PlotData(load.load_run(str(path)))
     best = answer.best(data, "memory")
     assert set(best.alike) | {best.label} == {"system", "jemalloc", "mimalloc"}
-    assert page.alike(best).startswith("Cannot be told apart from it: ")
+    assert page.alike(best).startswith("No different, within 5 %: ")
 
 
 @pytest.mark.parametrize("ppm, is_said", [(90_000, False), (6_430_000, True)])

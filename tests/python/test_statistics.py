@@ -108,6 +108,14 @@ def test_missing_values_are_left_out():
     assert estimate.low < estimate.value < estimate.high
 
 
+def test_the_p_value_is_tukeys_and_mclaughlins():
+    """Of 10 values two are cut off at either end: the winsorised deviation, and five degrees of freedom."""
+    values = np.random.default_rng(8).normal(0.3, 1, 10)
+    winsorised = np.asarray(stats.mstats.winsorize(values, (0.2, 0.2)))
+    t = np.sort(values)[2:-2].mean() / (winsorised.std(ddof=1) / (0.6 * math.sqrt(10)))
+    assert statistics.p_location(values) == pytest.approx(2 * stats.t.sf(abs(t), 5), rel=1e-6)
+
+
 def test_one_slow_block_does_not_raise_the_noise():
     without = np.delete(STORED, 3)
     noise = statistics.noise(STORED[:, np.newaxis])

@@ -3,16 +3,16 @@
 import math
 from dataclasses import dataclass
 
-from heapmark import statistics
-from heapmark.comparison import SMALL_LIVE_BYTES
+from heapmark import comparison
+from heapmark.comparison import COUNT_MARGIN, SAME_MARGIN, SMALL_LIVE_BYTES
 from heapmark.multiple import holm
 
 BETTER, WORSE, SAME, CANNOT_TELL = "better", "worse", "same within noise", "cannot tell"
+# What the verdicts of a ranking are called here, where the ratio may be of any metric.
+WORDS = {comparison.FASTER: BETTER, comparison.SLOWER: WORSE, comparison.TIE: SAME,
+         comparison.CANNOT_TELL: CANNOT_TELL}  # fmt: skip
 METRICS = ("time", "memory", "p99", "instructions")
 OVERALL = "overall"
-SAME_MARGIN = 0.05  # a difference larger than that is excluded before "same" is said
-COUNT_MARGIN = 0.001  # counts repeat; where the memory lies, which may differ, is worth less
-ALPHA = 1 - statistics.CONFIDENCE
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Row:
     p_value: float  # corrected for the number of comparisons; NaN for what is not one of them
     verdict: str
     detail: str  # why there is no figure, or ""
+    is_counted: bool = False
 
 
 def rows(pairing, margin=SAME_MARGIN):
@@ -52,7 +53,7 @@ def cell_row(pairing, metric, cell):
     evidence = pairing.evidence(metric, cell)
     estimate = evidence.estimate
     detail = "" if estimate else why_missing(pairing, cell)
-    if estimate is None and not detail:
+    if estimate is None and not (detail and pairing.has_figures(metric)):
         return None
     return {
         "metric": metric,
@@ -62,13 +63,17 @@ def cell_row(pairing, metric, cell):
         "noise": pairing.noise(metric, cell),
         "p_value": evidence.p_difference(),
         "detail": detail,
-        "is_exact": is_exact(pairing, metric, cell),
+        "is_counted": is_counted(pairing, metric, cell, estimate),
     }
 
 
-def is_exact(pairing, metric, cell):
-    """Whether the figure is a count that would be the same the next time."""
-    return metric == "instructions" and pairing.is_counted and cell.threads == 1
+def is_counted(pairing, metric, cell, estimate):
+    """Whether the figure is a count that was taken once, and nearly the same the next time.
+
+    Of several blocks the spread tells more.
+    """
+    is_single = estimate is None or estimate.blocks == 1
+    return metric == "instructions" and pairing.is_counted and cell.threads == 1 and is_single
 
 
 def why_missing(pairing, cell):
@@ -79,6 +84,7 @@ def why_missing(pairing, cell):
 def overall_row(pairing, metric, of_metric):
     present = {row.workload for row in of_metric if row.estimate is not None}
     cells = [cell for cell in pairing.cells if pairing.names[cell] in present]
+    counted = [row.is_counted for row in of_metric if row.estimate is not None]
     if metric == "memory":
         cells = [cell for cell in cells if pairing.live_bytes(cell) >= SMALL_LIVE_BYTES] or cells
     missing = len(of_metric) - len(present)
@@ -89,7 +95,7 @@ def overall_row(pairing, metric, of_metric):
         "estimate": pairing.overall(metric, cells) if cells else None,
         "noise": pairing.overall_noise(metric, cells),
         "p_value": math.nan,
-        "is_exact": bool(cells) and all(is_exact(pairing, metric, cell) for cell in cells),
+        "is_counted": bool(counted) and all(counted),
         "detail": f"without {missing} that failed" if missing else "",
     }
 
@@ -102,36 +108,23 @@ def judged_row(parts, margin):
         estimate=estimate,
         noise=parts["noise"],
         p_value=parts["p_value"],
-        verdict=exact_verdict(estimate) if parts["is_exact"] else verdict(
+        verdict=counted_verdict(estimate) if parts["is_counted"] else verdict(
             estimate, parts["noise"], parts["p_value"], margin
         ),
         detail=parts["detail"],
+        is_counted=parts["is_counted"],
     )
 
 
-def exact_verdict(estimate):
-    """What a ratio of counts says, which needs no interval."""
+def counted_verdict(estimate):
+    """What a ratio of counts says, which has no interval: what chance does to them is known."""
     if estimate is None:
         return CANNOT_TELL
-    if abs(math.log(estimate.value)) <= COUNT_MARGIN:
+    if abs(math.log(estimate.value)) <= math.log1p(COUNT_MARGIN):
         return SAME
     return BETTER if estimate.value < 1 else WORSE
 
 
 def verdict(estimate, noise, p_value, margin=SAME_MARGIN):
-    """What a ratio says. NaN for noise or p_value: there is none, and it decides nothing.
-
-    A difference leaves out 1 in its interval, is larger than the noise, and is none of those that
-    chance brings among so many comparisons. "Same" needs evidence as well: the whole interval lies
-    within the noise or the margin, whichever is wider.
-    """
-    if estimate is None or not estimate.has_interval:
-        return CANNOT_TELL
-    noise = 0 if math.isnan(noise) else noise
-    beyond_noise = abs(math.log(estimate.value)) > math.log1p(noise)
-    leaves_out_1 = not estimate.low <= 1 <= estimate.high
-    if beyond_noise and leaves_out_1 and not p_value > ALPHA:
-        return BETTER if estimate.value < 1 else WORSE
-    reach = math.log1p(max(noise, margin))
-    is_narrow = max(abs(math.log(estimate.low)), abs(math.log(estimate.high))) <= reach
-    return SAME if is_narrow else CANNOT_TELL
+    """The ranking's verdict in words of this command."""
+    return WORDS[comparison.verdict(estimate, noise, p_value, margin)]

@@ -27,6 +27,8 @@ def section(pairing, rows, flags):
             styles[len(table), 1] = "bold"
         table.append(fields(row, terminal.shorten(row.workload, NAME_SIZE)))
     lines += terminal.table(table, "<<>>><", styles)
+    for text in failures(rows):
+        lines += terminal.paragraph(f"failed: {text}")
     for note in pairing.notes:
         lines += terminal.paragraph(f"note: {note}")
     for flag in flags:
@@ -35,8 +37,16 @@ def section(pairing, rows, flags):
 
 
 def fields(row, name):
-    verdict = row.verdict + (f" ({row.detail})" if row.detail else "")
-    return [row.metric, name, ratio(row), interval(row), noise(row), terminal.printable(verdict)]
+    return [row.metric, name, ratio(row), interval(row), noise(row), row.verdict]
+
+
+def failures(rows):
+    """What failed on a side and why, once for all workloads and metrics that lack a figure by that."""
+    where = {}
+    for row in rows:
+        if row.detail and row.workload != OVERALL:
+            where.setdefault(row.detail, {})[row.workload] = None
+    return [f"{', '.join(names)}: {detail}" for detail, names in where.items()]
 
 
 def ratio(row):
@@ -117,5 +127,6 @@ def markdown_section(pairing, rows, flags):
         cells = fields(row, name)
         lines.append("| " + " | ".join(cells[:5] + [escape(cells[5])]) + " |")
     lines += ["", "A ratio below 1 is faster, leaner, fewer.", ""]
-    lines += [f"- {escape(text)}" for text in list(pairing.notes) + flags]
+    said = [f"failed: {text}" for text in failures(rows)] + list(pairing.notes) + flags
+    lines += [f"- {escape(text)}" for text in said]
     return lines + [""]

@@ -20,11 +20,13 @@ time. Why not "when c is certainly above 0": a limit would then not limit anythi
 import math
 from dataclasses import dataclass
 
+from heapmark.comparison import COUNT_MARGIN
 from heapmark.multiple import holm
 
 ALARM = 0.01
 MISS = 0.025  # the other half of 5 % is for gates that cannot tell in time
 EQUAL_LOOKS = 4
+ROUNDING = 1e-12  # of the logarithms of counts, so that one equal to its limit is no less
 INNOCENT_SHARE = 0.5  # of the limit: what is certainly above it is a regression
 
 REGRESSION, PASS, OPEN = "regression", "pass", "cannot tell"
@@ -36,7 +38,7 @@ class Test:
 
     `is_guard`: nobody waits until it is certain. It passes unless it alarms, or its interval lies
     above the limit; each look judges it anew.
-    `is_exact`: its figures have no noise, so that one look at the estimate decides.
+    `is_exact`: it is a count that nearly repeats, so that one look at the estimate decides.
     """
 
     evidence: object
@@ -91,10 +93,14 @@ def may_pass(test, look):
 
 
 def exact_state(test):
+    """A regression from the limit on; but below COUNT_MARGIN that may be chance, whatever the limit."""
     estimate = test.evidence.estimate
     if estimate is None:
         return OPEN
-    return REGRESSION if estimate.value >= test.limit else PASS
+    value = estimate.value + ROUNDING
+    if value < test.limit:
+        return PASS
+    return REGRESSION if value >= math.log1p(COUNT_MARGIN) else OPEN
 
 
 def blocks_at_first_look(tests, least_p):

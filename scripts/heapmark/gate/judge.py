@@ -4,10 +4,8 @@ import datetime
 import math
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from heapmark.cells import full_name
-from heapmark.comparison import SMALL_LIVE_BYTES
+from heapmark.comparison import COUNT_MARGIN, SMALL_LIVE_BYTES
 from heapmark.gate import decision
 from heapmark.gate.decision import OPEN, PASS, REGRESSION
 
@@ -113,6 +111,9 @@ class Judge:
         detail = ""
         if test.is_guard and state == OPEN:
             detail = "above its limit, which so few blocks do not prove"
+        if test.is_exact and state == OPEN:
+            detail = (f"above its limit, but counts of some allocators differ that much by chance: below "
+                      f"{100 * COUNT_MARGIN:g} % they tell nothing")  # fmt: skip
         if estimate is None:
             state, detail = OPEN, "not measured in this run"
             if metric == "instructions":
@@ -208,8 +209,3 @@ def widest(findings):
         f for f in findings if f.state == OPEN and not f.is_guard and not math.isnan(f.spread)
     ]
     return max(undecided, key=lambda finding: finding.spread, default=None)
-
-
-def median_spread(findings, metric="time"):
-    values = [f.spread for f in findings if f.metric == metric and not math.isnan(f.spread)]
-    return float(np.median(values)) if values else math.nan

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import jinja2
 
-from heapmark import advice, answer, fallbacks, fidelity, floor, style
+from heapmark import advice, answer, fallbacks, fidelity, floor
 from heapmark.cells import short_label
-from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, TIE
+from heapmark.comparison import BASELINE, CANNOT_TELL, FASTER, SLOWER, TIE, band_words
 from heapmark.load import describe_failures
 from heapmark.ranking import WORDS, failed_in_order, noise
 from heapmark.report import drawings, figures
@@ -17,7 +17,7 @@ from heapmark.terminal import plural, printable
 HERE = Path(__file__).resolve().parent
 OPEN_MAX = 15  # workloads that are shown unfolded
 MEBI = 1 << 20
-VERDICTS = {FASTER: "faster", SLOWER: "slower", TIE: "not told apart",
+VERDICTS = {FASTER: "faster", SLOWER: "slower", TIE: "no different",
             CANNOT_TELL: "cannot tell", BASELINE: "baseline"}  # fmt: skip
 MACHINE = {
     "hostname": "host", "cpu": "CPU", "cpus": "CPUs", "cores": "cores", "nodes": "NUMA nodes",
@@ -108,7 +108,9 @@ def answers(data):
     """Sentences of the answer, each with its headline, figure, and what cannot be told apart."""
     found = []
     for one in answer.answers(data):
-        if one.metric == "memory" and not is_memory_answered(data):
+        if one.metric == "memory" and not advice.is_memory_answered(data):
+            continue
+        if one.metric == "time" and not advice.is_time_answered(data):
             continue
         baseline = short(data.baseline)
         times = f"{ratio(one.estimate)} times {baseline}"
@@ -123,14 +125,6 @@ def answers(data):
             "scope": scope(data, one),
         })  # fmt: skip
     return found
-
-
-def is_memory_answered(data):
-    """As on the terminal: nobody is the leanest of replays whose memory decides nothing."""
-    is_all_replays = all(advice.traces_of(data))
-    return not is_all_replays or (
-        advice.is_programs_memory(data.run) and advice.passes(data) == 1
-    )
 
 
 def scope(data, one):
@@ -150,7 +144,9 @@ def alike(one):
         return "Every other allocator can be told from it."
     if not one.has_intervals:
         return "One block gives no interval, so nothing can be told apart; run with --reps=8."
-    return f"Cannot be told apart from it: {answer.listed(one.alike)}."
+    same = f"No different, {band_words(one.noise)}: {answer.listed(one.same)}. " if one.same else ""
+    untold = f"Cannot be told apart from it: {answer.listed(one.untold)}." if one.untold else ""
+    return (same + untold).strip()
 
 
 def overall(data):
@@ -279,6 +275,3 @@ def job_file(run):
     path = run.path / "job.ini"
     return path.read_text(errors="backslashreplace") if path.is_file() else ""
 
-
-# Colours are checked against these by a test.
-PAPERS = {"light": style.PAPER, "dark": figures.DARK_PAPER}
