@@ -68,6 +68,22 @@ static int open_file(struct rundir *dir, const char *name, int flags)
     return fd >= 0 ? fd : -errno;
 }
 
+/*
+ * Two processes that write one run's rows would spoil it. Held as long as trials.csv is open, which
+ * is opened nowhere else: closing another descriptor of it would give the lock up. Children do not
+ * inherit it.
+ */
+static int lock_run(const struct rundir *dir, const char *path)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(dir->trials_fd, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN))
+        return 0; /* ours, or this file system has no locks */
+    bool is_known = fcntl(dir->trials_fd, F_GETLK, &whole) == 0 && whole.l_pid > 0;
+    say_error("'%s' is being run by %s; wait for it or end it", path,
+              is_known ? pool_printf("process %d", (int)whole.l_pid) : "another process");
+    return -EBUSY;
+}
+
 void rundir_close(struct rundir *dir)
 {
     if (dir == NULL)
@@ -195,7 +211,9 @@ int rundir_create(const char *path, const char *job, struct rundir **result)
     else if (dir->trials_fd < 0)
         say_error("cannot write to run directory '%s': %s; --out=DIR names another", path,
                   strerror(-dir->trials_fd));
-    error = dir->trials_fd < 0 ? dir->trials_fd : write_first_files(dir, job);
+    error = dir->trials_fd < 0 ? dir->trials_fd : lock_run(dir, path);
+    if (error == 0)
+        error = write_first_files(dir, job);
     if (error != 0 && dir->trials_fd >= 0) { /* the next try shall not meet half a run */
         unlinkat(dir->dir_fd, "latency.csv", 0);
         unlinkat(dir->dir_fd, "trials.csv", 0);
@@ -445,13 +463,15 @@ int rundir_resume(const char *path, const uint32_t *unit, bool *done, size_t tri
     int error = open_directory(path, &dir);
     if (error == 0 && (dir->trials_fd = open_file(dir, "trials.csv", O_RDWR | O_APPEND)) < 0)
         error = dir->trials_fd;
-    if (error == 0 &&
+    bool is_busy = error == 0 && lock_run(dir, path) != 0;
+    if (error == 0 && !is_busy &&
         (dir->latency_fd = open_file(dir, "latency.csv", O_RDWR | O_CREAT | O_APPEND)) < 0)
         error = dir->latency_fd;
-    if (error != 0) {
-        say_error("cannot resume '%s': %s", path, strerror(-error));
+    if (error != 0)
+        say_error("cannot resume '%s': %s; mend that, or begin a new run", path, strerror(-error));
+    if (error != 0 || is_busy) {
         rundir_close(dir);
-        return error;
+        return is_busy ? -EBUSY : error;
     }
     dir->is_begun = true;
     error = mend_trials(dir, unit, done, trial_count);
