@@ -42,8 +42,8 @@ struct part {
 struct session {
     const struct record_kernel_request *request;
     struct part parts[KERNEL_KINDS];
-    int count;    /* of parts */
-    int started;  /* of their threads */
+    int count;   /* of parts */
+    int started; /* of their threads */
     char pages_path[PATH_MAX];
     sigset_t inherited_mask, watched;
     pid_t child; /* 0: none, or it has ended */
@@ -150,7 +150,7 @@ static const char *limit_reached(const struct session *s)
             bytes += (uint64_t)file.st_size;
     }
     return s->request->size_max != 0 && bytes >= s->request->size_max ? "--max-size was reached"
-                                                                       : NULL;
+                                                                      : NULL;
 }
 
 static bool has_ended(struct session *s)

@@ -222,7 +222,8 @@ static int refuse(int failure, char *error, size_t error_bytes)
 {
     if (failure == -EPERM || failure == -EACCES)
         snprintf(error, error_bytes,
-                 "cannot record the kernel: its events may be read by root alone, and not where the "
+                 "cannot record the kernel: its events may be read by root alone, and not where "
+                 "the "
                  "kernel is locked down; run heapmark with sudo");
     else if (failure == -ENODEV || failure == -ENOENT)
         snprintf(error, error_bytes,
