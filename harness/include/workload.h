@@ -98,6 +98,13 @@ struct workload {
     uint64_t (*paced_ns)(const uint64_t *params, uint64_t recorded_ns);
 
     /*
+     * Optional: why these parameters exclude one another, or NULL. A run of nothing else is refused
+     * before it starts; among others, such a trial becomes an unsupported row. Called in the
+     * harness's own process and in the trial's.
+     */
+    const char *(*refusal)(const uint64_t *params);
+
+    /*
      * Optional. Prepare before the clock starts: memory from trial_map(), random draws. Returns 0,
      * or -ENOTSUP after trial_unsupported() where these parameters cannot run here.
      * Called in the main thread, pinned, under the trial's memory policy.

@@ -29,6 +29,8 @@ try run pair --set sise=3
 try run pair --set size
 try run pair --set size=0
 try run batch --set order=up
+try run larson --set size_min=2k
+try run xz --set speed=50 --dry-run
 try run pair --reps=0
 try run pair --until=0
 try run pair --until=abc
