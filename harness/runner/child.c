@@ -2,6 +2,7 @@
 
 #include "runner/seats.h"
 #include "trial/memory.h"
+#include "util/errno_text.h"
 #include "util/say.h"
 
 #include <errno.h>
@@ -126,7 +127,7 @@ static _Noreturn void become_trial(const struct launch *launch)
     close_range(TRIAL_LISTENER_FD + 1, UINT_MAX, 0);
     signal(SIGINT, SIG_IGN); /* the parent decides */
     execve(launch->program, launch->arguments, launch->environment);
-    dprintf(STDERR_FILENO, "cannot execute '%s': %s\n", launch->program, strerrordesc_np(errno));
+    dprintf(STDERR_FILENO, "cannot execute '%s': %s\n", launch->program, errno_text(errno));
     _exit(127);
 }
 
@@ -145,7 +146,7 @@ static int prepare_shared(struct seat *seat, const struct trial_request *request
     if (ftruncate(seat->fd, sizeof *seat->shared) == 0 && ftruncate(seat->fd, (off_t)bytes) == 0)
         return 0;
     int error = errno;
-    say_error("cannot make shared memory for a trial: %s", strerror(error));
+    say_error("cannot make shared memory for a trial: %s", errno_text(error));
     return -error;
 }
 
@@ -158,7 +159,7 @@ static int fork_trial(const struct launch *launch, struct child *child)
     int error = errno;
     if (child->pid > 0 && (child->pid_fd = pidfd_open(child->pid, 0)) >= 0)
         return 0;
-    say_error("cannot start a trial: %s", strerror(child->pid < 0 ? error : errno));
+    say_error("cannot start a trial: %s", errno_text(child->pid < 0 ? error : errno));
     if (child->pid > 0) {
         kill(child->pid, SIGKILL);
         waitpid(child->pid, NULL, 0);
@@ -172,12 +173,12 @@ static int open_channels(const struct trial_request *request, unsigned threads, 
 {
     if (pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0) {
         int error = errno;
-        say_error("cannot make a pipe for a trial: %s", strerror(error));
+        say_error("cannot make a pipe for a trial: %s", errno_text(error));
         return -error;
     }
     if (!request->has_exact_peak || (*listener = peak_open(peak, threads)) >= 0)
         return 0;
-    say_error("cannot make a socket for a trial: %s", strerror(-*listener));
+    say_error("cannot make a socket for a trial: %s", errno_text(-*listener));
     close(output[0]);
     close(output[1]);
     return *listener;

@@ -169,7 +169,7 @@ def test_no_room_for_the_decoded_trace(tmp_path, handover):
         pytest.skip("mounting needs root")
     try:
         none, said = replay(tmp_path, handover, params=["ahead=0"], code=2, env={**os.environ, "TMPDIR": str(small)})
-        assert none == [] and "$TMPDIR or /var/tmp, which cannot be written: No space left on device" in said
+        assert none == [] and "$TMPDIR or /var/tmp, which cannot be written: no space left on device" in said
     finally:
         subprocess.run(["umount", small], check=True)
 

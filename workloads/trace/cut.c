@@ -1,5 +1,6 @@
 #include "workloads/trace/cut.h"
 
+#include "util/errno_text.h"
 #include "workloads/trace/reader.h"
 #include "workloads/trace/writer.h"
 
@@ -192,7 +193,7 @@ static int choose_thread(struct cut *c)
 static int cannot_write(struct cut *c, int error)
 {
     char what[128];
-    snprintf(what, sizeof what, "the part cannot be written: %s", strerrordesc_np(-error));
+    snprintf(what, sizeof what, "the part cannot be written: %s", errno_text(-error));
     return fail(c, error, what);
 }
 

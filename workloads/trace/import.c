@@ -1,5 +1,6 @@
 #include "workloads/trace/import.h"
 
+#include "util/errno_text.h"
 #include "workloads/trace/addresses.h"
 #include "workloads/trace/import_source.h"
 #include "workloads/trace/lines.h"
@@ -127,7 +128,7 @@ enum line_verdict import_fail(struct import *import, int error)
 {
     import->failure = error;
     snprintf(import->error, import->error_bytes, "cannot import '%s': %s", import->name,
-             strerrordesc_np(-error));
+             errno_text(-error));
     return LINE_FAILED;
 }
 
@@ -136,7 +137,7 @@ static enum line_verdict cannot_write(struct import *import, int error)
     import->failure = error;
     snprintf(import->error, import->error_bytes,
              "cannot import '%s': the trace cannot be written: %s", import->name,
-             strerrordesc_np(-error));
+             errno_text(-error));
     return LINE_FAILED;
 }
 

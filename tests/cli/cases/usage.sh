@@ -51,3 +51,5 @@ try run pair --threads=1,2,1 --dry-run
 try run xz xz --dry-run
 try topo --placement=scater
 try topo --threads=0
+try doctor x
+try topo x
