@@ -126,7 +126,7 @@ static int find_steady(struct cut *c)
         char what[256];
         snprintf(what, sizeof what,
                  "it is nowhere steady: in the flattest tenth of its events, live bytes vary by "
-                 "%.0f %%, and at most %.0f %% were wanted; choose a part with --from and --to",
+                 "%.1f %%, and at most %.0f %% were wanted; choose a part with --from and --to",
                  100 * window->spread, 100 * CUT_STEADY_SPREAD);
         error = fail(c, -ESRCH, what);
     }

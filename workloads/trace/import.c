@@ -467,12 +467,13 @@ static int check_usable(struct import *import)
                       result->skip_reason, import->format->beginning);
     if (import->writer != NULL && trace_writer_rules(import->writer)->events > 0)
         return 0;
-    char why[160] = "";
+    char why[160] = "record a part in which the program allocates";
     if (result->first_skipped > 0)
-        snprintf(why, sizeof why, "%" PRIu64 ": %s", result->first_skipped, result->skip_reason);
+        snprintf(why, sizeof why, "line %" PRIu64 ": %s", result->first_skipped,
+                 result->skip_reason);
     snprintf(import->error, import->error_bytes,
-             "cannot import '%s': its %" PRIu64 " lines tell of no allocation%s%s", import->name,
-             result->lines, result->first_skipped > 0 ? "; line " : "", why);
+             "cannot import '%s': its %" PRIu64 " lines tell of no allocation; %s", import->name,
+             result->lines, why);
     return -EINVAL;
 }
 
