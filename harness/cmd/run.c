@@ -141,7 +141,9 @@ static int build_resumed_job(const struct call *call, struct job *job)
 {
     const char *file = pool_printf("%s/job.ini", call->resume);
     if (access(file, R_OK) != 0) {
-        say_error("there is no run in '%s' to resume: it has no job.ini; name what 'heapmark run' made", call->resume);
+        say_error("there is no run in '%s' to resume: it has no job.ini; name what 'heapmark run' "
+                  "made",
+                  call->resume);
         return -EINVAL;
     }
     if (job_add(job, file) != 0)

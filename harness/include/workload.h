@@ -7,8 +7,9 @@
  * A trial runs the workload's body several times in one process: a short warm-up, the measured part
  * (in one piece, or cut into turns), a shorter sampled part from which latencies come, and, if
  * asked for, a part whose memory is watched. Each time the body starts with nothing allocated and
- * ends with everything freed, so that memory left at the end is the allocator's choice. Between its start and its end only the op_*() calls below may reach the
- * allocator: no printf, no thread creation, no library call that allocates.
+ * ends with everything freed, so that memory left at the end is the allocator's choice. Between its
+ * start and its end only the op_*() calls below may reach the allocator: no printf, no thread
+ * creation, no library call that allocates.
  *
  * The body is written once, as an always-inline function with a constant `timed` argument;
  * WORKLOAD_INSTANCES() makes a plain and a timed instance of it, so that the plain one carries no

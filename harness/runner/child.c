@@ -184,6 +184,17 @@ static int open_channels(const struct trial_request *request, unsigned threads, 
     return *listener;
 }
 
+/* By which the child tells that it finished a turn: a descriptor or -errno, said. */
+static int open_signal(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd >= 0)
+        return fd;
+    int error = errno;
+    say_error("cannot make an event for a trial: %s", errno_text(error));
+    return -error;
+}
+
 static void close_channels(struct child *child)
 {
     close(child->output_fd);
@@ -199,15 +210,18 @@ int child_start(struct spawner *s, uint32_t seat, const struct trial_request *re
     struct strings environment = {0}, command = {0};
     int output[2], listener = -1, error = prepare_shared(&s->seats[seat], request);
     struct peak_watch peak = {.fd = -1};
-    if (error == 0)
-        error =
-            open_channels(request, s->seats[seat].shared->spec.threads, output, &peak, &listener);
-    if (error != 0)
+    int signal_fd = error == 0 ? open_signal() : error;
+    if (signal_fd < 0)
+        return signal_fd;
+    error = open_channels(request, s->seats[seat].shared->spec.threads, output, &peak, &listener);
+    if (error != 0) {
+        close(signal_fd);
         return error;
+    }
     *child = (struct child){.request = request,
                             .shared = s->seats[seat].shared,
                             .output_fd = output[0],
-                            .signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                            .signal_fd = signal_fd,
                             .peak = peak,
                             .oom_kills_before = kernel_oom_kills()};
     fill_environment(request, &environment);
