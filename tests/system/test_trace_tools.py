@@ -219,6 +219,15 @@ def test_damage_is_counted_and_reported(tmp_path):
     assert "2 lines of the source could not be used" in trace("info", tmp_path / "d.hmt").stdout
 
 
+def test_damage_after_good_lines(tmp_path):
+    """However much of it there is at one place: what counts is that most lines are good."""
+    good = [f"@ prog:[0x1] + 0x{16 * i:x} 0x10" for i in range(1, 1611)]
+    text = "\n".join(["= Start", *good[:10], *["@ prog:[0x1] + zz 0x10"] * 1500, *good[10:], "= End", ""])
+    trace("import", "--format=mtrace", "-o", tmp_path / "d.hmt", "-", text=text)
+    facts = summary(tmp_path / "d.hmt")
+    assert facts["skipped_lines"] == "1500" and facts["events"] == "1610"
+
+
 def test_refused_and_nothing_left(tmp_path):
     def refused(*words, text=None):
         return trace(*words, expect=2, text=text, cwd=tmp_path).stderr

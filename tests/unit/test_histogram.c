@@ -137,6 +137,17 @@ static void this_clock_has_the_step_that_was_found(void **state)
     assert_true(whole > READINGS * 9 / 10);
 }
 
+static void the_clocks_own_cost_is_no_latency(void **state)
+{
+    static struct histogram histograms[OP_COUNT];
+    static struct worker worker;
+    (void)state;
+    worker.sampler = (struct sampler){.rng = 1, .cost_ticks = 1ull << 40, .histograms = histograms};
+    free(sampled_malloc(&worker, 16));
+    assert_int_equal(histograms[OP_MALLOC].count, 1);
+    assert_int_equal(histograms[OP_MALLOC].buckets[0], 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +159,7 @@ int main(void)
         cmocka_unit_test(the_clock_goes_at_its_scale),
         cmocka_unit_test(the_clocks_step_is_of_common_differences),
         cmocka_unit_test(a_clock_of_wide_steps_is_coarse),
+        cmocka_unit_test(the_clocks_own_cost_is_no_latency),
         cmocka_unit_test(this_clock_has_the_step_that_was_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -266,6 +266,38 @@ static void expect_forged(struct forged forged, const char *expected)
     expect_error(file, used + sizeof block, expected);
 }
 
+static size_t block_bytes(const unsigned char *at)
+{
+    struct trace_block_header block;
+    memcpy(&block, at, sizeof block);
+    return sizeof block + block.packed_bytes;
+}
+
+/* Two good blocks that have changed places. */
+static void blocks_out_of_order(void **state)
+{
+    enum { EVENTS = 2 * TRACE_BLOCK_EVENTS_MAX };
+    struct trace_event *events = calloc(EVENTS, sizeof *events);
+    struct trace_file_header header;
+    size_t bytes;
+    (void)state;
+    for (size_t i = 0; i < EVENTS; i++)
+        events[i] = (struct trace_event){.op = TRACE_MALLOC, .size = 1, .time = i};
+    char *path = fixture_trace(events, EVENTS, 1);
+    unsigned char *content = fixture_read(path, &bytes), *swapped = malloc(bytes);
+    memcpy(swapped, content, bytes);
+    memcpy(&header, content, sizeof header);
+    const unsigned char *first = content + header.header_bytes;
+    size_t first_bytes = block_bytes(first), second_bytes = block_bytes(first + first_bytes);
+    memcpy(swapped + header.header_bytes, first + first_bytes, second_bytes);
+    memcpy(swapped + header.header_bytes + second_bytes, first, first_bytes);
+    expect_error(swapped, bytes, "the block begins before the one before has ended");
+    free(swapped);
+    free(content);
+    free(events);
+    fixture_remove(path);
+}
+
 #define COLUMNS(op, time, size, object)  \
     .columns = {op, time, size, object}, \
     .column_bytes = {sizeof op - 1, sizeof time - 1, sizeof size - 1, sizeof object - 1}
@@ -291,7 +323,7 @@ static const struct {
       COLUMNS("\1", "\0", "\1", "")},
      "at byte 152: slack_ticks is 3, and at most a millisecond, 2, was expected"},
     {{.header = {.threads = 1, .source = 77}, .events = 1, COLUMNS("\1", "\0", "\1", "")},
-     "at byte 160: source is 77, and 0 to 5 was expected"},
+     "at byte 160: source is 77, and 0 to 6 was expected"},
     {{.header = {.threads = 1, .lacks = 64}, .events = 1, COLUMNS("\1", "\0", "\1", "")},
      "at byte 164: lacks is 64, and 0 to 63 was expected"},
     {{.header = {.threads = 1,
@@ -423,7 +455,7 @@ int main(void)
         cmocka_unit_test(damaged_anywhere),     cmocka_unit_test(foreign_files),
         cmocka_unit_test(missing_file),         cmocka_unit_test(something_follows),
         cmocka_unit_test(broken_rules),         cmocka_unit_test(writer_refuses),
-        cmocka_unit_test(numbers_come_back),
+        cmocka_unit_test(blocks_out_of_order),  cmocka_unit_test(numbers_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
