@@ -150,7 +150,7 @@ static void test_text_mistakes(void **state)
         {"fact exit_status -1", "exit_status is -1, and 0 to 65535 was expected"},
         {"fact sample 1000001", "sample is 1000001, and 0 to 1000000 was expected"},
         {"fact stack_depth 63", "stack_depth is 63, and 0 to 62 was expected"},
-        {"fact source 77", "source is 77, and 0 to 5 was expected"},
+        {"fact source 77", "source is 77, and 0 to 6 was expected"},
         {"fact lacks 64", "lacks is 64, and 0 to 63 was expected"},
         {"fact front_events 2\nend",
          "line 4 ('end'): in line 3, front_events is 2, and at most the "
