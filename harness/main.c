@@ -1,5 +1,6 @@
 /* heapmark: fio for memory allocators. The command table. */
 #include "cmd/cmd.h"
+#include "util/errno_text.h"
 #include "util/nearest.h"
 #include "util/say.h"
 #include "version.h"
@@ -58,7 +59,7 @@ static int check_output(int code)
     bool lost = fflush(stdout) != 0 || ferror(stdout);
     if (!lost || code != EXIT_OK)
         return code;
-    say_error("cannot write to standard output: %s", strerrordesc_np(errno != 0 ? errno : EIO));
+    say_error("cannot write to standard output: %s", errno_text(errno != 0 ? errno : EIO));
     return EXIT_USAGE;
 }
 

@@ -8,8 +8,6 @@
  */
 #include "workloads/slots.h"
 
-#include <errno.h>
-
 enum { SLOTS, SMALLEST, LARGEST, ROUND };
 
 static const struct workload_option options[] = {
@@ -27,12 +25,13 @@ static uint32_t draw_size(struct trial *trial, uint64_t *rng)
     return (uint32_t)(smallest + rng_below(rng, largest - smallest + 1));
 }
 
+static const char *refusal(const uint64_t *params)
+{
+    return params[SMALLEST] > params[LARGEST] ? "size_min is above size_max" : NULL;
+}
+
 static int setup(struct trial *trial)
 {
-    if (trial_param(trial, SMALLEST) > trial_param(trial, LARGEST)) {
-        trial_unsupported(trial, "size_min is above size_max");
-        return -ENOTSUP;
-    }
     slots_setup(trial, trial_param(trial, SLOTS), draw_size);
     return 0;
 }
@@ -76,6 +75,7 @@ const struct workload workload_larson = {
     .source = "Larson and Krishnan 1998, Memory Allocation for Long-Running Server Applications",
     .work_unit = "replacements",
     .options = options,
+    .refusal = refusal,
     .setup = setup,
     .run = larson_plain,
     .run_timed = larson_timed,

@@ -55,6 +55,13 @@ static uint64_t paced_ns(const uint64_t *params, uint64_t recorded_ns)
     return (uint64_t)((double)recorded_ns * SPEED_RECORDED / (double)params[SPEED]);
 }
 
+static const char *refusal(const uint64_t *params)
+{
+    return params[MODE] != PACED && params[SPEED] != SPEED_RECORDED
+               ? "a speed is good for mode=paced only; leave it at 100"
+               : NULL;
+}
+
 /* ---- setup ----------------------------------------------------------------------------------- */
 
 struct flag_word {
@@ -125,9 +132,6 @@ static int check(struct trial *trial, const struct program_header *program, size
     else if (program->players != trial_thread_count(trial))
         trial_unsupported(trial, "the trace needs %u threads, and the trial has %u",
                           program->players, trial_thread_count(trial));
-    else if (!program->is_paced && trial_param(trial, SPEED) != SPEED_RECORDED)
-        trial_unsupported(trial, "a speed is good for mode=paced only: leave it at %d",
-                          SPEED_RECORDED);
     else if (program->is_paced && (program->lacks & TRACE_LACKS_TIMES))
         trial_unsupported(trial, "the trace was imported from something that tells no times: "
                                  "mode=paced needs them");
@@ -168,6 +172,7 @@ const struct workload workload_replay = {
     .options = options,
     .decoding = decoding,
     .paced_ns = paced_ns,
+    .refusal = refusal,
     .setup = setup,
     .run = replay_play,
     .run_timed = replay_play_timed,

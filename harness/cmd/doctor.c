@@ -11,7 +11,7 @@
 static int parse_option(int key, char *value, struct argp_state *state)
 {
     if (key == ARGP_KEY_ARG)
-        argp_error(state, "'%s' is too much", value);
+        argp_error(state, "it takes no names, and '%s' is one", value);
     return ARGP_ERR_UNKNOWN;
 }
 

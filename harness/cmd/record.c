@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 #include "cmd/record_kernel.h"
 #include "cmd/record_missing.h"
+#include "util/errno_text.h"
 #include "util/parse.h"
 #include "util/paths.h"
 #include "util/say.h"
@@ -279,7 +280,7 @@ static void tell_trace(const struct recording_trace *trace)
         say_note("'%s' ends early: --max-size was reached", path);
     else if (trace->failure != 0)
         say_note("'%s' stops before the program's end: it could not be written: %s", path,
-                 strerrordesc_np(-trace->failure));
+                 errno_text(-trace->failure));
     else if (trace->flags & TRACE_TRUNCATED)
         tell_end(trace, path);
     if (trace->flags & TRACE_FORKED)

@@ -2,6 +2,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/trace.h"
+#include "util/errno_text.h"
 #include "util/say.h"
 #include "workloads/trace/import.h"
 #include "workloads/trace/kernel_events.h"
@@ -209,7 +210,7 @@ static int start_program(struct session *s)
     posix_spawnattr_destroy(&attributes);
     if (error != 0) {
         s->child = 0;
-        say_error("cannot start '%s': %s", command[0], strerrordesc_np(error));
+        say_error("cannot start '%s': %s", command[0], errno_text(error));
     }
     return -error;
 }
@@ -219,7 +220,7 @@ static int run(struct session *s)
     for (int i = 0; i < s->count; i++) {
         int error = kernel_events_start(s->parts[i].events);
         if (error != 0) {
-            say_error("cannot record the kernel: %s", strerrordesc_np(-error));
+            say_error("cannot record the kernel: %s", errno_text(-error));
             return error;
         }
     }
@@ -283,7 +284,7 @@ int record_kernel(const struct record_kernel_request *request)
         tasks[s.started] = (struct import_task){&s, &s.parts[s.started]};
         failed = -pthread_create(&s.parts[s.started].thread, NULL, import, &tasks[s.started]);
         if (failed != 0)
-            say_error("cannot record the kernel: no thread: %s", strerrordesc_np(-failed));
+            say_error("cannot record the kernel: no thread: %s", errno_text(-failed));
     }
     ignore_me(&s);
     if (failed == 0)

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -140,7 +141,9 @@ static int build_resumed_job(const struct call *call, struct job *job)
 {
     const char *file = pool_printf("%s/job.ini", call->resume);
     if (access(file, R_OK) != 0) {
-        say_error("there is no run in '%s' to resume: it has no job.ini", call->resume);
+        say_error("there is no run in '%s' to resume: it has no job.ini; name what 'heapmark run' "
+                  "made",
+                  call->resume);
         return -EINVAL;
     }
     if (job_add(job, file) != 0)
@@ -302,19 +305,26 @@ static int write_job(struct run *run)
     return result;
 }
 
+/* results/JOB-TIME, made here, so that of two runs that begin in one second each gets its own. */
+static const char *new_directory(const char *job)
+{
+    char stamp[32];
+    time_t now = time(NULL);
+    struct tm tm;
+    strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
+    const char *first = pool_printf("results/%s-%s", job, stamp), *path = first;
+    (void)mkdir("results", 0777); /* rundir_create() says what is wrong */
+    for (unsigned i = 2; mkdir(path, 0777) != 0 && errno == EEXIST; i++)
+        path = pool_printf("%s-%u", first, i);
+    return path;
+}
+
 static int open_dir(struct run *run)
 {
     if (run->call->resume != NULL)
         return rundir_resume(run->call->resume, run->plan.units, run->session.done,
                              run->plan.trial_count, &run->dir);
-    const char *path = run->call->out;
-    if (path == NULL) {
-        char stamp[32];
-        time_t now = time(NULL);
-        struct tm tm;
-        strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
-        path = pool_printf("results/%s-%s", run->job.name, stamp);
-    }
+    const char *path = run->call->out != NULL ? run->call->out : new_directory(run->job.name);
     char *text = job_file(&run->job);
     int result = text != NULL ? rundir_create(path, text, &run->dir) : -ENOMEM;
     free(text);

@@ -21,7 +21,7 @@ static int parse_option(int key, char *value, struct argp_state *state)
     switch (key) {
     case KEY_PLACEMENT: call->placement = value; return 0;
     case KEY_THREADS: call->threads = value; return 0;
-    case ARGP_KEY_ARG: argp_error(state, "'%s' is too much", value); return 0;
+    case ARGP_KEY_ARG: argp_error(state, "it takes no names, and '%s' is one", value); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }

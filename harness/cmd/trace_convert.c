@@ -3,6 +3,7 @@
 #include "cmd/trace.h"
 #include "cmd/trace_chart.h"
 #include "util/cli.h"
+#include "util/errno_text.h"
 #include "util/nearest.h"
 #include "util/parse.h"
 #include "util/say.h"
@@ -27,7 +28,7 @@
 
 static int cannot_write(const char *path, int error)
 {
-    say_error("cannot write '%s': %s", path, strerrordesc_np(-error));
+    say_error("cannot write '%s': %s", path, errno_text(-error));
     return EXIT_USAGE;
 }
 
@@ -376,7 +377,7 @@ int trace_command_import(int argc, char **argv)
     FILE *in = fopen(request.path, "rbe");
     if (in == NULL) {
         say_error("cannot open '%s': %s; FILE is what another tool wrote, and - is standard input",
-                  request.path, strerrordesc_np(errno));
+                  request.path, errno_text(errno));
         return EXIT_USAGE;
     }
     int code = import_from(&request, in);

@@ -7,8 +7,9 @@
  * A trial runs the workload's body several times in one process: a short warm-up, the measured part
  * (in one piece, or cut into turns), a shorter sampled part from which latencies come, and, if
  * asked for, a part whose memory is watched. Each time the body starts with nothing allocated and
- * ends with everything freed, so that memory left at the end is the allocator's choice. Between its start and its end only the op_*() calls below may reach the
- * allocator: no printf, no thread creation, no library call that allocates.
+ * ends with everything freed, so that memory left at the end is the allocator's choice. Between its
+ * start and its end only the op_*() calls below may reach the allocator: no printf, no thread
+ * creation, no library call that allocates.
  *
  * The body is written once, as an always-inline function with a constant `timed` argument;
  * WORKLOAD_INSTANCES() makes a plain and a timed instance of it, so that the plain one carries no
@@ -96,6 +97,13 @@ struct workload {
      * allocator takes. Called in the harness's own process.
      */
     uint64_t (*paced_ns)(const uint64_t *params, uint64_t recorded_ns);
+
+    /*
+     * Optional: why these parameters exclude one another, or NULL. A run of nothing else is refused
+     * before it starts; among others, such a trial becomes an unsupported row. Called in the
+     * harness's own process and in the trial's.
+     */
+    const char *(*refusal)(const uint64_t *params);
 
     /*
      * Optional. Prepare before the clock starts: memory from trial_map(), random draws. Returns 0,

@@ -3,6 +3,7 @@
 #include "allocators/registry.h"
 #include "job/knob.h"
 #include "util/elf_check.h"
+#include "util/errno_text.h"
 #include "util/nearest.h"
 #include "util/paths.h"
 #include "util/say.h"
@@ -93,7 +94,7 @@ static int identify(struct contender *c, const char *where)
 {
     struct stat file;
     if (stat(c->path, &file) != 0) {
-        say_error("%scannot use '%s': %s", where, c->path, strerror(errno));
+        say_error("%scannot use '%s': %s", where, c->path, errno_text(errno));
         return -EINVAL;
     }
     c->dev = file.st_dev;
@@ -196,7 +197,7 @@ static int find_path(const char *argument, const char *where, struct contender *
     c->path = real_file(argument);
     c->is_preloaded = true;
     if (c->path == NULL) {
-        say_error("%scannot open allocator '%s': %s", where, argument, strerror(errno));
+        say_error("%scannot open allocator '%s': %s", where, argument, errno_text(errno));
         return -EINVAL;
     }
     if (strpbrk(c->path, " :") != NULL) {

@@ -2,6 +2,7 @@
 
 #include "job/job_file.h"
 #include "job/params.h"
+#include "util/errno_text.h"
 #include "util/nearest.h"
 #include "util/paths.h"
 #include "util/pool.h"
@@ -83,7 +84,7 @@ static int add_file(struct job *job, const char *path, const char *label)
     if (stream == NULL) {
         say_error("cannot open job file '%s': %s; 'heapmark list jobs' shows the shipped ones, "
                   "which are given without '.ini'",
-                  label, strerror(errno));
+                  label, errno_text(errno));
         return -EINVAL;
     }
     int result = job_add_stream(job, stream, label);

@@ -21,7 +21,9 @@ struct expansion {
     struct plan *plan;
     const struct section *section;
     const char *trace; /* that the cell replays */
-    struct cell cell;  /* filled in step by step, copied into the plan at the innermost */
+    size_t possible; /* combinations of the workload's parameters that do not exclude one another */
+    const char *refusal; /* why another is impossible */
+    struct cell cell;    /* filled in step by step, copied into the plan at the innermost */
 };
 
 static const char *where(const struct expansion *e, enum run_option_id id)
@@ -332,12 +334,22 @@ static int expand_trace(struct expansion *e)
     return check_pace(e);
 }
 
+static void judge_params(struct expansion *e)
+{
+    const struct workload *workload = e->cell.workload;
+    const char *why = workload->refusal != NULL ? workload->refusal(e->cell.params) : NULL;
+    e->possible += why == NULL;
+    if (why != NULL)
+        e->refusal = why;
+}
+
 /* Outer: every combination of parameter values, option by option. */
 static int expand_params(struct expansion *e, size_t option_index, const char *so_far)
 {
     const struct workload *workload = e->cell.workload;
     if (option_index == workload_option_count(workload)) {
         e->cell.params_text = so_far;
+        judge_params(e);
         return expand_trace(e) != 0 ? -EINVAL : expand_places(e);
     }
     const struct workload_option *option = &workload->options[option_index];
@@ -398,6 +410,19 @@ static int check_timeout(const struct expansion *e)
     return -EINVAL;
 }
 
+/* Some rows of a sweep may be unsupported, but not all that the workload would run. */
+static int expand_combinations(struct expansion *e)
+{
+    e->possible = 0;
+    if (expand_params(e, 0, "") != 0)
+        return -EINVAL;
+    if (e->possible > 0)
+        return 0;
+    say_error("%sthese parameters of workload '%s' exclude one another: %s", where(e, OPT_workload),
+              e->cell.workload->name, e->refusal);
+    return -EINVAL;
+}
+
 static int expand_section(struct expansion *e)
 {
     struct strings names = strings_split(text(e, OPT_workload), ',');
@@ -416,7 +441,7 @@ static int expand_section(struct expansion *e)
         cell->work = job_number(e->job, e->section, OPT_work);
         if (check_timeout(e) != 0 || set_turns(e) != 0)
             return -EINVAL;
-        if (expand_contenders(e) != 0 || expand_params(e, 0, "") != 0)
+        if (expand_contenders(e) != 0 || expand_combinations(e) != 0)
             return -EINVAL;
     }
     return 0;

@@ -54,7 +54,7 @@ static json_t *describe_machine(const struct topo *topo, struct clock_scale cloc
     uname(&uts);
     gethostname(host, sizeof host - 1);
     json_int_t memory = (json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-    return json_pack("{s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:f}",
+    return json_pack("{s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:f, s:f}",
                      "hostname", host, "cpu", topo_cpu_model(topo), "cpus",
                      (int)topo_cpu_count(topo), "cores", (int)topo_core_count(topo), "nodes",
                      (int)topo_node_count(topo), "memory_bytes", memory, "kernel",
@@ -64,7 +64,8 @@ static json_t *describe_machine(const struct topo *topo, struct clock_scale cloc
                      text_or_null(
                          machine_read_choice("/sys/kernel/mm/transparent_hugepage/enabled")),
                      "virtual", text_or_null(machine_hypervisor()), "timer",
-                     clock.is_tsc ? "tsc" : "clock_gettime", "timer_hz", 1e9 / clock.ns_per_tick);
+                     clock.is_tsc ? "tsc" : "clock_gettime", "timer_hz", 1e9 / clock.ns_per_tick,
+                     "timer_step_ns", clock.step_ns);
 }
 
 static json_t *describe_contenders(const struct plan *plan)

@@ -177,12 +177,19 @@ static void check_memory(struct problems *p)
 static void check_clock(struct problems *p)
 {
     struct clock_scale scale = clock_calibrate(1);
+    const char *remedy = "take tails that differ by less for equal; another machine tells more";
     if (!scale.is_tsc)
         add(p,
-            "there is no invariant time-stamp counter: latencies are taken with clock_gettime, "
-            "some "
-            "10 ns coarser",
-            "measure on another machine if the tails matter");
+            pool_printf("there is no invariant time-stamp counter: latencies are taken with "
+                        "clock_gettime, which takes longer and has steps of %.0f ns",
+                        scale.step_ns),
+            remedy);
+    else if (clock_is_coarse(&scale))
+        add(p,
+            pool_printf("the time-stamp counter advances in steps of %.0f ns: no latency or "
+                        "percentile is finer",
+                        scale.step_ns),
+            remedy);
 }
 
 size_t machine_problems(struct machine_problem *problems, size_t capacity)

@@ -2,6 +2,7 @@
 
 #include "results/csv_read.h"
 #include "trial/clock.h"
+#include "util/errno_text.h"
 #include "util/pool.h"
 #include "util/say.h"
 
@@ -68,6 +69,22 @@ static int open_file(struct rundir *dir, const char *name, int flags)
     return fd >= 0 ? fd : -errno;
 }
 
+/*
+ * Two processes that write one run's rows would spoil it. Held as long as trials.csv is open, which
+ * is opened nowhere else: closing another descriptor of it would give the lock up. Children do not
+ * inherit it.
+ */
+static int lock_run(const struct rundir *dir, const char *path)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(dir->trials_fd, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN))
+        return 0; /* ours, or this file system has no locks */
+    bool is_known = fcntl(dir->trials_fd, F_GETLK, &whole) == 0 && whole.l_pid > 0;
+    say_error("'%s' is being run by %s; wait for it or end it", path,
+              is_known ? pool_printf("process %d", (int)whole.l_pid) : "another process");
+    return -EBUSY;
+}
+
 void rundir_close(struct rundir *dir)
 {
     if (dir == NULL)
@@ -115,14 +132,14 @@ static int append(struct rundir *dir, int fd, const char *name, const char *text
             int error = n < 0 ? errno : ENOSPC;
             if (before >= 0 && ftruncate(fd, before) != 0)
                 say_error("cannot take back half a row of '%s/%s': %s", dir->path, name,
-                          strerror(errno));
+                          errno_text(errno));
             const char *remedy =
                 dir->is_begun
                     ? pool_printf("; finished rows are kept, go on with --resume='%s' when there "
                                   "is room",
                                   dir->path)
                     : "; --out=DIR names another directory";
-            say_error("cannot write '%s/%s': %s%s", dir->path, name, strerror(error), remedy);
+            say_error("cannot write '%s/%s': %s%s", dir->path, name, errno_text(error), remedy);
             return -error;
         }
         written += (size_t)n;
@@ -147,7 +164,7 @@ int rundir_write_file(struct rundir *dir, const char *name, const char *text, si
             result = -errno;
     }
     if (result != 0)
-        say_error("cannot write '%s/%s': %s", dir->path, name, strerror(-result));
+        say_error("cannot write '%s/%s': %s", dir->path, name, errno_text(-result));
     return result;
 }
 
@@ -167,7 +184,7 @@ static int write_first_files(struct rundir *dir, const char *job)
 {
     dir->latency_fd = open_file(dir, "latency.csv", O_RDWR | O_CREAT | O_TRUNC | O_APPEND);
     if (dir->latency_fd < 0) {
-        say_error("cannot write '%s/latency.csv': %s", dir->path, strerror(-dir->latency_fd));
+        say_error("cannot write '%s/latency.csv': %s", dir->path, errno_text(-dir->latency_fd));
         return dir->latency_fd;
     }
     long length = record_header(&dir->text);
@@ -186,7 +203,7 @@ int rundir_create(const char *path, const char *job, struct rundir **result)
         error = open_directory(path, &dir);
     if (error != 0) {
         say_error("cannot make run directory '%s': %s; --out=DIR names another", path,
-                  strerror(-error));
+                  errno_text(-error));
         return error;
     }
     dir->trials_fd = open_file(dir, "trials.csv", O_RDWR | O_CREAT | O_EXCL | O_APPEND);
@@ -194,8 +211,10 @@ int rundir_create(const char *path, const char *job, struct rundir **result)
         say_taken(dir, path);
     else if (dir->trials_fd < 0)
         say_error("cannot write to run directory '%s': %s; --out=DIR names another", path,
-                  strerror(-dir->trials_fd));
-    error = dir->trials_fd < 0 ? dir->trials_fd : write_first_files(dir, job);
+                  errno_text(-dir->trials_fd));
+    error = dir->trials_fd < 0 ? dir->trials_fd : lock_run(dir, path);
+    if (error == 0)
+        error = write_first_files(dir, job);
     if (error != 0 && dir->trials_fd >= 0) { /* the next try shall not meet half a run */
         unlinkat(dir->dir_fd, "latency.csv", 0);
         unlinkat(dir->dir_fd, "trials.csv", 0);
@@ -243,7 +262,7 @@ static int open_side(struct rundir *dir, enum side_file file)
     const char *name = side_files[file].name;
     int fd = open_file(dir, name, O_RDWR | O_CREAT | O_APPEND);
     if (fd < 0)
-        say_error("cannot write '%s/%s': %s", dir->path, name, strerror(-fd));
+        say_error("cannot write '%s/%s': %s", dir->path, name, errno_text(-fd));
     dir->side_fd[file] = fd;
     return fd < 0 ? fd : 0;
 }
@@ -445,13 +464,16 @@ int rundir_resume(const char *path, const uint32_t *unit, bool *done, size_t tri
     int error = open_directory(path, &dir);
     if (error == 0 && (dir->trials_fd = open_file(dir, "trials.csv", O_RDWR | O_APPEND)) < 0)
         error = dir->trials_fd;
-    if (error == 0 &&
+    bool is_busy = error == 0 && lock_run(dir, path) != 0;
+    if (error == 0 && !is_busy &&
         (dir->latency_fd = open_file(dir, "latency.csv", O_RDWR | O_CREAT | O_APPEND)) < 0)
         error = dir->latency_fd;
-    if (error != 0) {
-        say_error("cannot resume '%s': %s", path, strerror(-error));
+    if (error != 0)
+        say_error("cannot resume '%s': %s; mend that, or begin a new run", path,
+                  errno_text(-error));
+    if (error != 0 || is_busy) {
         rundir_close(dir);
-        return error;
+        return is_busy ? -EBUSY : error;
     }
     dir->is_begun = true;
     error = mend_trials(dir, unit, done, trial_count);

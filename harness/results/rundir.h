@@ -19,7 +19,8 @@ int rundir_create(const char *path, const char *job, struct rundir **dir);
 
 /*
  * Opens one that a run left unfinished and mends its end: torn rows and rows of trials that did not
- * finish are cut off. Trials that run together stand or fall together: unit[trial] is the first
+ * finish are cut off. A run belongs to one process at a time: one that is still going is refused.
+ * Trials that run together stand or fall together: unit[trial] is the first
  * trial of its unit (itself where it runs alone), and a unit's trials follow one another.
  * done[trial] becomes true for each finished trial below `trial_count`. 0, or -errno after an error
  * was said.

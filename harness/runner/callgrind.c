@@ -1,5 +1,6 @@
 #include "runner/callgrind.h"
 
+#include "util/errno_text.h"
 #include "util/pool.h"
 #include "util/say.h"
 
@@ -171,7 +172,7 @@ int callgrind_take(const char *path, struct callgrind_profile *profile)
 {
     FILE *stream = fopen(path, "re");
     if (stream == NULL) {
-        say_error("callgrind left no profile in '%s': %s", path, strerror(errno));
+        say_error("callgrind left no profile in '%s': %s", path, errno_text(errno));
         return -EIO;
     }
     int result = callgrind_read(stream, profile);

@@ -2,6 +2,7 @@
 
 #include "runner/seats.h"
 #include "trial/memory.h"
+#include "util/errno_text.h"
 #include "util/say.h"
 
 #include <errno.h>
@@ -126,7 +127,7 @@ static _Noreturn void become_trial(const struct launch *launch)
     close_range(TRIAL_LISTENER_FD + 1, UINT_MAX, 0);
     signal(SIGINT, SIG_IGN); /* the parent decides */
     execve(launch->program, launch->arguments, launch->environment);
-    dprintf(STDERR_FILENO, "cannot execute '%s': %s\n", launch->program, strerrordesc_np(errno));
+    dprintf(STDERR_FILENO, "cannot execute '%s': %s\n", launch->program, errno_text(errno));
     _exit(127);
 }
 
@@ -145,7 +146,7 @@ static int prepare_shared(struct seat *seat, const struct trial_request *request
     if (ftruncate(seat->fd, sizeof *seat->shared) == 0 && ftruncate(seat->fd, (off_t)bytes) == 0)
         return 0;
     int error = errno;
-    say_error("cannot make shared memory for a trial: %s", strerror(error));
+    say_error("cannot make shared memory for a trial: %s", errno_text(error));
     return -error;
 }
 
@@ -158,7 +159,7 @@ static int fork_trial(const struct launch *launch, struct child *child)
     int error = errno;
     if (child->pid > 0 && (child->pid_fd = pidfd_open(child->pid, 0)) >= 0)
         return 0;
-    say_error("cannot start a trial: %s", strerror(child->pid < 0 ? error : errno));
+    say_error("cannot start a trial: %s", errno_text(child->pid < 0 ? error : errno));
     if (child->pid > 0) {
         kill(child->pid, SIGKILL);
         waitpid(child->pid, NULL, 0);
@@ -172,15 +173,26 @@ static int open_channels(const struct trial_request *request, unsigned threads, 
 {
     if (pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0) {
         int error = errno;
-        say_error("cannot make a pipe for a trial: %s", strerror(error));
+        say_error("cannot make a pipe for a trial: %s", errno_text(error));
         return -error;
     }
     if (!request->has_exact_peak || (*listener = peak_open(peak, threads)) >= 0)
         return 0;
-    say_error("cannot make a socket for a trial: %s", strerror(-*listener));
+    say_error("cannot make a socket for a trial: %s", errno_text(-*listener));
     close(output[0]);
     close(output[1]);
     return *listener;
+}
+
+/* By which the child tells that it finished a turn: a descriptor or -errno, said. */
+static int open_signal(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd >= 0)
+        return fd;
+    int error = errno;
+    say_error("cannot make an event for a trial: %s", errno_text(error));
+    return -error;
 }
 
 static void close_channels(struct child *child)
@@ -198,15 +210,18 @@ int child_start(struct spawner *s, uint32_t seat, const struct trial_request *re
     struct strings environment = {0}, command = {0};
     int output[2], listener = -1, error = prepare_shared(&s->seats[seat], request);
     struct peak_watch peak = {.fd = -1};
-    if (error == 0)
-        error =
-            open_channels(request, s->seats[seat].shared->spec.threads, output, &peak, &listener);
-    if (error != 0)
+    int signal_fd = error == 0 ? open_signal() : error;
+    if (signal_fd < 0)
+        return signal_fd;
+    error = open_channels(request, s->seats[seat].shared->spec.threads, output, &peak, &listener);
+    if (error != 0) {
+        close(signal_fd);
         return error;
+    }
     *child = (struct child){.request = request,
                             .shared = s->seats[seat].shared,
                             .output_fd = output[0],
-                            .signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                            .signal_fd = signal_fd,
                             .peak = peak,
                             .oom_kills_before = kernel_oom_kills()};
     fill_environment(request, &environment);

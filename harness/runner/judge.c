@@ -24,9 +24,12 @@ uint64_t kernel_oom_kills(void)
 
 static const char *stage_name(uint32_t stage)
 {
-    static const char *const names[] = {"at the start",         "in set-up",           "in warm-up",
-                                        "in the measured part", "in the sampled part", "at the end",
-                                        "waiting for a turn",   "in the timeline part"};
+    static const char *const names[] = {
+        [STAGE_START] = "at the start",          [STAGE_SETUP] = "in set-up",
+        [STAGE_WARMUP] = "in warm-up",           [STAGE_MEASURED] = "in the measured part",
+        [STAGE_SAMPLED] = "in the sampled part", [STAGE_END] = "at the end",
+        [STAGE_WAITING] = "waiting for a turn",  [STAGE_TIMELINE] = "in the timeline part",
+    };
     return stage < sizeof names / sizeof names[0] ? names[stage] : "at an unknown stage";
 }
 

@@ -90,7 +90,7 @@ static const char *flags_text(const struct session *s, const struct cell *cell, 
         strings_add(&flags, "oversubscribed");
     if (cpus_used == 0)
         strings_add(&flags, "unpinned");
-    if (!s->clock.is_tsc)
+    if (clock_is_coarse(&s->clock))
         strings_add(&flags, "coarse-timer");
     if (cell->turns > 0)
         strings_add(&flags, "turns");

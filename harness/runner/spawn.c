@@ -2,6 +2,7 @@
 
 #include "runner/child.h"
 #include "runner/seats.h"
+#include "util/errno_text.h"
 #include "util/paths.h"
 #include "util/say.h"
 
@@ -65,7 +66,7 @@ int spawner_reserve(struct spawner *s, uint32_t count)
     for (; s->seat_count < count; s->seat_count++) {
         int error = open_seat(&s->seats[s->seat_count]);
         if (error != 0) {
-            say_error("cannot make shared memory for trials: %s", strerror(-error));
+            say_error("cannot make shared memory for trials: %s", errno_text(-error));
             return error;
         }
     }

@@ -4,7 +4,7 @@
 #include <cpuid.h>
 #endif
 
-struct clock_scale clock_scale = {.is_tsc = 0, .ns_per_tick = 1.0};
+struct clock_scale clock_scale = {.is_tsc = 0, .ns_per_tick = 1.0, .step_ns = 1.0};
 
 static bool tsc_is_invariant(void)
 {
@@ -34,9 +34,9 @@ static void read_both(uint64_t *tsc, uint64_t *ns)
 }
 #endif
 
-struct clock_scale clock_calibrate(unsigned milliseconds)
+static struct clock_scale find_scale(unsigned milliseconds)
 {
-    struct clock_scale scale = {.is_tsc = 0, .ns_per_tick = 1.0};
+    struct clock_scale scale = {.is_tsc = 0, .ns_per_tick = 1.0, .step_ns = 1.0};
 #if defined(__x86_64__)
     if (tsc_is_invariant()) {
         uint64_t tsc0, tsc1, ns0, ns1;
@@ -54,6 +54,50 @@ struct clock_scale clock_calibrate(unsigned milliseconds)
     (void)milliseconds;
     (void)tsc_is_invariant;
 #endif
+    return scale;
+}
+
+static uint64_t greatest_divisor(uint64_t a, uint64_t b)
+{
+    while (b != 0) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+uint64_t clock_step_of(const uint16_t *seen, uint64_t widest, uint16_t often)
+{
+    uint64_t step = 0;
+    for (uint64_t ticks = 1; ticks < widest; ticks++)
+        if (seen[ticks] >= often)
+            step = greatest_divisor(step, ticks);
+    return step > 0 ? step : 1;
+}
+
+/* Work of several lengths lies between two readings, so that the differences are not all one. */
+static uint64_t step_ticks(void)
+{
+    enum { TRIES = 4096, WIDEST = 4096, LENGTHS = 16 };
+    uint16_t seen[WIDEST] = {0};
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t begin = clock_begin();
+        for (volatile int wait = 0; wait < i % LENGTHS; wait++)
+            ;
+        uint64_t ticks = clock_end() - begin;
+        if (ticks < WIDEST)
+            seen[ticks]++;
+    }
+    return clock_step_of(seen, WIDEST, TRIES / 64);
+}
+
+struct clock_scale clock_calibrate(unsigned milliseconds)
+{
+    struct clock_scale before = clock_scale, scale = find_scale(milliseconds);
+    clock_use(scale);
+    scale.step_ns = (double)step_ticks() * scale.ns_per_tick;
+    clock_use(before);
     return scale;
 }
 

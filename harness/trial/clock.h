@@ -16,15 +16,32 @@
 struct clock_scale {
     uint32_t is_tsc; /* 1: ticks are TSC cycles; 0: ticks are nanoseconds */
     double ns_per_tick;
+    double step_ns; /* by which readings advance: no latency is known finer than that */
 };
 
 extern struct clock_scale clock_scale;
+
+/* From this step on it shows in the percentiles of a fast allocator, whose calls take 10 to 20 ns. */
+#define CLOCK_COARSE_NS 5.0
 
 /* Finds the best clock and its scale; takes about `milliseconds` (20 gives some 10 ppm). */
 struct clock_scale clock_calibrate(unsigned milliseconds);
 
 /* Makes a calibrated scale the one that all readings use. */
 void clock_use(struct clock_scale scale);
+
+/* Whether latencies are coarse: steps that show in them, or readings by clock_gettime(). */
+static inline bool clock_is_coarse(const struct clock_scale *scale)
+{
+    return !scale->is_tsc || scale->step_ns >= CLOCK_COARSE_NS;
+}
+
+/*
+ * Many CPUs count in steps of some 10 ns: 26 ticks at once, say. The step is what divides all
+ * differences of readings, of which seen[n] were n ticks, that were seen `often`: rare ones are
+ * corrections by other hands. 1 where nothing was.
+ */
+uint64_t clock_step_of(const uint16_t *seen, uint64_t widest, uint16_t often);
 
 /* The median cost, in ticks, of clock_begin() directly followed by clock_end(). */
 uint64_t clock_cost_ticks(void);

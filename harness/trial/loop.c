@@ -8,6 +8,7 @@
  *   read counters, next phase            wait at the gate, asleep
  */
 #include "trial/trial.h"
+#include "util/errno_text.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -181,7 +182,7 @@ static void start_threads(struct trial *trial, pthread_t *threads)
         int error = pthread_create(&threads[i], NULL, worker_main, &trial->workers[i]);
         if (error != 0)
             trial_fail(trial, TRIAL_UNSUPPORTED, "cannot start thread %u of %u: %s", i,
-                       trial->spec->threads, strerrordesc_np(error));
+                       trial->spec->threads, errno_text(error));
     }
     barrier_wait(&trial->start_gate);
 }

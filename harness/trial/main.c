@@ -55,6 +55,14 @@ static void init_workers(struct trial *trial)
     }
 }
 
+static void check_params(struct trial *trial)
+{
+    const struct workload *workload = trial->workload;
+    const char *why = workload->refusal ? workload->refusal(trial->spec->params) : NULL;
+    if (why != NULL)
+        trial_fail(trial, TRIAL_UNSUPPORTED, "%s", why);
+}
+
 int main(void)
 {
     static struct trial trial;
@@ -77,6 +85,7 @@ int main(void)
     if (trial.workload == NULL)
         trial_fail(&trial, TRIAL_UNSUPPORTED, "this heapmark-trial has no workload '%s'",
                    shared->spec.workload);
+    check_params(&trial);
     init_barrier(&trial, &trial.start_gate);
     init_barrier(&trial, &trial.body_gate);
     init_workers(&trial);

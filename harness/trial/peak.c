@@ -7,6 +7,7 @@
  * filter guards nothing, so it does not ask for which architecture a call is made.
  */
 #include "trial/trial.h"
+#include "util/errno_text.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -71,7 +72,7 @@ void peak_watch(struct trial *trial)
     if (listener < 0 || send_fd(TRIAL_LISTENER_FD, listener) != 0)
         trial_fail(trial, TRIAL_UNSUPPORTED,
                    "an exact peak needs seccomp's user notification (Linux 5.5): %s",
-                   strerrordesc_np(errno));
+                   errno_text(errno));
     close(listener);
     close(TRIAL_LISTENER_FD);
 }

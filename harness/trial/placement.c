@@ -1,4 +1,5 @@
 #include "trial/trial.h"
+#include "util/errno_text.h"
 
 #include <errno.h>
 #include <numaif.h>
@@ -15,7 +16,7 @@ void placement_pin(struct trial *trial, uint32_t worker)
     CPU_SET(cpu, &set);
     if (sched_setaffinity(0, sizeof set, &set) != 0)
         trial_fail(trial, TRIAL_UNSUPPORTED, "cannot pin thread %u to CPU %d: %s", worker, cpu,
-                   strerrordesc_np(errno));
+                   errno_text(errno));
 }
 
 void placement_set_mempolicy(struct trial *trial)
@@ -32,6 +33,5 @@ void placement_set_mempolicy(struct trial *trial)
     bool takes_nodes = spec->mempolicy != MEMPOLICY_LOCAL;
     if (set_mempolicy(modes[spec->mempolicy], takes_nodes ? &nodes : NULL,
                       takes_nodes ? TRIAL_NODES_MAX + 1 : 0) != 0)
-        trial_fail(trial, TRIAL_UNSUPPORTED, "cannot set the memory policy: %s",
-                   strerrordesc_np(errno));
+        trial_fail(trial, TRIAL_UNSUPPORTED, "cannot set the memory policy: %s", errno_text(errno));
 }

@@ -7,6 +7,7 @@
  * The table is harness memory; what it grows by is taken off the resident bytes that are noted.
  */
 #include "trial/trial.h"
+#include "util/errno_text.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -189,7 +190,7 @@ void timeline_begin(struct trial *trial, uint64_t harness_bytes)
     int error = pthread_create(&timeline.watcher, NULL, watch, NULL);
     if (error != 0)
         trial_fail(trial, TRIAL_UNSUPPORTED, "cannot start the thread that watches memory: %s",
-                   strerrordesc_np(error));
+                   errno_text(error));
 }
 
 void timeline_end(void)

@@ -1,5 +1,6 @@
 /* What a workload's body and setup may call: see workload.h. */
 #include "trial/trial.h"
+#include "util/errno_text.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -61,7 +62,7 @@ void worker_input(struct worker *worker, void *buffer, size_t bytes, uint64_t of
         if (got <= 0)
             trial_fail(worker->trial, TRIAL_UNSUPPORTED,
                        "the harness could not read the decoded trace at byte %llu: %s",
-                       (unsigned long long)offset, got < 0 ? strerrordesc_np(errno) : "it ends");
+                       (unsigned long long)offset, got < 0 ? errno_text(errno) : "it ends");
         at += got;
         offset += (uint64_t)got;
         bytes -= (size_t)got;

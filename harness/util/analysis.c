@@ -1,5 +1,6 @@
 #include "util/analysis.h"
 
+#include "util/errno_text.h"
 #include "util/paths.h"
 #include "util/pool.h"
 #include "util/say.h"
@@ -30,7 +31,7 @@ static _Noreturn void become_python(const char *python, const char *package,
     unsetenv("PYTHONHOME");
     execvp(python, (char *const *)words.items);
     say_error("cannot start '%s': %s; install python3 or set HEAPMARK_PYTHON to an interpreter",
-              python, strerror(errno));
+              python, errno_text(errno));
     _exit(ANALYSIS_FAILED);
 }
 
@@ -68,7 +69,7 @@ int analysis_run(const char *const *arguments)
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (pid < 0 || !WIFEXITED(status)) {
-        say_error("the analysis ended abnormally (%s)", pid < 0 ? strerror(errno) : "killed");
+        say_error("the analysis ended abnormally (%s)", pid < 0 ? errno_text(errno) : "killed");
         return ANALYSIS_FAILED;
     }
     return WEXITSTATUS(status);

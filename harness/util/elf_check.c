@@ -1,5 +1,7 @@
 #include "util/elf_check.h"
 
+#include "util/errno_text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
@@ -86,7 +88,7 @@ int elf_check_allocator(const char *path, char *reason, size_t bytes)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return refuse(reason, bytes, "cannot be opened: %s", strerror(errno));
+        return refuse(reason, bytes, "cannot be opened: %s", errno_text(errno));
     elf_version(EV_CURRENT);
     Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
     int result = check_open(elf, reason, bytes);

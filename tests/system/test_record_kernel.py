@@ -91,7 +91,7 @@ def test_a_signal_goes_to_the_program(tmp_path):
 
 def test_how_the_program_ended(tmp_path):
     assert "'false' ended with status 1" in record_kernel(tmp_path, "--kernel", "--", "false", expect=1).stderr
-    assert "cannot start 'no such': No such file" in record_kernel(tmp_path, "--kernel", "--", "no such", expect=2).stderr
+    assert "cannot start 'no such': no such file" in record_kernel(tmp_path, "--kernel", "--", "no such", expect=2).stderr
 
 
 def test_the_size_is_limited(tmp_path):

@@ -169,7 +169,7 @@ def test_no_room_for_the_decoded_trace(tmp_path, handover):
         pytest.skip("mounting needs root")
     try:
         none, said = replay(tmp_path, handover, params=["ahead=0"], code=2, env={**os.environ, "TMPDIR": str(small)})
-        assert none == [] and "$TMPDIR or /var/tmp, which cannot be written: No space left on device" in said
+        assert none == [] and "$TMPDIR or /var/tmp, which cannot be written: no space left on device" in said
     finally:
         subprocess.run(["umount", small], check=True)
 
@@ -191,8 +191,12 @@ def test_bad_parameters(tmp_path, handover, param, expected):
 
 
 def test_a_speed_without_a_pace(tmp_path, handover):
-    (row,), _ = replay(tmp_path, handover, "--allocators=system", "--baseline=none", params=["speed=200"], code=1)
-    assert row["status"] == "unsupported" and "mode=paced only" in row["detail"]
+    """Refused before anything runs where nothing else is wanted; a row where the rest of a sweep can run."""
+    none, said = replay(tmp_path, handover, "--allocators=system", "--baseline=none", params=["speed=200"], code=2)
+    assert none == [] and "parameters of workload 'replay' exclude one another" in said and "mode=paced only" in said
+    rows, _ = replay(tmp_path, handover, "--allocators=system", "--baseline=none", params=["speed=100,200"], code=1)
+    assert sorted(row["status"] for row in rows) == ["ok", "unsupported"]
+    assert any("mode=paced only" in row["detail"] for row in rows)
 
 
 def test_no_memory(tmp_path, handover):

@@ -98,6 +98,56 @@ static void the_clock_goes_at_its_scale(void **state)
     assert_true(clock_cost_ticks() < 100000);
 }
 
+static void the_clocks_step_is_of_common_differences(void **state)
+{
+    enum { WIDEST = 200, OFTEN = 64 };
+    uint16_t seen[WIDEST] = {[0] = 500};
+    (void)state;
+    assert_int_equal(clock_step_of(seen, WIDEST, OFTEN), 1);
+    seen[78] = seen[130] = OFTEN;
+    seen[52] = 2000;
+    seen[77] = OFTEN - 1;
+    assert_int_equal(clock_step_of(seen, WIDEST, OFTEN), 26);
+    seen[77] = OFTEN;
+    assert_int_equal(clock_step_of(seen, WIDEST, OFTEN), 1);
+}
+
+static void a_clock_of_wide_steps_is_coarse(void **state)
+{
+    (void)state;
+    assert_false(clock_is_coarse(&(struct clock_scale){.is_tsc = 1, .step_ns = 0.7}));
+    assert_false(clock_is_coarse(&(struct clock_scale){.is_tsc = 1, .step_ns = 4.9}));
+    assert_true(clock_is_coarse(&(struct clock_scale){.is_tsc = 1, .step_ns = 5}));
+    assert_true(clock_is_coarse(&(struct clock_scale){.is_tsc = 0, .step_ns = 1}));
+}
+
+static void this_clock_has_the_step_that_was_found(void **state)
+{
+    enum { READINGS = 1000 };
+    (void)state;
+    struct clock_scale scale = clock_calibrate(20);
+    uint64_t step = (uint64_t)(scale.step_ns / scale.ns_per_tick + 0.5);
+    int whole = 0;
+    clock_use(scale);
+    for (int i = 0; i < READINGS; i++) {
+        uint64_t begin = clock_begin();
+        whole += (clock_end() - begin) % step == 0;
+    }
+    clock_use((struct clock_scale){.ns_per_tick = 1.0, .step_ns = 1.0});
+    assert_true(whole > READINGS * 9 / 10);
+}
+
+static void the_clocks_own_cost_is_no_latency(void **state)
+{
+    static struct histogram histograms[OP_COUNT];
+    static struct worker worker;
+    (void)state;
+    worker.sampler = (struct sampler){.rng = 1, .cost_ticks = 1ull << 40, .histograms = histograms};
+    free(sampled_malloc(&worker, 16));
+    assert_int_equal(histograms[OP_MALLOC].count, 1);
+    assert_int_equal(histograms[OP_MALLOC].buckets[0], 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +157,10 @@ int main(void)
         cmocka_unit_test(an_empty_one_answers_zero),
         cmocka_unit_test(adding_keeps_every_count),
         cmocka_unit_test(the_clock_goes_at_its_scale),
+        cmocka_unit_test(the_clocks_step_is_of_common_differences),
+        cmocka_unit_test(a_clock_of_wide_steps_is_coarse),
+        cmocka_unit_test(the_clocks_own_cost_is_no_latency),
+        cmocka_unit_test(this_clock_has_the_step_that_was_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

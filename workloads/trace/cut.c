@@ -1,5 +1,6 @@
 #include "workloads/trace/cut.h"
 
+#include "util/errno_text.h"
 #include "workloads/trace/reader.h"
 #include "workloads/trace/writer.h"
 
@@ -125,7 +126,7 @@ static int find_steady(struct cut *c)
         char what[256];
         snprintf(what, sizeof what,
                  "it is nowhere steady: in the flattest tenth of its events, live bytes vary by "
-                 "%.0f %%, and at most %.0f %% were wanted; choose a part with --from and --to",
+                 "%.1f %%, and at most %.0f %% were wanted; choose a part with --from and --to",
                  100 * window->spread, 100 * CUT_STEADY_SPREAD);
         error = fail(c, -ESRCH, what);
     }
@@ -192,7 +193,7 @@ static int choose_thread(struct cut *c)
 static int cannot_write(struct cut *c, int error)
 {
     char what[128];
-    snprintf(what, sizeof what, "the part cannot be written: %s", strerrordesc_np(-error));
+    snprintf(what, sizeof what, "the part cannot be written: %s", errno_text(-error));
     return fail(c, error, what);
 }
 

@@ -1,5 +1,6 @@
 #include "workloads/trace/export.h"
 
+#include "util/errno_text.h"
 #include "workloads/trace/facts.h"
 #include "workloads/trace/reader.h"
 #include "workloads/trace/text.h"
@@ -194,8 +195,7 @@ int trace_export(const char *path, enum export_format format, FILE *out, char *e
     trace_reader_close(reader);
     if (result == 0 && (fflush(out) != 0 || ferror(out))) {
         result = errno != 0 ? -errno : -EIO;
-        snprintf(error, error_bytes, "cannot write what '%s' holds: %s", path,
-                 strerrordesc_np(-result));
+        snprintf(error, error_bytes, "cannot write what '%s' holds: %s", path, errno_text(-result));
     }
     return result;
 }

@@ -1,5 +1,6 @@
 #include "workloads/trace/import.h"
 
+#include "util/errno_text.h"
 #include "workloads/trace/addresses.h"
 #include "workloads/trace/import_source.h"
 #include "workloads/trace/lines.h"
@@ -127,7 +128,7 @@ enum line_verdict import_fail(struct import *import, int error)
 {
     import->failure = error;
     snprintf(import->error, import->error_bytes, "cannot import '%s': %s", import->name,
-             strerrordesc_np(-error));
+             errno_text(-error));
     return LINE_FAILED;
 }
 
@@ -136,7 +137,7 @@ static enum line_verdict cannot_write(struct import *import, int error)
     import->failure = error;
     snprintf(import->error, import->error_bytes,
              "cannot import '%s': the trace cannot be written: %s", import->name,
-             strerrordesc_np(-error));
+             errno_text(-error));
     return LINE_FAILED;
 }
 
@@ -466,12 +467,13 @@ static int check_usable(struct import *import)
                       result->skip_reason, import->format->beginning);
     if (import->writer != NULL && trace_writer_rules(import->writer)->events > 0)
         return 0;
-    char why[160] = "";
+    char why[160] = "record a part in which the program allocates";
     if (result->first_skipped > 0)
-        snprintf(why, sizeof why, "%" PRIu64 ": %s", result->first_skipped, result->skip_reason);
+        snprintf(why, sizeof why, "line %" PRIu64 ": %s", result->first_skipped,
+                 result->skip_reason);
     snprintf(import->error, import->error_bytes,
-             "cannot import '%s': its %" PRIu64 " lines tell of no allocation%s%s", import->name,
-             result->lines, result->first_skipped > 0 ? "; line " : "", why);
+             "cannot import '%s': its %" PRIu64 " lines tell of no allocation; %s", import->name,
+             result->lines, why);
     return -EINVAL;
 }
 

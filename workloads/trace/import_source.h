@@ -41,7 +41,10 @@ const struct trace_rules *import_rules(const struct import *import);
 /* The number of the line that is being taken. */
 uint64_t import_line(const struct import *import);
 
-/* The command line, arguments each ended by a 0 byte; before the first event. One that is too long is not whole: the program alone. */
+/*
+ * The command line, arguments each ended by a 0 byte; before the first event. One that is too long
+ * is not whole: the program alone.
+ */
 void import_command(struct import *import, const char *arguments, size_t bytes);
 
 /*

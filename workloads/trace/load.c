@@ -5,6 +5,7 @@
  */
 #include "workloads/trace/load.h"
 
+#include "util/errno_text.h"
 #include "workloads/trace/places.h"
 #include "workloads/trace/program.h"
 #include "workloads/trace/reader.h"
@@ -65,7 +66,7 @@ static int cannot_write(struct loader *l, int error)
     char what[160];
     snprintf(what, sizeof what,
              "is decoded into a file in $TMPDIR or /var/tmp, which cannot be written: %s",
-             strerrordesc_np(-error));
+             errno_text(-error));
     return error == -ENOMEM ? out_of_memory(l) : survey_fail(&l->survey, error, what);
 }
 

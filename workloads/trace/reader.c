@@ -1,5 +1,6 @@
 #include "workloads/trace/reader.h"
 
+#include "util/errno_text.h"
 #include "workloads/trace/facts.h"
 #include "workloads/trace/gather.h"
 #include "workloads/trace/varint.h"
@@ -66,7 +67,7 @@ static int read_bytes(struct trace_reader *r, void *bytes, size_t count)
     if (got == count)
         return 0;
     if (ferror(r->file))
-        return fail(r, "cannot be read at byte %" PRIu64 ": %s", r->offset, strerrordesc_np(errno));
+        return fail(r, "cannot be read at byte %" PRIu64 ": %s", r->offset, errno_text(errno));
     return fail(r, "is cut off at byte %" PRIu64 ": record it again", r->offset);
 }
 
@@ -81,7 +82,7 @@ static int read_identity(struct trace_reader *r)
     r->offset = got;
     size_t known = got < sizeof header->magic ? got : sizeof header->magic;
     if (ferror(r->file))
-        return fail(r, "cannot be read: %s", strerrordesc_np(errno));
+        return fail(r, "cannot be read: %s", errno_text(errno));
     if (got == 0)
         return fail(r, "is empty, not a heapmark trace");
     if (memcmp(header->magic, TRACE_MAGIC, known) != 0)
@@ -527,7 +528,7 @@ int trace_reader_open(struct trace_reader **out, const char *path, char *error, 
     FILE *file = fopen(path, "rbe");
     if (file == NULL) {
         int result = -errno;
-        snprintf(error, error_bytes, "cannot open '%s': %s%s", path, strerrordesc_np(-result),
+        snprintf(error, error_bytes, "cannot open '%s': %s%s", path, errno_text(-result),
                  result == -ENOENT ? "; 'heapmark list traces' shows those that are shipped" : "");
         return result;
     }

@@ -24,6 +24,7 @@ MACHINE = {
     "memory_bytes": "memory", "kernel": "kernel", "architecture": "architecture",
     "libc": "C library", "governor": "frequency governor", "thp": "transparent huge pages",
     "virtual": "hypervisor", "timer": "timer", "timer_hz": "timer frequency",
+    "timer_step_ns": "timer step",
 }  # fmt: skip
 
 
@@ -259,6 +260,8 @@ def machine_text(key, value):
         return f"{value / 2**30:.1f} GiB"
     if key == "timer_hz":
         return f"{value / 1e9:.3f} GHz"
+    if key == "timer_step_ns":
+        return f"{value:.1f} ns"
     return str(value)
 
 

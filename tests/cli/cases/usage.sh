@@ -29,6 +29,8 @@ try run pair --set sise=3
 try run pair --set size
 try run pair --set size=0
 try run batch --set order=up
+try run larson --set size_min=2k
+try run xz --set speed=50 --dry-run
 try run pair --reps=0
 try run pair --until=0
 try run pair --until=abc
@@ -49,3 +51,5 @@ try run pair --threads=1,2,1 --dry-run
 try run xz xz --dry-run
 try topo --placement=scater
 try topo --threads=0
+try doctor x
+try topo x

@@ -193,6 +193,8 @@ static void test_import_refuses(void **state)
                    "line 1 is the first of 2 that are not of what glibc's mtrace() writes");
     import_refused("v 10400 9\n+ 1\n", TRACE_SOURCE_HEAPTRACK, "format is not 1 to 3");
     import_refused("= Start\n- 0x1\n= End\n", TRACE_SOURCE_NONE, "tell of no allocation");
+    import_refused("heapmark trace text 1\nend 0\n", TRACE_SOURCE_NONE,
+                   "its 2 lines tell of no allocation; record a part in which");
     import_refused("# tracer: nop\nx\ny\n", TRACE_SOURCE_NONE, "line 2 is the first of 2");
     char *many = malloc(5000 * 6 + 1);
     for (int i = 0; i < 5000; i++)
