@@ -113,7 +113,11 @@ struct page;
  */
 unsigned long __get_free_pages(gfp_t gfp, unsigned order) KMEM_API;
 unsigned long get_zeroed_page(gfp_t gfp) KMEM_API;
-/* 0 is ignored. */
+/*
+ * 0 is ignored. The process ends at pages of a slab. It does not at a block above KMALLOC_MAX_CACHE_SIZE from
+ * kmalloc(), or above 32 KiB from malloc(), of this order: as in the kernel nothing tells it from other pages. For the
+ * same reason kfree() and free() take pages from here, of which the kernel warns if they are not compound.
+ */
 void free_pages(unsigned long address, unsigned order) KMEM_API;
 
 /* As functions for programs; inside, alloc_pages() and virt_to_page() are inline. */

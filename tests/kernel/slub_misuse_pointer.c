@@ -165,6 +165,14 @@ static void wrong_cache(void)
     kmem_cache_free(b, kmem_cache_alloc(a, GFP_KERNEL));
 }
 
+static void free_pages_of_a_slab(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 128, 0, SLAB_NO_MERGE, NULL);
+
+    hidden = kmem_cache_alloc(a, GFP_KERNEL);
+    free_pages((unsigned long)hidden & -4096ul, 0);
+}
+
 static void free_stack(void)
 {
     char here[64];
@@ -204,6 +212,7 @@ const struct misuse misuse_pointers[] = {
     {FAULT(free_unaligned), "pointer into the middle of an object"},
     {FAULT(kfree_stack), "kfree: not from kmalloc"},
     {FAULT(wrong_cache), "kmem_cache_free: object of another cache"},
+    {FAULT(free_pages_of_a_slab), "__free_pages(): page of a slab in use"},
     {FAULT(free_stack), "free: not from malloc, or freed before"},
     {FAULT(realloc_stack), "realloc: not from malloc, or freed before"},
     {0},

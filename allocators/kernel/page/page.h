@@ -276,9 +276,10 @@ static inline bool page_was_absent(const struct page *page)
 
 /*
  * Marks every frame of the block just allocated as a slab's, so that one load in kfree() tells both
- * whose it is and where it starts. __free_pages() forgets it.
+ * whose it is and where it starts. As long as it is marked, nobody can free it.
  */
 void page_mark_slab(struct page *page);
+void page_unmark_slab(struct page *page);
 
 static inline int page_to_node(const struct page *page)
 {

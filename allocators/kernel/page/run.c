@@ -124,7 +124,7 @@ static size_t length(const struct page *page, const char *function)
     if (unlikely(frame >= page_globals.bytes >> PAGE_SHIFT))
         fault(function, page);
     state = frame_state(frame);
-    if (unlikely(!frame_is_used(state) || !frame_starts(frame, state)))
+    if (unlikely(!frame_is_used(state) || state & PAGE_IS_SLAB || !frame_starts(frame, state)))
         fault(function, page);
     return page_frames(page);
 }

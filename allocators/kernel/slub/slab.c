@@ -103,6 +103,7 @@ void give_up_slab(struct kmem_cache *s, struct slab *slab)
     __atomic_sub_fetch(&n->total_objects, slab->objects, __ATOMIC_RELAXED);
     set_cells(slab, 0);
     stat(s, FREE_SLAB);
+    page_unmark_slab((struct page *)slab);
     __free_pages((struct page *)slab, order);
 }
 
