@@ -18,6 +18,7 @@
 #include "pcp.h"
 #include "reclaim.h"
 #include "state.h"
+#include "tick.h"
 #include "zone.h"
 
 /* Above this order nobody waits long for neighbours to come free. */
@@ -257,6 +258,8 @@ static __attribute__((noinline)) struct page *alloc_elsewhere(int node, gfp_t gf
         return NULL;
     if (!(gfp & (__GFP_DMA | __GFP_HIGHMEM)) && lists_serve(node_zone(node, ZONE_NORMAL), order))
         frame = pcp_take(node_zone(node, ZONE_NORMAL), gfp, order);
+    if (gfp & __GFP_DIRECT_RECLAIM)
+        tick(TICK_PAGES);
     return frame == NO_FRAME ? alloc_slowly(node, gfp, order) : hand_out(frame, gfp, order);
 }
 
@@ -326,6 +329,7 @@ static __attribute__((noinline)) void free_elsewhere(size_t frame, unsigned orde
     z = frame_zone(frame);
     if (!z->pcp || !lists_serve(z, order) || !pcp_give(z, frame, order))
         free_to_zone(z, frame, order);
+    tick(TICK_PAGES);
 }
 
 static __attribute__((noinline)) void unlock_and_free(size_t frame, unsigned order, struct pcp *p)

@@ -8,6 +8,7 @@
 #include "fault.h"
 #include "inject.h"
 #include "state.h"
+#include "tick.h"
 #include "zone.h"
 
 /* How many frames go back as they came: present, absent, or of both kinds. */
@@ -61,6 +62,8 @@ static void shorten(gfp_t gfp, size_t frame, size_t from, size_t to, enum came c
     page_waiters_wake();
     if (surplus)
         zone_release_surplus(z);
+    if (gfp & __GFP_DIRECT_RECLAIM)
+        tick(TICK_PAGES);
 }
 
 /*

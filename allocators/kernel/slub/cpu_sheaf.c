@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "../page/tick.h"
 #include "barn.h"
 #include "fault.h"
 #include "slab.h"
@@ -124,6 +125,12 @@ static struct sheaf *exchange_empty(struct kmem_cache *s, gfp_t gfp, struct shea
     return full ? full : barn_get_full_of_node(s, percpu_node(), LAST_RESORT, &empty);
 }
 
+static inline void tick_where(gfp_t gfp)
+{
+    if (gfpflags_allow_blocking(gfp))
+        tick(TICK_SHEAVES);
+}
+
 void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
 {
     struct sheaf *sheaf, *full;
@@ -145,6 +152,7 @@ void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
     object = sheaf_slots(full)[--full->size];
     install(s, full, NULL);
     note_idle();
+    tick_where(gfp);
     return object;
 }
 
@@ -240,6 +248,7 @@ void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp
     if (main)
         keep(s, main);
     note_idle();
+    tick_where(gfp);
 }
 
 void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c)

@@ -3,13 +3,15 @@
  * cache: good as long as it is wanted again, a waste once the program has turned to other sizes. So whenever so
  * much fresh memory was taken, each barn gives back the sheaves that nobody took out since the time before: the
  * fewest that lay there meanwhile, which is the working set of a depot in Bonwick and Adams, "Magazines and
- * Vmem" (2001), by growth instead of by time. A process that does not grow pays nothing.
+ * Vmem" (2001), by growth instead of by time. A process that does not grow pays nothing, but that every few seconds somebody looks,
+ * lest what it keeps after a peak be kept for ever.
  */
 #include "slub.h"
 
 enum { LOOK_AFTER = 128 /* frames */ };
 
 static size_t grown; /* frames since the last look, more or less: counted without a lock */
+static bool looked;  /* since the last window ended; under slab_mutex */
 
 static void flush_idle(void)
 {
@@ -30,6 +32,7 @@ void slub_grew_by(size_t frames, gfp_t gfp)
     if (all < LOOK_AFTER || !gfpflags_allow_blocking(gfp) || !lock_try(&slab_mutex))
         return;
     __atomic_store_n(&grown, 0, __ATOMIC_RELAXED);
+    looked = true;
     flush_idle();
     lock_drop(&slab_mutex);
 }
@@ -37,4 +40,23 @@ void slub_grew_by(size_t frames, gfp_t gfp)
 void slub_grew(const struct page *page, gfp_t gfp)
 {
     slub_grew_by(page_was_absent(page) ? page_frames(page) : 0, gfp);
+}
+
+static void give_up_idle_slabs(void)
+{
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        for (unsigned n = 0; n < node_count(); n++)
+            node_give_up_idle(s, s->node[n]);
+}
+
+/* Sheaves first: they are objects of the slabs. Where the process grew, they were looked at more often than that. */
+void slub_window_over(void)
+{
+    if (!lock_try(&slab_mutex))
+        return;
+    if (!looked)
+        flush_idle();
+    looked = false;
+    give_up_idle_slabs();
+    lock_drop(&slab_mutex);
 }

@@ -143,6 +143,8 @@ void slabs_put(struct kmem_cache *s, unsigned count, void **p);
 bool node_shrink(struct kmem_cache *s, struct kmem_cache_node *n);
 /* The same for a long list that others are waiting for: they have the lock in between, and nothing is sorted. */
 bool node_give_up_empty(struct kmem_cache *s, struct kmem_cache_node *n);
+/* As many empty slabs as there were at any time since the last call. */
+void node_give_up_idle(struct kmem_cache *s, struct kmem_cache_node *n);
 
 /* ---- frozen slabs: frozen.c ---- */
 
@@ -277,6 +279,9 @@ void slub_grew(const struct page *page, gfp_t gfp);
 void slub_grew_by(size_t frames, gfp_t gfp);
 /* A block that no thread uses any more, see percpu_drain_block: all of it goes to the slabs. */
 void slub_drain_block(struct cpu_block *b);
+
+/* Every few seconds: what nobody used for so long goes back, in a process that did not grow, too. */
+void slub_window_over(void);
 
 /* ---- what lies idle, when pages run out: idle.c ---- */
 

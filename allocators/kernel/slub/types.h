@@ -110,7 +110,8 @@ struct slab_list {
 
 struct kmem_cache_node {
     struct lock list_lock;
-    unsigned nr_empty; /* slabs on the partial list without used objects */
+    unsigned nr_empty;   /* slabs on the partial list without used objects */
+    unsigned idle_empty; /* the fewest of them since slub_window_over() */
     unsigned long nr_partial;
     unsigned long nr_slabs; /* of all states; atomic */
     unsigned long total_objects;
