@@ -68,7 +68,10 @@ void kmem_cache_free(struct kmem_cache *s, void *object) KMEM_API;
 
 /* All `count` objects into `p`, or none: count or 0. */
 int kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **p) KMEM_API;
-/* `s` NULL: objects of any cache. */
+/*
+ * `s` NULL: whatever kfree() takes, blocks above KMALLOC_MAX_CACHE_SIZE, NULL and ZERO_SIZE_PTR among it. Otherwise
+ * objects of `s` alone: at a NULL the process ends.
+ */
 void kmem_cache_free_bulk(struct kmem_cache *s, size_t count, void **p) KMEM_API;
 
 /* Gives back what is free: CPU lists, sheaves, empty slabs. 0: nothing is left; else 1. */

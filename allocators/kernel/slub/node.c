@@ -154,7 +154,7 @@ void slabs_put(struct kmem_cache *s, unsigned count, void **p)
         bool was_full;
 
         if (unlikely(!slab || slab->slab_cache != s))
-            fault("free: not an object of its cache", *p);
+            fault("free or kfree: not an object of its cache", *p);
         n = node_of(s, slab);
         if (n != locked) {
             if (locked)

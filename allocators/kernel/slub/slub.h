@@ -210,6 +210,15 @@ void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object, gfp_t
  */
 #define GFP_FREE GFP_NOWAIT
 
+/* Of an object that is freed where nobody knows any more by which call; and by one that knows. */
+#define FREED_BEFORE "free or kfree: object was freed before"
+
+static inline const char *freed_before(gfp_t gfp)
+{
+    return gfp == GFP_FREE ? "kfree or kmem_cache_free: object was freed before"
+                           : "free: object was freed before";
+}
+
 /* ---- the start: start.c ---- */
 
 /* Registers what is below under "fork"; idempotent. */
