@@ -58,9 +58,13 @@ void *slab_alloc_slow(struct kmem_cache *s, gfp_t gfp)
 
 void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp)
 {
-    check_object(s, slab, object,
-                 gfp == GFP_FREE ? "kfree or kmem_cache_free: pointer into the middle of an object"
-                                 : "free: pointer into the middle of an object");
+    size_t at = (uintptr_t)object - (uintptr_t)slab_base(slab);
+
+    if (unlikely(!slab_reaches(s, slab, at) || !object_starts_at(s, at)))
+        check_object(s, slab, object,
+                     gfp == GFP_FREE
+                         ? "kfree or kmem_cache_free: pointer into the middle of an object"
+                         : "free: pointer into the middle of an object");
     if (unlikely(s->debug))
         debug_free(s, object); /* before anybody else may have it */
     if (s->path != PATH_SHEAF && unlikely(looks_free(s, slab, object)))

@@ -252,18 +252,35 @@ void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp
     tick_where(gfp);
 }
 
+static void give_up(struct kmem_cache *s, struct sheaf *sheaf)
+{
+    if (!sheaf)
+        return;
+    sheaf_empty(s, sheaf);
+    sheaf_destroy(s, sheaf);
+}
+
+void sheaf_flush_idle(struct kmem_cache *s)
+{
+    struct sheaf *main = take_main(s);
+
+    if (!main)
+        return;
+    if (main->seen == main->size + 1) {
+        give_up(s, main);
+        give_up(s, take_spare(s));
+    } else {
+        main->seen = main->size + 1;
+        install(s, main, NULL, GFP_KERNEL);
+    }
+}
+
 void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c)
 {
     struct sheaf *main = sheaf_of_pair(cell->top, cell->end), *spare = c->spare;
 
     cell->top = cell->end = PERCPU_NO_TOP;
     c->spare = NULL;
-    if (main) {
-        sheaf_empty(s, main);
-        sheaf_destroy(s, main);
-    }
-    if (spare) {
-        sheaf_empty(s, spare);
-        sheaf_destroy(s, spare);
-    }
+    give_up(s, main);
+    give_up(s, spare);
 }

@@ -3,21 +3,28 @@
  * cache: good as long as it is wanted again, a waste once the program has turned to other sizes. So whenever so
  * much fresh memory was taken, each barn gives back the sheaves that nobody took out since the time before: the
  * fewest that lay there meanwhile, which is the working set of a depot in Bonwick and Adams, "Magazines and
- * Vmem" (2001), by growth instead of by time. A process that does not grow pays nothing, but that every few seconds somebody looks,
- * lest what it keeps after a peak be kept for ever.
+ * Vmem" (2001), by growth instead of by time. Of the CPU's own sheaves go those that are as they were. A process
+ * that does not grow pays nothing, but that every few seconds somebody looks, lest what it keeps after a peak be kept
+ * for ever.
  */
 #include "slub.h"
 
-enum { LOOK_AFTER = 128 /* frames */ };
+enum { LOOK_AFTER = 128 /* frames */, LOOKS_EACH = 4 /* for one at the CPU, which takes longer */ };
 
 static size_t grown; /* frames since the last look, more or less: counted without a lock */
-static bool looked;  /* since the last window ended; under slab_mutex */
+static unsigned looks;
+static bool looked; /* since the last window ended; under slab_mutex */
 
-static void flush_idle(void)
+static void flush_idle(bool and_of_cpu)
 {
-    for (struct kmem_cache *s = slab_caches; s; s = s->next)
-        for (unsigned n = 0; n < node_count() && s->path == PATH_SHEAF; n++)
+    for (struct kmem_cache *s = slab_caches; s; s = s->next) {
+        if (s->path != PATH_SHEAF)
+            continue;
+        if (and_of_cpu)
+            sheaf_flush_idle(s);
+        for (unsigned n = 0; n < node_count(); n++)
             barn_flush_idle(s, s->node[n]);
+    }
 }
 
 void slub_grew_by(size_t frames, gfp_t gfp)
@@ -33,7 +40,7 @@ void slub_grew_by(size_t frames, gfp_t gfp)
         return;
     __atomic_store_n(&grown, 0, __ATOMIC_RELAXED);
     looked = true;
-    flush_idle();
+    flush_idle(++looks % LOOKS_EACH == 0);
     lock_drop(&slab_mutex);
 }
 
@@ -55,7 +62,7 @@ void slub_window_over(void)
     if (!lock_try(&slab_mutex))
         return;
     if (!looked)
-        flush_idle();
+        flush_idle(true);
     looked = false;
     give_up_idle_slabs();
     lock_drop(&slab_mutex);

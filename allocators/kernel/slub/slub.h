@@ -191,6 +191,11 @@ struct sheaf *sheaf_of_pair(void *top, void *end);
 void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp);
 void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp);
 void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c);
+/*
+ * The calling CPU's two, if its main sheaf is as it was at the last call: a few objects of a size that nobody wants
+ * any more keep a slab each.
+ */
+void sheaf_flush_idle(struct kmem_cache *s);
 void barn_flush(struct kmem_cache *s, struct kmem_cache_node *n);
 /* Only the sheaves that nobody took out since the last time. */
 void barn_flush_idle(struct kmem_cache *s, struct kmem_cache_node *n);

@@ -77,7 +77,10 @@ enum { MAX_OBJS_PER_SLAB = 32767 };
  *      memory                      sheaf_slots()                           end
  */
 struct sheaf {
-    struct sheaf *next;
+    union {
+        struct sheaf *next;
+        size_t seen; /* on a CPU, see sheaf_flush_idle(): its size then and 1 */
+    };
     unsigned capacity;
     unsigned size; /* objects in it, while it is on no CPU as its main sheaf */
 };
