@@ -93,7 +93,7 @@ static void complain(const char *problem, const char *start, const char *end, co
         out_put(&o, "%s %s", k == knobs ? "" : ",", k->name);
         put_values(&o, k);
     }
-    out_put(&o, "; using the defaults\n");
+    out_put(&o, "; k, m and g are units; using the defaults\n");
     out_flush(&o);
 }
 

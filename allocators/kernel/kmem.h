@@ -68,7 +68,10 @@ void kmem_cache_free(struct kmem_cache *s, void *object) KMEM_API;
 
 /* All `count` objects into `p`, or none: count or 0. */
 int kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **p) KMEM_API;
-/* `s` NULL: objects of any cache. */
+/*
+ * `s` NULL: whatever kfree() takes, blocks above KMALLOC_MAX_CACHE_SIZE, NULL and ZERO_SIZE_PTR among it. Otherwise
+ * objects of `s` alone: at a NULL the process ends.
+ */
 void kmem_cache_free_bulk(struct kmem_cache *s, size_t count, void **p) KMEM_API;
 
 /* Gives back what is free: CPU lists, sheaves, empty slabs. 0: nothing is left; else 1. */
@@ -113,7 +116,11 @@ struct page;
  */
 unsigned long __get_free_pages(gfp_t gfp, unsigned order) KMEM_API;
 unsigned long get_zeroed_page(gfp_t gfp) KMEM_API;
-/* 0 is ignored. */
+/*
+ * 0 is ignored. The process ends at pages of a slab. It does not at a block above KMALLOC_MAX_CACHE_SIZE from
+ * kmalloc(), or above 32 KiB from malloc(), of this order: as in the kernel nothing tells it from other pages. For the
+ * same reason kfree() and free() take pages from here, of which the kernel warns if they are not compound.
+ */
 void free_pages(unsigned long address, unsigned order) KMEM_API;
 
 /* As functions for programs; inside, alloc_pages() and virt_to_page() are inline. */

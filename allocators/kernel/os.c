@@ -242,7 +242,7 @@ unsigned os_cpu_without_rseq(void)
     return os_cpu_seen.cpu;
 }
 
-uint64_t os_now_ms(void)
+static uint64_t os_clock_ms(void)
 {
     struct timespec now;
 
@@ -265,5 +265,6 @@ struct kmem_os kmem_os = {
     .hide = os_hide,
     .bind = os_bind,
     .membarrier = os_membarrier,
+    .now_ms = os_clock_ms,
     .read_text = os_read_text,
 };

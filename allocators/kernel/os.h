@@ -47,6 +47,8 @@ struct kmem_os {
     bool (*bind)(void *start, size_t bytes, unsigned node);
     /* One of the system's commands for memory barriers on all CPUs that run the process. */
     bool (*membarrier)(int command);
+    /* Milliseconds of a monotonic clock, coarse. */
+    uint64_t (*now_ms)(void);
     /* Reads a small file of /sys or /proc as a string; -1 when there is none. */
     ssize_t (*read_text)(const char *path, char *text, size_t bytes);
 };
@@ -94,7 +96,9 @@ static inline __attribute__((always_inline)) unsigned os_cpu_at_hand(unsigned cp
     return os_cpu_seen.cpu;
 }
 
-/* Milliseconds of a monotonic clock, coarse. */
-uint64_t os_now_ms(void);
+static inline uint64_t os_now_ms(void)
+{
+    return kmem_os.now_ms();
+}
 
 #endif

@@ -209,6 +209,8 @@ static void test_nodes_and_pages(void **state)
         }
     assert_null(kmalloc_node(100, GFP_KERNEL, (int)node_count()));
     assert_null(kmalloc_node(100000, GFP_KERNEL, (int)node_count()));
+    assert_null(kmalloc_node(100, GFP_KERNEL, -5));
+    assert_null(kmalloc_node(100000, GFP_KERNEL, -5));
     p = (unsigned char *)__get_free_pages(GFP_KERNEL, 2);
     assert_int_equal((uintptr_t)p % (4 * PAGE_SIZE), 0);
     assert_ptr_equal(kmem_page_address(kmem_virt_to_page(p)), p);

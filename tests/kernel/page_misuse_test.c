@@ -88,17 +88,54 @@ static void free_run_as_block(void)
     __free_pages(alloc_page_run(GFP_KERNEL, 21, 5), 5);
 }
 
+static void free_slab(void)
+{
+    struct page *p = alloc_pages(GFP_KERNEL, 3);
+
+    page_mark_slab(p);
+    __free_pages(p, 3);
+}
+
+static void free_slab_large(void)
+{
+    struct page *p = alloc_pages(GFP_KERNEL, 5);
+
+    page_mark_slab(p);
+    __free_pages(p, 5);
+}
+
+static void free_slab_as_run(void)
+{
+    struct page *p = alloc_pages(GFP_KERNEL, 3);
+
+    page_mark_slab(p);
+    free_page_run(p);
+}
+
+/* It can be freed when it is one no more. */
+static void free_former_slab(void)
+{
+    struct page *p = alloc_pages(GFP_KERNEL, 3);
+
+    page_mark_slab(p);
+    page_unmark_slab(p);
+    __free_pages(p, 3);
+    __free_pages(p, 3);
+}
+
 static void test_misuse(void **state)
 {
     static const char block[] = "slub: __free_pages(): not an allocated block of this order: '0x";
+    static const char slab[] = "slub: __free_pages(): page of a slab in use: '0x";
     static const char run[] = "slub: free_page_run(): not an allocated run or block: '0x";
     static const struct {
         void (*body)(void);
         const char *said;
     } misuse[] = {
-        {free_twice, block},   {free_twice_large, block}, {free_wrong_order, block},
-        {free_inside, block},  {free_stranger, block},    {free_run_as_block, block},
-        {free_run_twice, run}, {free_run_inside, run},
+        {free_twice, block},     {free_twice_large, block}, {free_wrong_order, block},
+        {free_inside, block},    {free_stranger, block},    {free_run_as_block, block},
+        {free_run_twice, run},   {free_run_inside, run},    {free_slab, slab},
+        {free_slab_large, slab}, {free_slab_as_run, run},   {free_former_slab, block},
     };
 
     (void)state;

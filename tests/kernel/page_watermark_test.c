@@ -210,12 +210,86 @@ static void test_steady_state_policy(void **state)
     assert_whole();
 }
 
+static uint64_t clock_ms;
+
+static uint64_t told_ms(void)
+{
+    return clock_ms;
+}
+
+/* Blocks of 64 KiB come and go, out of fragments: no pageblock comes to be whole. */
+static void work_lightly(unsigned ms)
+{
+    for (unsigned ended = 0; ended < ms; ended += 100) {
+        clock_ms += 100;
+        for (int i = 0; i < 64; i++) {
+            struct page *p = alloc_pages(GFP_KERNEL, 4);
+
+            assert_non_null(p);
+            __free_pages(p, 4);
+        }
+    }
+}
+
+/* All there is but for single pages here and there, used once. */
+static void use_all(struct hoard *pins)
+{
+    struct hoard all = {0};
+
+    while (hoard_one(&all, GFP_KERNEL | __GFP_NORETRY, 8) &&
+           (pins->n >= 64 || hoard_one(pins, GFP_KERNEL | __GFP_NORETRY, 0)))
+        for (struct page *p = all.first; p; p = NULL)
+            memset(page_address(p) + sizeof p, 1, PAGE_SIZE);
+    hoard_free(&all, 8, SIZE_MAX);
+}
+
+/* The same where nothing makes a whole pageblock: who comes by later sees to it. */
+static void test_idle_blocks_go_back(void **state)
+{
+    struct zone *z = normal();
+    struct hoard pins = {0};
+    size_t released, present;
+
+    (void)state;
+    clock_ms = os_now_ms() + 20000;
+    kmem_os.now_ms = told_ms;
+    work_lightly(100);
+    use_all(&pins);
+    released = z->released;
+    present = z->present;
+    assert_true(present > 8 * MAX_ORDER_NR_PAGES);
+    /* Somebody who wants it again within seconds finds it. */
+    for (int i = 0; i < 30; i++) {
+        work_lightly(1000);
+        use_all(&pins);
+    }
+    assert_int_equal(z->released, released);
+    work_lightly(4000);
+    assert_int_equal(z->released, released);
+    /* What may not enter the system gives nothing back. */
+    clock_ms += 20000;
+    for (int i = 0; i < 1000; i++) {
+        bool was = atomic_begin(GFP_ATOMIC);
+        struct page *p = alloc_pages(GFP_ATOMIC, 4);
+
+        __free_pages(p, 4);
+        atomic_end(was);
+    }
+    assert_int_equal(z->released, released);
+    work_lightly(1000);
+    assert_in_range(z->present, 0, 2 * 256);
+    assert_true(z->released > released);
+    hoard_free(&pins, 0, SIZE_MAX);
+    assert_whole();
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_contexts),
     cmocka_unit_test(test_lists),
     cmocka_unit_test(test_lowmem_reserve),
     cmocka_unit_test(test_runs),
     cmocka_unit_test(test_steady_state_policy),
+    cmocka_unit_test(test_idle_blocks_go_back), /* last: its clock stays */
 };
 
 DEFINE_GROUP(watermarks, tests)

@@ -134,6 +134,7 @@ static const struct page_keeper counting = {
     .has_idle = has_idle,
     .flush_idle = count_flush,
     .in_vain = in_vain,
+    .window_over = slub_window_over,
 };
 
 /* ---- what is idle ---- */

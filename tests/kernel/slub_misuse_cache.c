@@ -13,6 +13,11 @@ static void panic(void)
     kmem_cache_create("impossible", 0, 0, SLAB_PANIC, NULL);
 }
 
+static void panic_nameless(void)
+{
+    kmem_cache_create(NULL, 8, 0, SLAB_PANIC, NULL);
+}
+
 static void destroy_with_objects(void)
 {
     struct kmem_cache *a = kmem_cache_create("in use", 64, 0, SLAB_NO_MERGE, NULL);
@@ -156,7 +161,9 @@ static void destroy_with_circle(void)
 }
 
 const struct misuse misuse_caches[] = {
-    {FAULT(panic), "kmem_cache_create: cannot create a cache with SLAB_PANIC"},
+    {FAULT(panic), "kmem_cache_create: cannot create the cache 'impossible' (SLAB_PANIC): expected "
+                   "a size of 1 byte to 4 MiB"},
+    {FAULT(panic_nameless), "cannot create the cache '' (SLAB_PANIC): it has no name"},
     {FAULT(destroy_twice), "kmem_cache_destroy: not a cache, or destroyed before: '0x"},
     {FAULT(destroy_no_cache), "kmem_cache_destroy: not a cache, or destroyed before: '0x"},
     {FAULT(destroy_with_wild_link), "free list of a slab is damaged at object: '0x"},

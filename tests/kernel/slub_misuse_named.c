@@ -99,11 +99,11 @@ static void put_foreign(void)
 const struct misuse misuse_named[] = {
     {FAULT(damaged_link), "free list of a slab is damaged at object"},
     {FAULT(link_to_interior), "free list of a slab is damaged at object"},
-    {FAULT(put_interior), "free: pointer into the middle of an object"},
-    {FAULT(put_twice), "free: object was freed before"},
+    {FAULT(put_interior), "free or kfree: pointer into the middle of an object"},
+    {FAULT(put_twice), "free or kfree: object was freed before"},
     {FAULT(put_beyond), "object that was never handed out"},
-    {FAULT(put_more_than_in_use), "free: object was freed before"},
-    {FAULT(put_foreign), "free: not an object of its cache"},
+    {FAULT(put_more_than_in_use), "free or kfree: object was freed before"},
+    {FAULT(put_foreign), "free or kfree: not an object of its cache"},
     {0},
 };
 

@@ -89,6 +89,41 @@ static void ksize_never_handed_out(void)
     went_on((void *)ksize(hidden + (size_t)20 * 64));
 }
 
+static void ksize_twice_large(void)
+{
+    hidden = kmalloc(100000, GFP_KERNEL);
+    kfree(hidden);
+    went_on((void *)ksize(hidden));
+}
+
+static void krealloc_twice_large(void)
+{
+    hidden = kmalloc(100000, GFP_KERNEL);
+    kfree(hidden);
+    hidden = krealloc(hidden, 200000, GFP_KERNEL);
+}
+
+/* ---- in bulk --------------------------------------------------------------------------------- */
+
+/* Without a cache, all that kfree() takes. */
+static void bulk_free_of_all(void)
+{
+    void *p[] = {kmalloc(100000, GFP_KERNEL), NULL, kmalloc(100, GFP_KERNEL),
+                 kmalloc(0, GFP_KERNEL)};
+
+    kmem_cache_free_bulk(NULL, 4, p);
+    if (kmem_check() == 0)
+        went_on(p);
+}
+
+static void bulk_free_nothing(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 72, 0, SLAB_NO_MERGE, NULL);
+    void *p[2] = {kmem_cache_alloc(a, GFP_KERNEL), NULL};
+
+    kmem_cache_free_bulk(a, 2, p);
+}
+
 /* ---- into the middle of an object ------------------------------------------------------------ */
 
 static void kfree_interior(void)
@@ -101,6 +136,18 @@ static void kfree_interior_large(void)
 {
     hidden = kmalloc(100000, GFP_KERNEL);
     kfree(hidden + 4096);
+}
+
+static void krealloc_interior(void)
+{
+    hidden = kmalloc(100, GFP_KERNEL);
+    hidden = krealloc(hidden + 8, 1000, GFP_KERNEL);
+}
+
+static void krealloc_interior_large(void)
+{
+    hidden = kmalloc(100000, GFP_KERNEL);
+    hidden = krealloc(hidden + 4096, 1000, GFP_KERNEL);
 }
 
 static void cache_free_interior(void)
@@ -165,6 +212,14 @@ static void wrong_cache(void)
     kmem_cache_free(b, kmem_cache_alloc(a, GFP_KERNEL));
 }
 
+static void free_pages_of_a_slab(void)
+{
+    struct kmem_cache *a = kmem_cache_create("a", 128, 0, SLAB_NO_MERGE, NULL);
+
+    hidden = kmem_cache_alloc(a, GFP_KERNEL);
+    free_pages((unsigned long)hidden & -4096ul, 0);
+}
+
 static void free_stack(void)
 {
     char here[64];
@@ -184,26 +239,33 @@ static void realloc_stack(void)
 }
 
 const struct misuse misuse_pointers[] = {
-    {FAULT(kfree_twice), "freed before"},
+    {FAULT(kfree_twice), "slub: kfree or kmem_cache_free: object was freed before"},
     {FAULT(kfree_twice_large), "kfree: freed before, or never allocated"},
     {FAULT(kfree_never_allocated), "kfree: freed before, or never allocated"},
     {FAULT(cache_free_twice), "freed before"},
     {FAULT(cache_free_twice_with_another_between), "freed before"},
     {FAULT(bulk_free_twice), "freed before"},
-    {FAULT(free_twice), "freed before"},
+    {FAULT(free_twice), "slub: free: object was freed before"},
     {FAULT(free_mapped_twice), "free: not from malloc, or freed before"},
     {FAULT(cache_free_never_handed_out), "object that was never handed out"},
     {FAULT(ksize_never_handed_out), "object that was never handed out"},
-    {FAULT(kfree_interior), "pointer into the middle of an object"},
+    {FAULT(ksize_twice_large), "slub: ksize: freed before, or never allocated"},
+    {FAULT(krealloc_twice_large), "slub: krealloc: freed before, or never allocated"},
+    {FAULT(krealloc_interior), "slub: krealloc: pointer into the middle of an object"},
+    {FAULT(krealloc_interior_large), "slub: krealloc: pointer into the middle of an object"},
+    {FAULT(bulk_free_nothing), "kmem_cache_free: not an object of a cache"},
+    {FINE(bulk_free_of_all), "slub: went on"},
+    {FAULT(kfree_interior), "slub: kfree or kmem_cache_free: pointer into the middle of an object"},
     {FAULT(kfree_interior_large), "pointer into the middle of an object"},
     {FAULT(cache_free_interior), "pointer into the middle of an object"},
     {FAULT(free_interior_48), "pointer into the middle of an object"},
     {FAULT(free_interior_64), "pointer into the middle of an object"},
     {FAULT(free_interior_112), "pointer into the middle of an object"},
     {FAULT(free_interior_1792), "pointer into the middle of an object"},
-    {FAULT(free_unaligned), "pointer into the middle of an object"},
+    {FAULT(free_unaligned), "slub: free: pointer into the middle of an object"},
     {FAULT(kfree_stack), "kfree: not from kmalloc"},
     {FAULT(wrong_cache), "kmem_cache_free: object of another cache"},
+    {FAULT(free_pages_of_a_slab), "__free_pages(): page of a slab in use"},
     {FAULT(free_stack), "free: not from malloc, or freed before"},
     {FAULT(realloc_stack), "realloc: not from malloc, or freed before"},
     {0},

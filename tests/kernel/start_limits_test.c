@@ -183,7 +183,15 @@ static void no_data(void)
     works();
 }
 
-static void expect_refusal(void (*body)(void), size_t bytes)
+static void no_mappings(void)
+{
+    setenv("HEAPMARK_SLUB", "nodes=1", 1);
+    if (!use_up_mappings())
+        _exit(SKIPPED);
+    works();
+}
+
+static void expect_refusal(void (*body)(void), size_t bytes, const char *limit)
 {
     struct ending e = ending_of(body);
     char expected[256];
@@ -192,8 +200,8 @@ static void expect_refusal(void (*body)(void), size_t bytes)
     snprintf(expected, sizeof expected,
              "slub: cannot start: the system refuses memory for a pool of '%zu' bytes, the least "
              "there can be; "
-             "raise its limit (ulimit -v, -d)\n",
-             bytes);
+             "raise its limit (%s)\n",
+             bytes, limit);
     assert_string_equal(e.said, expected);
 }
 
@@ -202,9 +210,22 @@ static void test_limited(void **state)
     (void)state;
     assert_int_equal(ending_of(little_space).status, 0);
     assert_int_equal(ending_of(least_space).status, 0);
-    expect_refusal(too_little_space, LEAST);
-    expect_refusal(too_little_for_nodes, 2 * LEAST);
-    expect_refusal(no_data, LEAST);
+    expect_refusal(too_little_space, LEAST, "ulimit -v, -d");
+    expect_refusal(too_little_for_nodes, 2 * LEAST, "ulimit -v, -d");
+    expect_refusal(no_data, LEAST, "ulimit -v, -d");
+}
+
+static void test_mappings_used_up(void **state)
+{
+    struct ending e = ending_of(no_mappings);
+
+    (void)state;
+    if (e.status == SKIPPED << 8) {
+        print_message("skipped: vm.max_map_count allows too many mappings to try\n");
+        skip();
+    }
+    expect_refusal(no_mappings, LEAST,
+                   "of mappings: vm.max_map_count; of memory: vm.overcommit_memory");
 }
 
 static bool refuse_commit(void *start, size_t bytes)
@@ -253,7 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_locked),      cmocka_unit_test(test_charged),
         cmocka_unit_test(test_limited),     cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_small_files),
+        cmocka_unit_test(test_small_files), cmocka_unit_test(test_mappings_used_up),
     };
 
     setenv("HEAPMARK_SLUB", LARGE_POOL, 1); /* each test starts it in a child */

@@ -93,6 +93,8 @@ static void *kmalloc_large(size_t size, gfp_t gfp, int node)
     if (size > KMALLOC_MAX_SIZE)
         return NULL;
     slub_start();
+    if (node != NUMA_NO_NODE && (unsigned)node >= node_count())
+        return NULL;
     while ((PAGE_SIZE << order) < size)
         order++;
     page = alloc_pages_node(node, gfp | __GFP_COMP, order);
@@ -131,20 +133,34 @@ void *kzalloc(size_t size, gfp_t gfp)
     return kmalloc(size, gfp | __GFP_ZERO);
 }
 
+/* What is said of a pointer, by the function that was called with it. */
+struct faults {
+    const char *stranger, *freed, *interior;
+};
+
+#define FAULTS(function)                                                              \
+    {                                                                                 \
+        function ": not from kmalloc", function ": freed before, or never allocated", \
+            function ": pointer into the middle of an object"                         \
+    }
+
+static const struct faults of_kfree = FAULTS("kfree"), of_ksize = FAULTS("ksize"),
+                           of_krealloc = FAULTS("krealloc");
+
 /* The block of pages that starts at `object`, or the end of the process. */
-static struct page *large_page(const void *object, const char *function)
+static struct page *large_page(const void *object, const struct faults *faults)
 {
     size_t frame;
     unsigned state;
 
     if (!in_page_pool(object))
-        fault(function, object);
+        fault(faults->stranger, object);
     frame = virt_to_frame(object);
     state = frame_state(frame);
     if (!frame_is_used(state))
-        fault("kfree: freed before, or never allocated", object);
+        fault(faults->freed, object);
     if (!frame_starts(frame, state) || (uintptr_t)object % PAGE_SIZE)
-        fault("kfree: pointer into the middle of an object", object);
+        fault(faults->interior, object);
     return frame_to_page(frame);
 }
 
@@ -158,7 +174,7 @@ static __attribute__((noinline)) void kfree_slow(void *object)
     if (likely(slab != NULL))
         slab_free_slow(slab->slab_cache, slab, object, GFP_FREE);
     else
-        free_page_run(large_page(object, "kfree: not from kmalloc"));
+        free_page_run(large_page(object, &of_kfree));
 }
 
 void kfree(const void *object)
@@ -170,20 +186,22 @@ void kfree(const void *object)
     kfree_slow((void *)object);
 }
 
-size_t ksize(const void *object)
+static size_t usable(const void *object, const struct faults *faults)
 {
-    struct slab *slab;
+    struct slab *slab = slab_of(object);
 
-    if (ZERO_OR_NULL_PTR(object))
-        return 0;
-    slab = slab_of(object);
     if (slab) {
         const struct kmem_cache *s = slab->slab_cache;
 
-        check_object(s, slab, object, "ksize: pointer into the middle of an object");
+        check_object(s, slab, object, faults->interior);
         return s->debug ? s->object_size : s->ctor ? s->inuse : s->size;
     }
-    return page_frames(large_page(object, "ksize: not from kmalloc")) << PAGE_SHIFT;
+    return page_frames(large_page(object, faults)) << PAGE_SHIFT;
+}
+
+size_t ksize(const void *object)
+{
+    return ZERO_OR_NULL_PTR(object) ? 0 : usable(object, &of_ksize);
 }
 
 static void *resize(const void *object, size_t size, gfp_t gfp)
@@ -197,7 +215,7 @@ static void *resize(const void *object, size_t size, gfp_t gfp)
     }
     if (ZERO_OR_NULL_PTR(object))
         return kmalloc(size, gfp);
-    old = ksize(object);
+    old = usable(object, &of_krealloc);
     if (old >= size) {
         if (gfp & __GFP_ZERO)
             memset((char *)object + size, 0, old - size);

@@ -18,6 +18,7 @@
 #include "pcp.h"
 #include "reclaim.h"
 #include "state.h"
+#include "tick.h"
 #include "zone.h"
 
 /* Above this order nobody waits long for neighbours to come free. */
@@ -257,6 +258,8 @@ static __attribute__((noinline)) struct page *alloc_elsewhere(int node, gfp_t gf
         return NULL;
     if (!(gfp & (__GFP_DMA | __GFP_HIGHMEM)) && lists_serve(node_zone(node, ZONE_NORMAL), order))
         frame = pcp_take(node_zone(node, ZONE_NORMAL), gfp, order);
+    if (gfp & __GFP_DIRECT_RECLAIM)
+        tick(TICK_PAGES);
     return frame == NO_FRAME ? alloc_slowly(node, gfp, order) : hand_out(frame, gfp, order);
 }
 
@@ -306,18 +309,27 @@ static __attribute__((noinline)) void free_to_zone(struct zone *z, size_t frame,
         zone_release_surplus(z);
 }
 
+/* Ends the process unless it is an allocated block, and not a slab's. */
+static void check_freed(size_t frame, unsigned order)
+{
+    unsigned state = frame < page_globals.frames ? frame_state(frame) : 0;
+
+    if (unlikely(!frame_is_used(state) || order > MAX_PAGE_ORDER ||
+                 (state & PAGE_ORDER_MASK) != order || frame & (((size_t)1 << order) - 1)))
+        fault("__free_pages(): not an allocated block of this order", frame_to_page(frame));
+    if (unlikely(state & PAGE_IS_SLAB))
+        fault("__free_pages(): page of a slab in use", frame_to_page(frame));
+}
+
 static __attribute__((noinline)) void free_elsewhere(size_t frame, unsigned order)
 {
     struct zone *z;
 
-    if (unlikely(frame >= page_globals.frames || order > MAX_PAGE_ORDER ||
-                 (frame_state(frame) & (PAGE_WHOSE_MASK | PAGE_ORDER_MASK)) !=
-                     (PAGE_IS_USED | order) ||
-                 frame & (((size_t)1 << order) - 1)))
-        fault("__free_pages(): not an allocated block of this order", frame_to_page(frame));
+    check_freed(frame, order);
     z = frame_zone(frame);
     if (!z->pcp || !lists_serve(z, order) || !pcp_give(z, frame, order))
         free_to_zone(z, frame, order);
+    tick(TICK_PAGES);
 }
 
 static __attribute__((noinline)) void unlock_and_free(size_t frame, unsigned order, struct pcp *p)
@@ -330,7 +342,8 @@ static __attribute__((noinline)) void unlock_and_free(size_t frame, unsigned ord
 static inline bool is_listed_block(size_t frame, unsigned order)
 {
     return order < listed_orders() && frame < page_globals.frames &&
-           (frame_state(frame) & (PAGE_WHOSE_MASK | PAGE_ORDER_MASK)) == (PAGE_IS_USED | order) &&
+           (frame_state(frame) & (PAGE_WHOSE_MASK | PAGE_ORDER_MASK | PAGE_IS_SLAB)) ==
+               (PAGE_IS_USED | order) &&
            frame >> order << order == frame &&
            pool.pageblock[frame >> MAX_PAGE_ORDER] & PAGEBLOCK_LISTED;
 }
@@ -355,6 +368,14 @@ void page_mark_slab(struct page *page)
     unsigned state = frame_state(frame);
 
     state_fill(frame, state & PAGE_ORDER_MASK, state | PAGE_IS_SLAB);
+}
+
+void page_unmark_slab(struct page *page)
+{
+    size_t frame = page_to_frame(page);
+    unsigned state = frame_state(frame);
+
+    state_fill(frame, state & PAGE_ORDER_MASK, state & ~(unsigned)PAGE_IS_SLAB);
 }
 
 /* Single frames of one zone: one lock for all. */

@@ -11,14 +11,17 @@
 static void list_push(struct zone *z, size_t frame, unsigned order, unsigned absent)
 {
     struct free_area *a = &z->area[pageblock_mobility(frame)][presence_of(absent, order)];
-    struct page *p = frame_to_page(frame), *first = a->list[order];
+    struct free_list *list = &a->list[order];
+    struct page *p = frame_to_page(frame), *first = list->first;
 
     p->buddy.absent = absent;
     p->buddy.prev = NULL;
     p->buddy.next = first;
     if (first)
         first->buddy.prev = p;
-    a->list[order] = p;
+    else
+        list->last = p;
+    list->first = p;
     a->orders |= 1u << order;
     pool.pageblock_present[frame >> MAX_PAGE_ORDER] += (uint16_t)((1u << order) - absent);
     state_set(frame, PAGE_IS_FREE | order | (frame_state(frame) & PAGE_IS_ABSENT));
@@ -30,12 +33,15 @@ static unsigned list_remove(struct zone *z, size_t frame, unsigned order)
     struct page *p = frame_to_page(frame);
     unsigned absent = p->buddy.absent;
     struct free_area *a = &z->area[pageblock_mobility(frame)][presence_of(absent, order)];
+    struct free_list *list = &a->list[order];
 
     if (p->buddy.next)
         p->buddy.next->buddy.prev = p->buddy.prev;
+    else
+        list->last = p->buddy.prev;
     if (p->buddy.prev)
         p->buddy.prev->buddy.next = p->buddy.next;
-    else if (!(a->list[order] = p->buddy.next))
+    else if (!(list->first = p->buddy.next))
         a->orders &= ~(1u << order);
     pool.pageblock_present[frame >> MAX_PAGE_ORDER] -= (uint16_t)((1u << order) - absent);
     state_set(frame, frame_state(frame) & PAGE_IS_ABSENT);
@@ -142,7 +148,7 @@ static size_t take_smallest(struct zone *z, enum mobility m, enum presence p, un
     if (!large_enough)
         return NO_FRAME;
     found = (unsigned)__builtin_ctz(large_enough);
-    frame = page_to_frame(a->list[found]);
+    frame = page_to_frame(a->list[found].first);
     return split(z, frame, found, order, list_remove(z, frame, found));
 }
 
@@ -152,7 +158,7 @@ static size_t take_run(struct zone *z, enum mobility m, unsigned order, enum pre
     size_t n = (size_t)1 << order, absent = wanted == ABSENT ? n : 0;
 
     for (unsigned o = order + 1; o < NR_PAGE_ORDERS; o++) {
-        for (struct page *p = z->area[m][MIXED].list[o]; p; p = p->buddy.next) {
+        for (struct page *p = z->area[m][MIXED].list[o].first; p; p = p->buddy.next) {
             size_t frame = page_to_frame(p), end = frame + ((size_t)1 << o);
             size_t those = absent ? p->buddy.absent : ((size_t)1 << o) - p->buddy.absent;
 
@@ -172,7 +178,7 @@ static size_t take_run(struct zone *z, enum mobility m, unsigned order, enum pre
 /* A whole pageblock of the other mobility changes sides. */
 static bool convert_pageblock(struct zone *z, enum mobility to, enum presence p)
 {
-    struct page *block = z->area[!to][p].list[MAX_PAGE_ORDER];
+    struct page *block = z->area[!to][p].list[MAX_PAGE_ORDER].first;
     size_t frame;
 
     if (!block)
@@ -367,12 +373,10 @@ size_t buddy_take_span(struct zone *z, enum mobility m, size_t count)
 size_t buddy_take_coldest(struct zone *z, unsigned order, enum presence presence)
 {
     for (enum mobility m = 0; m < NR_MOBILITIES; m++) {
-        struct page *p = z->area[m][presence].list[order];
+        struct page *p = z->area[m][presence].list[order].last;
 
         if (!p)
             continue;
-        while (p->buddy.next)
-            p = p->buddy.next;
         size_t frame = page_to_frame(p);
         list_remove(z, frame, order);
         mark_used(z, frame, order);

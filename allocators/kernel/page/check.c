@@ -129,22 +129,25 @@ static bool check_list(struct zone *z, enum mobility m, enum presence p, unsigne
                        size_t expected, struct verdict *v)
 {
     const struct free_area *a = &z->area[m][p];
+    const struct free_list *list = &a->list[order];
+    struct page *last = NULL;
     size_t n = 0;
 
-    if ((a->list[order] != NULL) != (a->orders >> order & 1))
+    if ((list->first != NULL) != (a->orders >> order & 1))
         return wrong(v, "a free area's map of orders is wrong", z->start);
-    for (struct page *page = a->list[order], *prev = NULL; page;
-         prev = page, page = page->buddy.next) {
+    for (struct page *page = list->first; page; last = page, page = page->buddy.next) {
         size_t frame = page_to_frame(page);
 
         if (frame < z->start || frame >= z->frontier || ++n > expected)
             return wrong(v, "a free list leads astray", frame);
-        if (page->buddy.prev != prev)
+        if (page->buddy.prev != last)
             return wrong(v, "a free list's back link is wrong", frame);
         if ((frame_state(frame) & (PAGE_WHOSE_MASK | PAGE_ORDER_MASK)) != (PAGE_IS_FREE | order) ||
             pageblock_mobility(frame) != m || presence_of(page->buddy.absent, order) != p)
             return wrong(v, "a free block is on the wrong list", frame);
     }
+    if (list->last != last)
+        return wrong(v, "a free list does not end where it should", z->start);
     return n == expected || wrong(v, "a free block is on no list", z->start);
 }
 

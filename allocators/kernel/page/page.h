@@ -137,12 +137,14 @@ static inline struct page *alloc_pages(gfp_t gfp, unsigned order)
  * What the layer above keeps free for itself, set by it: whether there is anything, to have it all given back,
  * which says whether to look for pages again, and to be told that there was nothing in it. Asked by those who may
  * reclaim, in front of all shrinkers, when pages run out; no lock is held. It must neither reclaim nor wait for
- * long.
+ * long. And every few seconds, by whoever comes by, perhaps with a lock of the layer above: what nobody used since
+ * the last time is to be given back.
  */
 struct page_keeper {
     bool (*has_idle)(void);
     bool (*flush_idle)(void);
     void (*in_vain)(void);
+    void (*window_over)(void);
 };
 
 extern const struct page_keeper *page_keeper;
@@ -276,9 +278,10 @@ static inline bool page_was_absent(const struct page *page)
 
 /*
  * Marks every frame of the block just allocated as a slab's, so that one load in kfree() tells both
- * whose it is and where it starts. __free_pages() forgets it.
+ * whose it is and where it starts. As long as it is marked, nobody can free it.
  */
 void page_mark_slab(struct page *page);
+void page_unmark_slab(struct page *page);
 
 static inline int page_to_node(const struct page *page)
 {
@@ -299,9 +302,9 @@ int cpu_to_node(unsigned cpu);
 
 /*
  * Gives free memory back to the operating system, largest blocks first, until at most `keep_bytes`
- * of it are present (never less than the reserve). In the steady state the zones do so themselves:
- * whole 4 MiB blocks, as soon as more is present than was in use at any time of the last 5 to 10 s
- * plus 1 MiB.
+ * of it are present (never less than the reserve). In the steady state the zones do so themselves, with
+ * whole 4 MiB blocks as soon as they come free, and now and then with what else there is from 64 KiB on, as
+ * long as more is present than was in use at any time of the last 5 to 10 s plus 1 MiB.
  */
 void kmem_pages_release(size_t keep_bytes);
 

@@ -23,7 +23,9 @@ enum zone_kind { ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM, NR_ZONES };
 /* Lists of free blocks, last freed first, and which of them are not empty. */
 struct free_area {
     unsigned orders;
-    struct page *list[NR_PAGE_ORDERS];
+    struct free_list {
+        struct page *first, *last;
+    } list[NR_PAGE_ORDERS];
 };
 
 enum { PCP_ORDERS = 4, PCP_LISTS = NR_MOBILITIES * PCP_ORDERS, PCP_FRAMES = 240 };

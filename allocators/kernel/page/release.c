@@ -7,7 +7,12 @@
 #include "os.h"
 #include "pcp.h"
 
-enum { SURPLUS_BLOCKS = 16 /* at a time, lest one free() pays for all */, FILL_ORDER = 6 };
+enum {
+    SURPLUS_BLOCKS = 16,   /* at a time, lest one free() pays for all */
+    IDLE_ORDER_MIN = 4,    /* of blocks for which it is worth a system call */
+    IDLE_FRAMES_MIN = 256, /* of a zone, altogether */
+    FILL_ORDER = 6
+};
 
 /* Frames given back: of one block, or 0 if there is none or the system refused. */
 static size_t release_one(struct zone *z, unsigned order, enum presence presence)
@@ -32,17 +37,37 @@ static size_t release_one(struct zone *z, unsigned order, enum presence presence
     return done ? (size_t)1 << order : 0;
 }
 
+static size_t surplus_now(struct zone *z)
+{
+    size_t surplus;
+
+    lock_take(&z->lock);
+    surplus = zone_surplus(z);
+    lock_drop(&z->lock);
+    return surplus;
+}
+
 void zone_release_surplus(struct zone *z)
 {
-    for (int i = 0; i < SURPLUS_BLOCKS && !in_atomic; i++) {
-        size_t surplus;
-
-        lock_take(&z->lock);
-        surplus = zone_surplus(z);
-        lock_drop(&z->lock);
-        if (surplus < MAX_ORDER_NR_PAGES || !release_one(z, MAX_PAGE_ORDER, READY))
+    for (int i = 0; i < SURPLUS_BLOCKS && !in_atomic; i++)
+        if (surplus_now(z) < MAX_ORDER_NR_PAGES || !release_one(z, MAX_PAGE_ORDER, READY))
             return;
-    }
+}
+
+bool zone_release_idle(struct zone *z)
+{
+    size_t given = 0;
+
+    if (surplus_now(z) < IDLE_FRAMES_MIN)
+        return false;
+    for (unsigned order = NR_PAGE_ORDERS; order-- > IDLE_ORDER_MIN;)
+        for (enum presence p = READY; p <= MIXED; p++)
+            while (surplus_now(z) >= (size_t)1 << order && release_one(z, order, p)) {
+                given += (size_t)1 << order;
+                if (given >= SURPLUS_BLOCKS * MAX_ORDER_NR_PAGES)
+                    return true;
+            }
+    return false;
 }
 
 static bool above_reserve(struct zone *z, unsigned order)

@@ -8,6 +8,7 @@
 #include "fault.h"
 #include "inject.h"
 #include "state.h"
+#include "tick.h"
 #include "zone.h"
 
 /* How many frames go back as they came: present, absent, or of both kinds. */
@@ -61,6 +62,8 @@ static void shorten(gfp_t gfp, size_t frame, size_t from, size_t to, enum came c
     page_waiters_wake();
     if (surplus)
         zone_release_surplus(z);
+    if (gfp & __GFP_DIRECT_RECLAIM)
+        tick(TICK_PAGES);
 }
 
 /*
@@ -124,7 +127,7 @@ static size_t length(const struct page *page, const char *function)
     if (unlikely(frame >= page_globals.bytes >> PAGE_SHIFT))
         fault(function, page);
     state = frame_state(frame);
-    if (unlikely(!frame_is_used(state) || !frame_starts(frame, state)))
+    if (unlikely(!frame_is_used(state) || state & PAGE_IS_SLAB || !frame_starts(frame, state)))
         fault(function, page);
     return page_frames(page);
 }

@@ -76,6 +76,12 @@ bool zone_fill_reserve(struct zone *z);
  */
 void zone_release_surplus(struct zone *z);
 
+/*
+ * Gives blocks back that are not needed, whole pageblocks or not, largest first, up to a limit. True: there is more.
+ * No zone lock held. For those who look now and then.
+ */
+bool zone_release_idle(struct zone *z);
+
 /* Wakes those who wait for memory. */
 void page_waiters_wake(void);
 

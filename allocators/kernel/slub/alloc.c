@@ -58,11 +58,17 @@ void *slab_alloc_slow(struct kmem_cache *s, gfp_t gfp)
 
 void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp)
 {
-    check_object(s, slab, object, "free: pointer into the middle of an object");
+    size_t at = (uintptr_t)object - (uintptr_t)slab_base(slab);
+
+    if (unlikely(!slab_reaches(s, slab, at) || !object_starts_at(s, at)))
+        check_object(s, slab, object,
+                     gfp == GFP_FREE
+                         ? "kfree or kmem_cache_free: pointer into the middle of an object"
+                         : "free: pointer into the middle of an object");
     if (unlikely(s->debug))
         debug_free(s, object); /* before anybody else may have it */
     if (s->path != PATH_SHEAF && unlikely(looks_free(s, slab, object)))
-        fault("free: object was freed before", object);
+        fault(freed_before(gfp), object);
     switch (s->path) {
     case PATH_SHEAF:
         if (percpu_put(s->index, slab_nid(slab), object))
@@ -122,14 +128,14 @@ void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node)
     return object;
 }
 
-/* The slab around `object`, which must be one of `s` (NULL: of any cache). */
+/* The slab around `object`, which must be one of `s`. */
 static struct slab *slab_of_object(const struct kmem_cache *s, const void *object)
 {
     struct slab *slab = slab_of(object);
 
     if (unlikely(!slab))
         fault("kmem_cache_free: not an object of a cache, or its slab was given up", object);
-    if (unlikely(s && slab->slab_cache != s))
+    if (unlikely(slab->slab_cache != s))
         fault("kmem_cache_free: object of another cache", object);
     return slab;
 }
@@ -208,9 +214,9 @@ int kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t count, void **
 
 void kmem_cache_free_bulk(struct kmem_cache *s, size_t count, void **p)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct slab *slab = slab_of_object(s, p[i]);
-
-        slab_free_slow(slab->slab_cache, slab, p[i], GFP_FREE);
-    }
+    for (size_t i = 0; i < count; i++)
+        if (s)
+            slab_free_slow(s, slab_of_object(s, p[i]), p[i], GFP_FREE);
+        else
+            kfree(p[i]);
 }

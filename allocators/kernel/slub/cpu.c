@@ -133,7 +133,7 @@ void cpu_free(struct kmem_cache *s, struct slab *slab, void *object)
     stat(s, FREE_SLOWPATH);
     /* Refused because it is the first of the list? Nobody who owns it can see it there. */
     if (unlikely(percpu_peek(PAIR_CELL(s)) == object))
-        fault("free: object was freed before", object);
+        fault(FREED_BEFORE, object);
     if (free_to_slab(s, slab, object, s->cpu_partial_slabs > 0 && !keeps_nothing())) {
         add_partial(s, slab);
         note_idle();

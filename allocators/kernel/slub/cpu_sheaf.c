@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "../page/tick.h"
 #include "barn.h"
 #include "fault.h"
 #include "slab.h"
@@ -42,14 +43,14 @@ static void keep(struct kmem_cache *s, struct sheaf *sheaf)
 }
 
 /* The cheap half of finding double frees: the object is the last one that was freed. */
-static void check_top(struct sheaf *sheaf, const void *object)
+static void check_top(struct sheaf *sheaf, const void *object, gfp_t gfp)
 {
     if (unlikely(sheaf->size && sheaf_slots(sheaf)[sheaf->size - 1] == object))
-        fault("free: object was freed before", object);
+        fault(freed_before(gfp), object);
 }
 
 /* The sheaf becomes the main sheaf; the one that was it, the spare. `freed` lies on top of the new. */
-static void install(struct kmem_cache *s, struct sheaf *sheaf, const void *freed)
+static void install(struct kmem_cache *s, struct sheaf *sheaf, const void *freed, gfp_t gfp)
 {
     struct cpu_pair old, pair = {sheaf_slots(sheaf) + sheaf->size, sheaf};
     struct sheaf *was;
@@ -61,7 +62,7 @@ static void install(struct kmem_cache *s, struct sheaf *sheaf, const void *freed
     was = sheaf_of_pair(old.first, old.second);
     if (!was)
         return;
-    check_top(was, freed);
+    check_top(was, freed, gfp);
     keep(s, was);
 }
 
@@ -124,6 +125,12 @@ static struct sheaf *exchange_empty(struct kmem_cache *s, gfp_t gfp, struct shea
     return full ? full : barn_get_full_of_node(s, percpu_node(), LAST_RESORT, &empty);
 }
 
+static inline void tick_where(gfp_t gfp)
+{
+    if (gfpflags_allow_blocking(gfp))
+        tick(TICK_SHEAVES);
+}
+
 void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
 {
     struct sheaf *sheaf, *full;
@@ -143,8 +150,9 @@ void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
         return slab_alloc_direct(s, gfp, percpu_node());
     stat(s, ALLOC_SLOWPATH);
     object = sheaf_slots(full)[--full->size];
-    install(s, full, NULL);
+    install(s, full, NULL, gfp);
     note_idle();
+    tick_where(gfp);
     return object;
 }
 
@@ -169,7 +177,7 @@ static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full, gfp
     }
     if (!full && (full = take_main(s)) == NULL)
         return NULL;
-    check_top(full, freed);
+    check_top(full, freed, gfp);
     sheaf_empty(s, full);
     return full;
 }
@@ -198,14 +206,15 @@ static unsigned how_many_along(const struct kmem_cache *s, const struct sheaf *m
  * allocations and frees go to and fro across the border of the two, there would be a swap for each otherwise.
  * Returns the main sheaf if it was taken for that, and is to be kept.
  */
-static struct sheaf *take_along(struct kmem_cache *s, struct sheaf *spare, const void *freed)
+static struct sheaf *take_along(struct kmem_cache *s, struct sheaf *spare, const void *freed,
+                                gfp_t gfp)
 {
     struct sheaf *main = spare->size < along(spare) ? take_main(s) : NULL;
     unsigned n;
 
     if (!main)
         return NULL;
-    check_top(main, freed);
+    check_top(main, freed, gfp);
     n = how_many_along(s, main, spare);
     main->size -= n;
     memcpy(sheaf_slots(spare) + spare->size, sheaf_slots(main) + main->size, n * sizeof(void *));
@@ -224,10 +233,10 @@ void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp
     }
     sheaf = take_spare(s);
     if (sheaf)
-        check_top(sheaf, object);
+        check_top(sheaf, object, gfp);
     if (sheaf && sheaf->size < sheaf->capacity) {
         stat(s, SHEAF_SWAP);
-        main = take_along(s, sheaf, object);
+        main = take_along(s, sheaf, object, gfp);
     } else {
         sheaf = exchange_full(s, sheaf, gfp, object);
     }
@@ -236,10 +245,34 @@ void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp
         return;
     }
     sheaf_slots(sheaf)[sheaf->size++] = object;
-    install(s, sheaf, object);
+    install(s, sheaf, object, gfp);
     if (main)
         keep(s, main);
     note_idle();
+    tick_where(gfp);
+}
+
+static void give_up(struct kmem_cache *s, struct sheaf *sheaf)
+{
+    if (!sheaf)
+        return;
+    sheaf_empty(s, sheaf);
+    sheaf_destroy(s, sheaf);
+}
+
+void sheaf_flush_idle(struct kmem_cache *s)
+{
+    struct sheaf *main = take_main(s);
+
+    if (!main)
+        return;
+    if (main->seen == main->size + 1) {
+        give_up(s, main);
+        give_up(s, take_spare(s));
+    } else {
+        main->seen = main->size + 1;
+        install(s, main, NULL, GFP_KERNEL);
+    }
 }
 
 void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c)
@@ -248,12 +281,6 @@ void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_
 
     cell->top = cell->end = PERCPU_NO_TOP;
     c->spare = NULL;
-    if (main) {
-        sheaf_empty(s, main);
-        sheaf_destroy(s, main);
-    }
-    if (spare) {
-        sheaf_empty(s, spare);
-        sheaf_destroy(s, spare);
-    }
+    give_up(s, main);
+    give_up(s, spare);
 }

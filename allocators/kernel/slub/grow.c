@@ -3,19 +3,28 @@
  * cache: good as long as it is wanted again, a waste once the program has turned to other sizes. So whenever so
  * much fresh memory was taken, each barn gives back the sheaves that nobody took out since the time before: the
  * fewest that lay there meanwhile, which is the working set of a depot in Bonwick and Adams, "Magazines and
- * Vmem" (2001), by growth instead of by time. A process that does not grow pays nothing.
+ * Vmem" (2001), by growth instead of by time. Of the CPU's own sheaves go those that are as they were. A process
+ * that does not grow pays nothing, but that every few seconds somebody looks, lest what it keeps after a peak be kept
+ * for ever.
  */
 #include "slub.h"
 
-enum { LOOK_AFTER = 128 /* frames */ };
+enum { LOOK_AFTER = 128 /* frames */, LOOKS_EACH = 4 /* for one at the CPU, which takes longer */ };
 
 static size_t grown; /* frames since the last look, more or less: counted without a lock */
+static unsigned looks;
+static bool looked; /* since the last window ended; under slab_mutex */
 
-static void flush_idle(void)
+static void flush_idle(bool and_of_cpu)
 {
-    for (struct kmem_cache *s = slab_caches; s; s = s->next)
-        for (unsigned n = 0; n < node_count() && s->path == PATH_SHEAF; n++)
+    for (struct kmem_cache *s = slab_caches; s; s = s->next) {
+        if (s->path != PATH_SHEAF)
+            continue;
+        if (and_of_cpu)
+            sheaf_flush_idle(s);
+        for (unsigned n = 0; n < node_count(); n++)
             barn_flush_idle(s, s->node[n]);
+    }
 }
 
 void slub_grew_by(size_t frames, gfp_t gfp)
@@ -30,11 +39,31 @@ void slub_grew_by(size_t frames, gfp_t gfp)
     if (all < LOOK_AFTER || !gfpflags_allow_blocking(gfp) || !lock_try(&slab_mutex))
         return;
     __atomic_store_n(&grown, 0, __ATOMIC_RELAXED);
-    flush_idle();
+    looked = true;
+    flush_idle(++looks % LOOKS_EACH == 0);
     lock_drop(&slab_mutex);
 }
 
 void slub_grew(const struct page *page, gfp_t gfp)
 {
     slub_grew_by(page_was_absent(page) ? page_frames(page) : 0, gfp);
+}
+
+static void give_up_idle_slabs(void)
+{
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        for (unsigned n = 0; n < node_count(); n++)
+            node_give_up_idle(s, s->node[n]);
+}
+
+/* Sheaves first: they are objects of the slabs. Where the process grew, they were looked at more often than that. */
+void slub_window_over(void)
+{
+    if (!lock_try(&slab_mutex))
+        return;
+    if (!looked)
+        flush_idle(true);
+    looked = false;
+    give_up_idle_slabs();
+    lock_drop(&slab_mutex);
 }

@@ -67,4 +67,5 @@ const struct page_keeper slub_keeper = {
     .has_idle = has_idle,
     .flush_idle = flush_idle,
     .in_vain = in_vain,
+    .window_over = slub_window_over,
 };

@@ -39,8 +39,11 @@ static inline void list_remove(struct slab_list *list, struct slab *slab)
 /* Those without used objects on the partial list are counted, too. */
 static inline void count_empty(struct kmem_cache_node *n, const struct slab *slab, int by)
 {
-    if (slab->inuse == 0)
-        n->nr_empty += (unsigned)by;
+    if (slab->inuse)
+        return;
+    n->nr_empty += (unsigned)by;
+    if (n->nr_empty < n->idle_empty)
+        n->idle_empty = n->nr_empty;
 }
 
 static inline void add_partial(struct kmem_cache_node *n, struct slab *slab, bool first)

@@ -2,7 +2,11 @@
  * kmem_cache_create(): a cache that exists and would do is shared, as in the kernel, so that few
  * slabs are half empty.
  */
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "fault.h"
+#include "out.h"
 #include "slub.h"
 
 enum { MERGE_SAME = SLAB_RECLAIM_ACCOUNT | SLAB_CACHE_DMA | SLAB_NO_SHEAVES };
@@ -57,18 +61,44 @@ static struct kmem_cache *create(const char *name, unsigned size, unsigned align
     return s;
 }
 
+/* What is wrong with the arguments of kmem_cache_create(), and what was expected; NULL: nothing. */
+static const char *wrong_argument(const char *name, unsigned size, unsigned align,
+                                  unsigned useroffset, unsigned usersize)
+{
+    if (!name)
+        return "it has no name";
+    if (size == 0 || size > KMALLOC_MAX_SIZE)
+        return "expected a size of 1 byte to 4 MiB";
+    if (align & (align - 1) || align > PAGE_SIZE)
+        return "expected an alignment of 0 or a power of two up to 4096";
+    if (usersize > size || useroffset > size - usersize)
+        return "expected usercopy within the object";
+    return NULL;
+}
+
+static _Noreturn void panic(const char *name, const char *reason)
+{
+    struct out o = out_to_fd(STDERR_FILENO);
+
+    out_put(&o, "%s: kmem_cache_create: cannot create the cache '%s' (SLAB_PANIC): %s\n",
+            fault_subject, name ? name : "", reason);
+    out_flush(&o);
+    abort();
+}
+
 struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned size, unsigned align,
                                               slab_flags_t flags, unsigned useroffset,
                                               unsigned usersize, void (*ctor)(void *))
 {
     struct kmem_cache *s = NULL;
 
+    const char *wrong = wrong_argument(name, size, align, useroffset, usersize);
+
     slub_start();
-    if (name && size && size <= KMALLOC_MAX_SIZE && !(align & (align - 1)) && align <= PAGE_SIZE &&
-        usersize <= size && useroffset <= size - usersize)
+    if (!wrong)
         s = create(name, size, align, flags, useroffset, usersize, ctor);
     if (!s && (flags & SLAB_PANIC))
-        fault("kmem_cache_create: cannot create a cache with SLAB_PANIC", name);
+        panic(name, wrong ? wrong : "there is no memory for it, or its objects are too large");
     return s;
 }
 

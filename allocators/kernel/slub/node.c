@@ -154,7 +154,7 @@ void slabs_put(struct kmem_cache *s, unsigned count, void **p)
         bool was_full;
 
         if (unlikely(!slab || slab->slab_cache != s))
-            fault("free: not an object of its cache", *p);
+            fault("free or kfree: not an object of its cache", *p);
         n = node_of(s, slab);
         if (n != locked) {
             if (locked)
@@ -187,7 +187,7 @@ bool node_shrink(struct kmem_cache *s, struct kmem_cache_node *n)
     all = n->partial.first;
     set_first(&n->partial, NULL);
     n->partial.last = NULL;
-    n->nr_empty = 0;
+    n->nr_empty = n->idle_empty = 0;
     for (struct slab *slab = all; slab; slab = next) {
         unsigned free = slab->objects - slab->inuse;
 
@@ -212,12 +212,15 @@ bool node_shrink(struct kmem_cache *s, struct kmem_cache_node *n)
 
 enum { EMPTY_BATCH = 128 };
 
-/* Those that stay go behind the rest; at most `left` are looked at, of which there are that many fewer then. */
-static struct slab *take_empty(struct kmem_cache_node *n, unsigned long *left)
+/*
+ * All but `keep`. Those that stay go behind the rest; at most `left` are looked at, of which there are that many
+ * fewer then.
+ */
+static struct slab *take_empty(struct kmem_cache_node *n, unsigned keep, unsigned long *left)
 {
     struct slab *empty = NULL;
 
-    for (unsigned looked = 0; looked < EMPTY_BATCH && n->nr_empty > 0 && *left; looked++) {
+    for (unsigned looked = 0; looked < EMPTY_BATCH && n->nr_empty > keep && *left; looked++) {
         struct slab *slab = n->partial.first;
 
         --*left;
@@ -232,7 +235,7 @@ static struct slab *take_empty(struct kmem_cache_node *n, unsigned long *left)
     return empty;
 }
 
-bool node_give_up_empty(struct kmem_cache *s, struct kmem_cache_node *n)
+static void give_up_empty_but(struct kmem_cache *s, struct kmem_cache_node *n, unsigned keep)
 {
     unsigned long left = ~0ul;
     struct slab *empty;
@@ -241,13 +244,30 @@ bool node_give_up_empty(struct kmem_cache *s, struct kmem_cache_node *n)
         lock_take_here(&n->list_lock);
         if (left > n->nr_partial)
             left = n->nr_partial;
-        empty = take_empty(n, &left);
-        if (left == 0 && n->nr_empty > 0)
+        empty = take_empty(n, keep, &left);
+        if (left == 0 && n->nr_empty > keep)
             note_idle(); /* others put slabs in front meanwhile */
-        if (n->nr_empty == 0)
+        if (n->nr_empty <= keep)
             left = 0;
         lock_drop(&n->list_lock);
         give_up_slabs(s, empty);
     } while (left > 0);
+}
+
+bool node_give_up_empty(struct kmem_cache *s, struct kmem_cache_node *n)
+{
+    give_up_empty_but(s, n, 0);
     return __atomic_load_n(&n->nr_slabs, __ATOMIC_RELAXED) != 0;
+}
+
+void node_give_up_idle(struct kmem_cache *s, struct kmem_cache_node *n)
+{
+    unsigned idle, all;
+
+    lock_take_here(&n->list_lock);
+    idle = n->idle_empty;
+    n->idle_empty = all = n->nr_empty;
+    lock_drop(&n->list_lock);
+    if (idle)
+        give_up_empty_but(s, n, all - idle);
 }

@@ -103,6 +103,7 @@ void give_up_slab(struct kmem_cache *s, struct slab *slab)
     __atomic_sub_fetch(&n->total_objects, slab->objects, __ATOMIC_RELAXED);
     set_cells(slab, 0);
     stat(s, FREE_SLAB);
+    page_unmark_slab((struct page *)slab);
     __free_pages((struct page *)slab, order);
 }
 
@@ -212,12 +213,12 @@ unsigned slab_put(const struct kmem_cache *s, struct slab *slab, unsigned count,
     unsigned n = 0, inuse = slab->inuse;
 
     if (unlikely(at >= used))
-        not_in_use(s, slab, *p, "free: pointer into the middle of an object");
+        not_in_use(s, slab, *p, "free or kfree: pointer into the middle of an object");
     do {
         if (unlikely(!object_starts_at(s, at)))
-            fault("free: pointer into the middle of an object", p[n]);
+            fault("free or kfree: pointer into the middle of an object", p[n]);
         if (unlikely(p[n] == list || inuse == 0))
-            fault("free: object was freed before", p[n]);
+            fault(FREED_BEFORE, p[n]);
         set_link(s, p[n], list);
         list = p[n];
         inuse--;

@@ -143,6 +143,8 @@ void slabs_put(struct kmem_cache *s, unsigned count, void **p);
 bool node_shrink(struct kmem_cache *s, struct kmem_cache_node *n);
 /* The same for a long list that others are waiting for: they have the lock in between, and nothing is sorted. */
 bool node_give_up_empty(struct kmem_cache *s, struct kmem_cache_node *n);
+/* As many empty slabs as there were at any time since the last call. */
+void node_give_up_idle(struct kmem_cache *s, struct kmem_cache_node *n);
 
 /* ---- frozen slabs: frozen.c ---- */
 
@@ -189,6 +191,11 @@ struct sheaf *sheaf_of_pair(void *top, void *end);
 void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp);
 void sheaf_free(struct kmem_cache *s, struct slab *slab, void *object, gfp_t gfp);
 void sheaf_flush_cell(struct kmem_cache *s, struct cpu_sheaf *cell, struct kmem_cache_cpu *c);
+/*
+ * The calling CPU's two, if its main sheaf is as it was at the last call: a few objects of a size that nobody wants
+ * any more keep a slab each.
+ */
+void sheaf_flush_idle(struct kmem_cache *s);
 void barn_flush(struct kmem_cache *s, struct kmem_cache_node *n);
 /* Only the sheaves that nobody took out since the last time. */
 void barn_flush_idle(struct kmem_cache *s, struct kmem_cache_node *n);
@@ -207,6 +214,15 @@ void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object, gfp_t
  * The kernel's frees may come from any context. Room for what they free they take from what is present.
  */
 #define GFP_FREE GFP_NOWAIT
+
+/* Of an object that is freed where nobody knows any more by which call; and by one that knows. */
+#define FREED_BEFORE "free or kfree: object was freed before"
+
+static inline const char *freed_before(gfp_t gfp)
+{
+    return gfp == GFP_FREE ? "kfree or kmem_cache_free: object was freed before"
+                           : "free: object was freed before";
+}
 
 /* ---- the start: start.c ---- */
 
@@ -279,6 +295,9 @@ void slub_grew(const struct page *page, gfp_t gfp);
 void slub_grew_by(size_t frames, gfp_t gfp);
 /* A block that no thread uses any more, see percpu_drain_block: all of it goes to the slabs. */
 void slub_drain_block(struct cpu_block *b);
+
+/* Every few seconds: what nobody used for so long goes back, in a process that did not grow, too. */
+void slub_window_over(void);
 
 /* ---- what lies idle, when pages run out: idle.c ---- */
 

@@ -3,6 +3,7 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../page/topology.h"
@@ -13,16 +14,26 @@
 bool slub_started;
 struct lock slub_starting;
 
+static bool is_limited(int resource)
+{
+    struct rlimit limit;
+
+    return getrlimit((__rlimit_resource_t)resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
 static _Noreturn void no_room(void)
 {
+    bool limited = is_limited(RLIMIT_AS) || is_limited(RLIMIT_DATA);
     struct out o = out_to_fd(STDERR_FILENO);
     struct topology t;
 
     topology_count(&t, (unsigned)kmem_config.nodes);
     out_put(&o,
             "%s: cannot start: the system refuses memory for a pool of '%u' bytes, "
-            "the least there can be; raise its limit (ulimit -v, -d)\n",
-            fault_subject, t.nodes * 2 * POOL_BYTES_MIN); /* with HIGHMEM */
+            "the least there can be; raise its limit (%s)\n",
+            fault_subject, t.nodes * 2 * POOL_BYTES_MIN /* with HIGHMEM */,
+            limited ? "ulimit -v, -d"
+                    : "of mappings: vm.max_map_count; of memory: vm.overcommit_memory");
     out_flush(&o);
     abort();
 }

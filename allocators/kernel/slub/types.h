@@ -77,7 +77,10 @@ enum { MAX_OBJS_PER_SLAB = 32767 };
  *      memory                      sheaf_slots()                           end
  */
 struct sheaf {
-    struct sheaf *next;
+    union {
+        struct sheaf *next;
+        size_t seen; /* on a CPU, see sheaf_flush_idle(): its size then and 1 */
+    };
     unsigned capacity;
     unsigned size; /* objects in it, while it is on no CPU as its main sheaf */
 };
@@ -110,7 +113,8 @@ struct slab_list {
 
 struct kmem_cache_node {
     struct lock list_lock;
-    unsigned nr_empty; /* slabs on the partial list without used objects */
+    unsigned nr_empty;   /* slabs on the partial list without used objects */
+    unsigned idle_empty; /* the fewest of them since slub_window_over() */
     unsigned long nr_partial;
     unsigned long nr_slabs; /* of all states; atomic */
     unsigned long total_objects;
