@@ -95,7 +95,7 @@ static void *kmalloc_large(size_t size, gfp_t gfp, int node)
     slub_start();
     while ((PAGE_SIZE << order) < size)
         order++;
-    page = alloc_pages_node(node, gfp | __GFP_COMP, order);
+    page = alloc_pages_node(node, (gfp & ~__GFP_HIGHMEM) | __GFP_COMP, order);
     if (!page)
         return NULL;
     slub_grew(page, gfp);
@@ -143,6 +143,8 @@ static struct page *large_page(const void *object, const char *function)
     state = frame_state(frame);
     if (!frame_is_used(state))
         fault("kfree: freed before, or never allocated", object);
+    if (frame_is_highmem(frame))
+        fault(function, object);
     if (!frame_starts(frame, state) || (uintptr_t)object % PAGE_SIZE)
         fault("kfree: pointer into the middle of an object", object);
     return frame_to_page(frame);
