@@ -105,6 +105,98 @@ static void test_limit_of_mappings(void **state)
     assert_int_equal(e.status, 0);
 }
 
+static size_t mappings_of_process(void)
+{
+    FILE *f = fopen("/proc/self/maps", "r");
+    size_t lines = 0;
+
+    for (int c; f && (c = getc(f)) != EOF;)
+        lines += c == '\n';
+    if (f)
+        fclose(f);
+    return lines;
+}
+
+static void expect(bool right, int otherwise)
+{
+    if (!right)
+        _exit(otherwise);
+}
+
+/* Not even a mapping over another is to be had. */
+static void use_up_all(void)
+{
+    char *page = mmap(NULL, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    expect(page != MAP_FAILED && use_up_mappings(), 77);
+    for (int i = 0; i < 3; i++)
+        (void)mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    expect(mmap(page, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+               MAP_FAILED,
+           77);
+}
+
+static bool all_whole(void)
+{
+    char why[200];
+
+    return kmem_pages_check(why, sizeof why) && kmem_vmalloc_check(why, sizeof why);
+}
+
+enum { SMALL = 3000 };
+
+static char *small[SMALL];
+
+static void fork_at_the_limit(void)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        for (int i = 0; i < SMALL; i++)
+            expect(*small[i] == (char)i, 2);
+        vfree(small[0]);
+        vm_unmap_aliases();
+        expect(vmalloc_space.lazy == NULL && all_whole(), 3);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    expect(status == 0, 80);
+}
+
+/* What vmalloc() holds when the process is at its limit comes back when it is freed, and forks go on. */
+static void recover_from_the_limit(void)
+{
+    size_t before, held;
+
+    vm_unmap_aliases();
+    for (int i = 0; i < SMALL; i++)
+        *(small[i] = vmalloc(PAGE_SIZE)) = (char)i;
+    expect(all_whole(), 81); /* with what that maps */
+    use_up_all();
+    before = mappings_of_process();
+    fork_at_the_limit();
+    expect(vmalloc(2 * PAGE_SIZE) == NULL, 82);
+    expect(all_whole(), 83);
+    for (int i = 0; i < SMALL; i++)
+        vfree(small[i]);
+    vm_unmap_aliases();
+    held = before - mappings_of_process();
+    expect(vmalloc_space.lazy == NULL && all_whole() && highmem_used() == 0, 84);
+    expect(held + 10 > (size_t)2 * SMALL && vmalloc(2 * PAGE_SIZE), 85);
+}
+
+static void test_recovery(void **state)
+{
+    struct ending e = ending_of(recover_from_the_limit);
+
+    (void)state;
+    if (e.status == 77 << 8)
+        skip();
+    assert_string_equal(e.said, "");
+    assert_int_equal(e.status, 0);
+}
+
 /* ---- Fork ------------------------------------------------------------------------------------- */
 
 /* What another thread was building is nobody's in the child, and must not lead to the parent's frames. */
@@ -223,9 +315,13 @@ static void test_fork_after_closing_all(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_vunmap_refused),     cmocka_unit_test(test_stuck_is_not_reused),
-    cmocka_unit_test(test_limit_of_mappings),  cmocka_unit_test(test_fork_while_building),
-    cmocka_unit_test(test_fork_without_memfd), cmocka_unit_test(test_fork_after_closing_all),
+    cmocka_unit_test(test_vunmap_refused),
+    cmocka_unit_test(test_stuck_is_not_reused),
+    cmocka_unit_test(test_recovery),
+    cmocka_unit_test(test_limit_of_mappings),
+    cmocka_unit_test(test_fork_while_building),
+    cmocka_unit_test(test_fork_without_memfd),
+    cmocka_unit_test(test_fork_after_closing_all),
 };
 
 /* What other nodes have a part in: which node's memfd it is. */

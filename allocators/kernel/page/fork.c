@@ -171,6 +171,19 @@ static void close_memfds(void)
             kmem_os.close(z->fd);
 }
 
+/* Without the spare mapping, lest the system refuse to map over what is mapped. */
+static void copy_memfds(void)
+{
+    bool dropped = os_spare_drop();
+
+    close_memfds();
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        if (z->fd >= 0)
+            copy_zone(z);
+    if (dropped)
+        os_spare_keep();
+}
+
 void kmem_pages_after_fork_child(void)
 {
     int saved = errno;
@@ -178,10 +191,7 @@ void kmem_pages_after_fork_child(void)
     if (!page_globals.bytes)
         return;
     close_end(0);
-    close_memfds();
-    for (struct zone *z = zone_first(); z; z = zone_next(z))
-        if (z->fd >= 0)
-            copy_zone(z);
+    copy_memfds();
     close_end(1);
     reset_locks();
     errno = saved;

@@ -22,7 +22,7 @@ void kmem_vmalloc_after_fork_parent(void)
 
 static void map_again(struct vmap_area *a)
 {
-    /* Nobody's: where it cannot be unmapped the parent's frames are seen there, by nobody. */
+    /* Nobody's: where it cannot be unmapped the parent's frames are mapped there, and nobody looks. */
     if (a->state == AREA_BUILDING || a->state == AREA_STUCK)
         (void)space_hide(a, a);
     else if (!space_map(a))
@@ -31,9 +31,13 @@ static void map_again(struct vmap_area *a)
 
 void kmem_vmalloc_after_fork_child(void)
 {
+    bool dropped = os_spare_drop();
+
     for (struct vmap_area *a = area_above(&vmalloc_space.busy, 0); a;
          a = area_above(&vmalloc_space.busy, a->start))
         map_again(a);
+    if (dropped)
+        os_spare_keep();
     lock_reset(&meta_lock);
     lock_reset(&vmalloc_space.lock);
     lock_reset(&vmalloc_space.purge_lock);
