@@ -69,6 +69,176 @@ static void test_stuck_is_not_reused(void **state)
     assert_int_equal(highmem_used(), 0);
 }
 
+/* ---- Areas that could not be built ------------------------------------------------------------ */
+
+static struct kmem_os refusing;
+static size_t maps_left;
+
+static bool map_some(void *at, size_t bytes, int prot, int fd, size_t offset, void *original)
+{
+    return maps_left > 0 && maps_left-- &&
+           refusing.map_memfd(at, bytes, prot, fd, offset, original);
+}
+
+/* Lets so many runs be mapped, and none be unmapped. */
+static void allow_maps(size_t n)
+{
+    refusing = kmem_os;
+    maps_left = n;
+    kmem_os.map_memfd = map_some;
+    refusal = (struct refusal){.hide = true, .of_16 = 16, .random = 1};
+}
+
+static void allow_all(void)
+{
+    kmem_os.map_memfd = refusing.map_memfd;
+    refusal = (struct refusal){0};
+}
+
+enum { SCATTERED = 8 };
+
+/* Every second frame comes free: the next ones that are taken do not adjoin. */
+static void scatter(struct page **p)
+{
+    vm_unmap_aliases();
+    for (int i = 0; i < SCATTERED; i++)
+        p[i] = alloc_pages(GFP_HIGHUSER, 0);
+    for (int i = 0; i < SCATTERED; i += 2)
+        __free_pages(p[i], 0);
+}
+
+static void gather(struct page **p)
+{
+    for (int i = 1; i < SCATTERED; i += 2)
+        __free_pages(p[i], 0);
+}
+
+/* As long as some of them are seen at an address, frames are nobody else's, and neither is the address. */
+static void test_half_mapped_vmalloc(void **state)
+{
+    enum { N = SCATTERED / 2 };
+    struct page *p[SCATTERED];
+    struct vmap_area *a;
+    uintptr_t first;
+    char *other;
+
+    (void)state;
+    scatter(p);
+    allow_maps(1);
+    assert_null(vmalloc(N * PAGE_SIZE));
+    assert_int_equal(highmem_used(), SCATTERED);
+    a = vmalloc_space.lazy;
+    assert_non_null(a);
+    assert_int_equal(a->state, AREA_STUCK);
+    first = a->start;
+    assert_whole();
+    /* What could be mapped now goes elsewhere. */
+    maps_left = 100;
+    other = vmalloc(N * PAGE_SIZE);
+    assert_non_null(other);
+    assert_true((uintptr_t)other > first);
+    memset(other, 0x5a, N * PAGE_SIZE);
+    assert_whole();
+    /* The check looks at such areas, too. */
+    a = vmalloc_space.lazy;
+    a->pages--;
+    assert_false(kmem_vmalloc_check((char[200]){0}, 200));
+    a->pages++;
+    allow_all();
+    vm_unmap_aliases();
+    assert_int_equal(highmem_used(), SCATTERED);
+    assert_int_equal(signal_of_touching((char *)first), SIGSEGV);
+    assert_true(is_filled((unsigned char *)other, N * PAGE_SIZE, 0x5a));
+    vfree(other);
+    gather(p);
+    vm_unmap_aliases();
+    assert_whole();
+    assert_int_equal(highmem_used(), 0);
+    assert_int_equal(vmalloc_space.mappings, 0);
+}
+
+static void test_half_mapped_vmap(void **state)
+{
+    struct page *p[SCATTERED], *some[] = {NULL, NULL};
+    uintptr_t first;
+    char *v;
+
+    (void)state;
+    scatter(p);
+    some[0] = p[1];
+    some[1] = p[3];
+    allow_maps(1);
+    assert_null(vmap(some, 2, VM_MAP, PAGE_KERNEL));
+    assert_non_null(vmalloc_space.lazy);
+    first = vmalloc_space.lazy->start;
+    assert_whole();
+    maps_left = 100;
+    v = vmap(some, 2, VM_MAP, PAGE_KERNEL);
+    assert_non_null(v);
+    assert_true((uintptr_t)v > first);
+    vunmap(v);
+    allow_all();
+    gather(p);
+    vm_unmap_aliases();
+    assert_int_equal(signal_of_touching((char *)first), SIGSEGV);
+    assert_whole();
+    assert_int_equal(highmem_used(), 0);
+    assert_int_equal(vmalloc_space.mappings, 0);
+}
+
+/* ---- How many mappings ------------------------------------------------------------------------ */
+
+static void test_half_of_the_mappings(void **state)
+{
+    char text[32] = "";
+    FILE *f = fopen("/proc/sys/vm/max_map_count", "r");
+
+    (void)state;
+    vfree(vmalloc(1));
+    if (!f)
+        skip();
+    assert_non_null(fgets(text, sizeof text, f));
+    fclose(f);
+    assert_int_equal(vmalloc_space.mappings_max, strtoul(text, NULL, 10) / 2);
+}
+
+/* Above the bound there is nothing, until something was freed; what is lazy counts, and goes. */
+static void test_bound(void **state)
+{
+    enum { N = 20 };
+    size_t usual = vmalloc_space.mappings_max;
+    struct page *page = alloc_pages(GFP_HIGHUSER, 0);
+    char *p[N], *v;
+
+    (void)state;
+    vm_unmap_aliases();
+    assert_int_equal(vmalloc_space.mappings, 0);
+    vmalloc_space.mappings_max = 2 * N + 1;
+    for (int i = 0; i < N; i++)
+        assert_non_null(p[i] = vmalloc(PAGE_SIZE));
+    assert_null(vmalloc(PAGE_SIZE));
+    assert_null(vmap(&page, 1, VM_MAP, PAGE_KERNEL));
+    assert_whole();
+    assert_int_equal(highmem_used(), N + 1);
+    vfree(p[3]);
+    p[3] = vmalloc(2 * PAGE_SIZE);
+    assert_non_null(p[3]);
+    vfree(p[4]);
+    v = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+    assert_non_null(v);
+    assert_null(p[4] = vmalloc(PAGE_SIZE));
+    vunmap(v);
+    assert_non_null(p[4] = vmalloc(PAGE_SIZE));
+    vmalloc_space.mappings_max = usual;
+    for (int i = 0; i < N; i++)
+        vfree(p[i]);
+    __free_pages(page, 0);
+    vm_unmap_aliases();
+    assert_whole();
+    assert_int_equal(vmalloc_space.mappings, 0);
+    assert_int_equal(highmem_used(), 0);
+}
+
 /* With as many mappings as there may be the system refuses now and then. */
 static void unmap_at_the_limit(void)
 {
@@ -317,6 +487,10 @@ static void test_fork_after_closing_all(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_vunmap_refused),
     cmocka_unit_test(test_stuck_is_not_reused),
+    cmocka_unit_test(test_half_mapped_vmalloc),
+    cmocka_unit_test(test_half_mapped_vmap),
+    cmocka_unit_test(test_half_of_the_mappings),
+    cmocka_unit_test(test_bound),
     cmocka_unit_test(test_recovery),
     cmocka_unit_test(test_limit_of_mappings),
     cmocka_unit_test(test_fork_while_building),

@@ -25,7 +25,7 @@ static void map_again(struct vmap_area *a)
     /* Nobody's: where it cannot be unmapped the parent's frames are mapped there, and nobody looks. */
     if (a->state == AREA_BUILDING || a->state == AREA_STUCK)
         (void)space_hide(a, a);
-    else if (!space_map(a))
+    else if (!space_map_again(a))
         fault("fork(): cannot map the memory of vmalloc() for the child", (void *)a->start);
 }
 

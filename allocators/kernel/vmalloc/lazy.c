@@ -31,6 +31,12 @@ bool lazy_add_locked(struct vmap_area *area)
     return v->lazy_pages > lazy_pages_max();
 }
 
+/* Pages that come free with it: one of vmap() has none of its own. */
+static size_t lazy_pages(const struct vmap_area *area)
+{
+    return area->extents.n ? area->pages : 0;
+}
+
 void lazy_add_stuck(struct vmap_area *area)
 {
     struct vmalloc_space *v = &vmalloc_space;
@@ -39,18 +45,13 @@ void lazy_add_stuck(struct vmap_area *area)
     area->state = AREA_STUCK;
     area->lazy_next = v->lazy;
     v->lazy = area;
+    v->lazy_pages += lazy_pages(area);
     lock_drop(&v->lock);
 }
 
 static bool is_wanted(const struct vmap_area *area, size_t pages, int node)
 {
     return area->state == AREA_LAZY && area->pages == pages && area->node == node;
-}
-
-/* Pages that come free with it. */
-static size_t lazy_pages(const struct vmap_area *area)
-{
-    return area->state == AREA_LAZY ? area->pages : 0;
 }
 
 struct vmap_area *lazy_take(size_t pages, int node)

@@ -14,6 +14,7 @@ struct vmalloc_space {
     struct area_tree free, busy;
     struct vmap_area *lazy; /* last freed first */
     size_t lazy_pages, used_pages;
+    size_t mappings, mappings_max; /* of all areas; how many there may be */
     struct vmalloc_stats stats;
 };
 
@@ -31,8 +32,20 @@ struct vmap_area *space_take(size_t pages, size_t align);
  */
 void space_give_locked(struct vmap_area *area);
 
-/* Maps the area's frames one behind the other. False: refused; the area is all hidden again. */
+/*
+ * Maps the area's frames one behind the other. False: it would be too many mappings, or the system refused. What
+ * is mapped by then stays so: see space_retire().
+ */
 bool space_map(struct vmap_area *area);
+
+/* The same for an area that was mapped before: in the child of a fork. */
+bool space_map_again(const struct vmap_area *area);
+
+/*
+ * Away with an area in state BUILDING: it is unmapped, its frames, as far as it has any, are freed, its addresses given
+ * back. Where the system refuses, all of that is left to the next purge_lazy().
+ */
+void space_retire(struct vmap_area *area);
 
 /* Unmaps neighbours from `first` to `last`. False: refused. */
 bool space_hide(const struct vmap_area *first, const struct vmap_area *last);
@@ -43,7 +56,7 @@ void area_free_frames(struct vmap_area *area);
 /* Frees a VMALLOC area in due time. Space lock held. True: purge_lazy() is due. */
 bool lazy_add_locked(struct vmap_area *area);
 
-/* Leaves an area of vmap(), which could not be unmapped, to the next purge_lazy(). */
+/* Leaves an area in state BUILDING, which could not be unmapped, to the next purge_lazy(). */
 void lazy_add_stuck(struct vmap_area *area);
 
 /* A lazy area of so many pages, now BUILDING but whole and mapped; NULL: none. */
