@@ -239,6 +239,38 @@ static void test_bound(void **state)
     assert_int_equal(highmem_used(), 0);
 }
 
+/* As long as the system refuses, vfree() tries one area, and not all that there are. */
+static void test_refused_purges(void **state)
+{
+    enum { N = 60 };
+    struct vmalloc_stats before, after;
+    size_t calls;
+    char *p[N];
+
+    (void)state;
+    vm_unmap_aliases();
+    for (int i = 0; i < N; i++)
+        p[i] = vmalloc(MIB);
+    kmem_vmalloc_stats(&before);
+    refusal = (struct refusal){.hide = true, .of_16 = 16, .random = 1};
+    for (int i = 0; i < 20; i++)
+        vfree(p[i]);
+    calls = system_calls();
+    for (int i = 20; i < N - 1; i++)
+        vfree(p[i]);
+    assert_int_equal(system_calls() - calls, N - 1 - 20);
+    kmem_vmalloc_stats(&after);
+    assert_int_equal(after.purges, before.purges + 1);
+    assert_int_equal(after.lazy_bytes, (N - 1) * MIB);
+    assert_whole();
+    refusal = (struct refusal){0};
+    vfree(p[N - 1]);
+    kmem_vmalloc_stats(&after);
+    assert_int_equal(after.lazy_bytes, 0);
+    assert_whole();
+    assert_int_equal(highmem_used(), 0);
+}
+
 /* With as many mappings as there may be the system refuses now and then. */
 static void unmap_at_the_limit(void)
 {
@@ -485,17 +517,12 @@ static void test_fork_after_closing_all(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_vunmap_refused),
-    cmocka_unit_test(test_stuck_is_not_reused),
-    cmocka_unit_test(test_half_mapped_vmalloc),
-    cmocka_unit_test(test_half_mapped_vmap),
-    cmocka_unit_test(test_half_of_the_mappings),
-    cmocka_unit_test(test_bound),
-    cmocka_unit_test(test_recovery),
-    cmocka_unit_test(test_limit_of_mappings),
-    cmocka_unit_test(test_fork_while_building),
-    cmocka_unit_test(test_fork_without_memfd),
-    cmocka_unit_test(test_fork_after_closing_all),
+    cmocka_unit_test(test_vunmap_refused),       cmocka_unit_test(test_stuck_is_not_reused),
+    cmocka_unit_test(test_half_mapped_vmalloc),  cmocka_unit_test(test_half_mapped_vmap),
+    cmocka_unit_test(test_half_of_the_mappings), cmocka_unit_test(test_bound),
+    cmocka_unit_test(test_refused_purges),       cmocka_unit_test(test_recovery),
+    cmocka_unit_test(test_limit_of_mappings),    cmocka_unit_test(test_fork_while_building),
+    cmocka_unit_test(test_fork_without_memfd),   cmocka_unit_test(test_fork_after_closing_all),
 };
 
 /* What other nodes have a part in: which node's memfd it is. */

@@ -106,19 +106,22 @@ static struct vmap_area *sort(struct vmap_area *list)
     return merge(sort(list), sort(behind));
 }
 
-/* All lazy areas, out of the tree of busy ones; their addresses are not free yet. */
-static struct vmap_area *detach(void)
+/* So many lazy areas, last freed first, out of the tree of busy ones; their addresses are not free yet. */
+static struct vmap_area *detach(size_t most)
 {
     struct vmalloc_space *v = &vmalloc_space;
-    struct vmap_area *list;
+    struct vmap_area *list, *rest, **end = &list;
 
     lock_take(&v->lock);
     list = v->lazy;
-    v->lazy = NULL;
-    v->lazy_pages = 0;
-    v->stats.purges += list != NULL;
-    for (struct vmap_area *a = list; a; a = a->lazy_next)
-        area_remove(&v->busy, a);
+    v->stats.purges += list && most > 1;
+    for (; *end && most > 0; end = &(*end)->lazy_next, most--) {
+        v->lazy_pages -= lazy_pages(*end);
+        area_remove(&v->busy, *end);
+    }
+    rest = *end;
+    *end = NULL;
+    v->lazy = rest;
     lock_drop(&v->lock);
     return list;
 }
@@ -166,24 +169,33 @@ static size_t finish(struct vmap_area *first, struct vmap_area *end)
     return pages;
 }
 
-size_t purge_lazy(void)
+/* Unmaps so many areas and adds their pages. False: refused. */
+static bool purge(size_t most, size_t *pages)
 {
-    struct vmalloc_space *v = &vmalloc_space;
-    struct vmap_area *a;
-    size_t pages = 0;
+    struct vmap_area *a = sort(detach(most));
 
-    lock_take(&v->purge_lock);
-    a = sort(detach());
     while (a) {
         struct vmap_area *last = last_neighbour(a), *next = last->lazy_next;
 
         if (!space_hide(a, last)) {
             attach_again(a);
-            break;
+            return false;
         }
-        pages += finish(a, next);
+        *pages += finish(a, next);
         a = next;
     }
+    return true;
+}
+
+/* While the system refuses every vfree() may come here: to take all areas out and back would cost too much. */
+size_t purge_lazy(void)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+    size_t pages = 0;
+
+    lock_take(&v->purge_lock);
+    if (!v->refused || purge(1, &pages))
+        v->refused = !purge(SIZE_MAX, &pages);
     lock_drop(&v->purge_lock);
     return pages;
 }

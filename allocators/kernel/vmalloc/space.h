@@ -15,6 +15,7 @@ struct vmalloc_space {
     struct vmap_area *lazy; /* last freed first */
     size_t lazy_pages, used_pages;
     size_t mappings, mappings_max; /* of all areas; how many there may be */
+    bool refused;                  /* the last purge_lazy() was; under purge_lock */
     struct vmalloc_stats stats;
 };
 
@@ -62,7 +63,10 @@ void lazy_add_stuck(struct vmap_area *area);
 /* A lazy area of so many pages, now BUILDING but whole and mapped; NULL: none. */
 struct vmap_area *lazy_take(size_t pages, int node);
 
-/* Unmaps all lazy areas, neighbours together, and frees their frames; how many pages. */
+/*
+ * Unmaps all lazy areas, neighbours together, and frees their frames; how many pages. Where it was refused the time
+ * before, one area alone is tried first.
+ */
 size_t purge_lazy(void);
 
 /* Makes lazy areas known to reclaim, once. */
