@@ -18,7 +18,8 @@ enum { POLICY_PREFERRED = 1, NODES_OF_MASK = 64 };
 
 enum { CPU_SEEN_FOR = 31 /* questions */ };
 
-enum { SPARE_BYTES = 4096 };
+/* Several: other threads may take some of them while they are not there. */
+enum { SPARES = 8, SPARE_BYTES = 4096 };
 
 /* Also what tells our memfds from other files. */
 enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW };
@@ -186,28 +187,40 @@ static bool os_map_memfd(void *at, size_t bytes, int prot, int fd, size_t offset
     return p != MAP_FAILED;
 }
 
-static void *spare;
+static void *spare[SPARES];
 
 /* Shared, lest it merge with a neighbour, when to drop it would help nobody. */
-void os_spare_keep(void)
+static void keep_one(void **at)
 {
-    int saved = errno;
     void *p, *none = NULL;
 
-    if (__atomic_load_n(&spare, __ATOMIC_RELAXED))
+    if (__atomic_load_n(at, __ATOMIC_RELAXED))
         return;
     p = mmap(NULL, SPARE_BYTES, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p != MAP_FAILED &&
-        !__atomic_compare_exchange_n(&spare, &none, p, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        !__atomic_compare_exchange_n(at, &none, p, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         munmap(p, SPARE_BYTES);
+}
+
+void os_spare_keep(void)
+{
+    int saved = errno;
+
+    for (size_t i = 0; i < SPARES; i++)
+        keep_one(&spare[i]);
     errno = saved;
 }
 
 bool os_spare_drop(void)
 {
-    void *p = __atomic_exchange_n(&spare, NULL, __ATOMIC_ACQ_REL);
+    bool dropped = false;
 
-    return p && os_unmap(p, SPARE_BYTES);
+    for (size_t i = 0; i < SPARES; i++) {
+        void *p = __atomic_exchange_n(&spare[i], NULL, __ATOMIC_ACQ_REL);
+
+        dropped |= p && os_unmap(p, SPARE_BYTES);
+    }
+    return dropped;
 }
 
 static bool map_nothing(void *at, size_t bytes)
@@ -222,8 +235,12 @@ static bool map_nothing(void *at, size_t bytes)
 
 static bool os_hide(void *at, size_t bytes)
 {
-    bool done = map_nothing(at, bytes) || (os_spare_drop() && map_nothing(at, bytes));
+    bool done = map_nothing(at, bytes);
 
+    if (!done) {
+        os_spare_drop(); /* or somebody else did just now */
+        done = map_nothing(at, bytes);
+    }
     os_spare_keep();
     return done;
 }

@@ -171,7 +171,7 @@ static void close_memfds(void)
             kmem_os.close(z->fd);
 }
 
-/* Without the spare mapping, lest the system refuse to map over what is mapped. */
+/* Without the spare mappings, lest the system refuse to map over what is mapped. */
 static void copy_memfds(void)
 {
     bool dropped = os_spare_drop();

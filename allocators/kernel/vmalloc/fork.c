@@ -10,35 +10,40 @@ void kmem_vmalloc_before_fork(void)
 {
     lock_take(&vmalloc_space.purge_lock);
     lock_take(&vmalloc_space.lock);
+    lock_take(&vmalloc_space.map_lock);
     lock_take(&meta_lock);
 }
 
 void kmem_vmalloc_after_fork_parent(void)
 {
     lock_drop(&meta_lock);
+    lock_drop(&vmalloc_space.map_lock);
     lock_drop(&vmalloc_space.lock);
     lock_drop(&vmalloc_space.purge_lock);
 }
 
-static void map_again(struct vmap_area *a)
+static void map_again(const struct vmap_area *a)
 {
-    /* Nobody's: where it cannot be unmapped the parent's frames are mapped there, and nobody looks. */
-    if (a->state == AREA_BUILDING || a->state == AREA_STUCK)
-        (void)space_hide(a, a);
-    else if (!space_map_again(a))
+    os_spare_drop(); /* which hiding may have brought back */
+    if (!space_map_again(a))
         fault("fork(): cannot map the memory of vmalloc() for the child", (void *)a->start);
 }
 
 void kmem_vmalloc_after_fork_child(void)
 {
-    bool dropped = os_spare_drop();
+    struct vmalloc_space *v = &vmalloc_space;
 
-    for (struct vmap_area *a = area_above(&vmalloc_space.busy, 0); a;
-         a = area_above(&vmalloc_space.busy, a->start))
-        map_again(a);
-    if (dropped)
+    lock_reset(&v->map_lock); /* which mapping takes */
+    for (struct vmap_area *a = area_above(&v->busy, 0); a; a = area_above(&v->busy, a->start)) {
+        /* Nobody's: where it cannot be unmapped the parent's frames are mapped there, and nobody looks. */
+        if (a->state == AREA_BUILDING || a->state == AREA_STUCK)
+            (void)space_hide(a, a);
+        else
+            map_again(a);
+    }
+    if (v->start)
         os_spare_keep();
     lock_reset(&meta_lock);
-    lock_reset(&vmalloc_space.lock);
-    lock_reset(&vmalloc_space.purge_lock);
+    lock_reset(&v->lock);
+    lock_reset(&v->purge_lock);
 }

@@ -159,9 +159,13 @@ static bool map_run(uintptr_t at, const struct extent *x, int prot)
 {
     struct zone *z = frame_zone(x->frame);
     size_t offset = (size_t)(x->frame - z->start) << PAGE_SHIFT;
+    bool done;
 
-    return kmem_os.map_memfd((void *)at, (size_t)x->count << PAGE_SHIFT, prot, z->fd, offset,
+    lock_take(&vmalloc_space.map_lock);
+    done = kmem_os.map_memfd((void *)at, (size_t)x->count << PAGE_SHIFT, prot, z->fd, offset,
                              frame_address(x->frame));
+    lock_drop(&vmalloc_space.map_lock);
+    return done;
 }
 
 bool space_map_again(const struct vmap_area *area)
@@ -202,7 +206,12 @@ bool space_map(struct vmap_area *area)
 
 bool space_hide(const struct vmap_area *first, const struct vmap_area *last)
 {
-    return kmem_os.hide((void *)first->start, last->end - first->start);
+    bool done;
+
+    lock_take(&vmalloc_space.map_lock);
+    done = kmem_os.hide((void *)first->start, last->end - first->start);
+    lock_drop(&vmalloc_space.map_lock);
+    return done;
 }
 
 void area_free_frames(struct vmap_area *area)

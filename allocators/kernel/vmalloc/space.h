@@ -10,7 +10,9 @@
 struct vmalloc_space {
     struct lock lock;       /* of everything here; page locks are not taken under it */
     struct lock purge_lock; /* outer: held while areas are in nobody's tree, on their way out */
-    uintptr_t start, end;   /* of the range; 0 before its first use */
+    struct lock
+        map_lock; /* inner to both: nobody maps here while another unmaps without the spare mappings */
+    uintptr_t start, end; /* of the range; 0 before its first use */
     struct area_tree free, busy;
     struct vmap_area *lazy; /* last freed first */
     size_t lazy_pages, used_pages;
