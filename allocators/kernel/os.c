@@ -18,6 +18,9 @@ enum { POLICY_PREFERRED = 1, NODES_OF_MASK = 64 };
 
 enum { CPU_SEEN_FOR = 31 /* questions */ };
 
+/* Several: other threads may take some of them while they are not there. */
+enum { SPARES = 8, SPARE_BYTES = 4096 };
+
 /* Also what tells our memfds from other files. */
 enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW };
 
@@ -184,7 +187,43 @@ static bool os_map_memfd(void *at, size_t bytes, int prot, int fd, size_t offset
     return p != MAP_FAILED;
 }
 
-static bool os_hide(void *at, size_t bytes)
+static void *spare[SPARES];
+
+/* Shared, lest it merge with a neighbour, when to drop it would help nobody. */
+static void keep_one(void **at)
+{
+    void *p, *none = NULL;
+
+    if (__atomic_load_n(at, __ATOMIC_RELAXED))
+        return;
+    p = mmap(NULL, SPARE_BYTES, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p != MAP_FAILED &&
+        !__atomic_compare_exchange_n(at, &none, p, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        munmap(p, SPARE_BYTES);
+}
+
+void os_spare_keep(void)
+{
+    int saved = errno;
+
+    for (size_t i = 0; i < SPARES; i++)
+        keep_one(&spare[i]);
+    errno = saved;
+}
+
+bool os_spare_drop(void)
+{
+    bool dropped = false;
+
+    for (size_t i = 0; i < SPARES; i++) {
+        void *p = __atomic_exchange_n(&spare[i], NULL, __ATOMIC_ACQ_REL);
+
+        dropped |= p && os_unmap(p, SPARE_BYTES);
+    }
+    return dropped;
+}
+
+static bool map_nothing(void *at, size_t bytes)
 {
     int saved = errno;
     void *p =
@@ -192,6 +231,18 @@ static bool os_hide(void *at, size_t bytes)
 
     errno = saved;
     return p != MAP_FAILED;
+}
+
+static bool os_hide(void *at, size_t bytes)
+{
+    bool done = map_nothing(at, bytes);
+
+    if (!done) {
+        os_spare_drop(); /* or somebody else did just now */
+        done = map_nothing(at, bytes);
+    }
+    os_spare_keep();
+    return done;
 }
 
 static bool os_bind(void *start, size_t bytes, unsigned node)

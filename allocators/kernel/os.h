@@ -41,7 +41,7 @@ struct kmem_os {
      * descriptor behind our back, they are mapped from there.
      */
     bool (*map_memfd)(void *at, size_t bytes, int prot, int fd, size_t offset, void *original);
-    /* Takes what lies there away; the addresses stay reserved. */
+    /* Takes what lies there away; the addresses stay reserved. Does it without the spare mappings where it must. */
     bool (*hide)(void *at, size_t bytes);
     /* Prefers a real node's memory for the range. */
     bool (*bind)(void *start, size_t bytes, unsigned node);
@@ -54,6 +54,14 @@ struct kmem_os {
 };
 
 extern struct kmem_os kmem_os;
+
+/*
+ * A few mappings are kept aside. The system refuses every mmap() to a process that has more mappings than it may
+ * (vm.max_map_count), also one that makes them fewer: for that the spare ones go first, and come back behind it.
+ */
+void os_spare_keep(void);
+/* False: there were none. */
+bool os_spare_drop(void);
 
 unsigned os_cpu_without_rseq(void);
 

@@ -204,6 +204,33 @@ static void kfree_stack(void)
     kfree(hidden);
 }
 
+/* A frame of vmalloc(), at its address in the pool. */
+static void kfree_frame_of_vmalloc(void)
+{
+    hidden = kmem_page_address(vmalloc_to_page(vmalloc(PAGE_SIZE)));
+    kfree(hidden);
+}
+
+static void free_frame_of_vmalloc(void)
+{
+    hidden = kmem_page_address(vmalloc_to_page(vmalloc(PAGE_SIZE)));
+    slub_free(hidden);
+}
+
+static void kfree_huge_block_of_vmalloc(void)
+{
+    hidden = kmem_page_address(vmalloc_to_page(vmalloc(PAGE_SIZE << 9)));
+    kfree(hidden);
+}
+
+/* kmalloc() takes nothing there, whoever asks. */
+static void kfree_from_highuser(void)
+{
+    hidden = kmalloc(100000, GFP_HIGHUSER);
+    kfree(hidden);
+    went_on("");
+}
+
 static void wrong_cache(void)
 {
     struct kmem_cache *a = kmem_cache_create("a", 64, 0, SLAB_NO_MERGE, NULL);
@@ -264,6 +291,10 @@ const struct misuse misuse_pointers[] = {
     {FAULT(free_interior_1792), "pointer into the middle of an object"},
     {FAULT(free_unaligned), "slub: free: pointer into the middle of an object"},
     {FAULT(kfree_stack), "kfree: not from kmalloc"},
+    {FAULT(kfree_frame_of_vmalloc), "kfree: not from kmalloc"},
+    {FAULT(free_frame_of_vmalloc), "free: not from malloc"},
+    {FAULT(kfree_huge_block_of_vmalloc), "kfree: not from kmalloc"},
+    {FINE(kfree_from_highuser), "went on"},
     {FAULT(wrong_cache), "kmem_cache_free: object of another cache"},
     {FAULT(free_pages_of_a_slab), "__free_pages(): page of a slab in use"},
     {FAULT(free_stack), "free: not from malloc, or freed before"},

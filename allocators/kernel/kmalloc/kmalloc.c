@@ -97,7 +97,7 @@ static void *kmalloc_large(size_t size, gfp_t gfp, int node)
         return NULL;
     while ((PAGE_SIZE << order) < size)
         order++;
-    page = alloc_pages_node(node, gfp | __GFP_COMP, order);
+    page = alloc_pages_node(node, (gfp & ~__GFP_HIGHMEM) | __GFP_COMP, order);
     if (!page)
         return NULL;
     slub_grew(page, gfp);
@@ -159,6 +159,8 @@ static struct page *large_page(const void *object, const struct faults *faults)
     state = frame_state(frame);
     if (!frame_is_used(state))
         fault(faults->freed, object);
+    if (frame_is_highmem(frame))
+        fault(faults->stranger, object);
     if (!frame_starts(frame, state) || (uintptr_t)object % PAGE_SIZE)
         fault(faults->interior, object);
     return frame_to_page(frame);

@@ -88,6 +88,8 @@ static struct page *block_at(const void *memory, const char *wrong)
 
     if (!frame_is_used(state))
         fault("free: freed before, or never allocated", memory);
+    if (frame_is_highmem(frame))
+        fault("free: not from malloc", memory);
     if ((uintptr_t)memory % PAGE_SIZE || !frame_starts(frame, state))
         fault(wrong, memory);
     return frame_to_page(frame);

@@ -185,6 +185,19 @@ static void close_memfds(void)
             kmem_os.close(z->fd);
 }
 
+/* Without the spare mappings, lest the system refuse to map over what is mapped. */
+static void copy_memfds(void)
+{
+    bool dropped = os_spare_drop();
+
+    close_memfds();
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        if (z->fd >= 0)
+            copy_zone(z);
+    if (dropped)
+        os_spare_keep();
+}
+
 void kmem_pages_after_fork_child(void)
 {
     int saved = errno;
@@ -194,10 +207,7 @@ void kmem_pages_after_fork_child(void)
     close_end(0);
     for (struct zone *z = zone_first(); z; z = zone_next(z))
         expect_at_rest(z);
-    close_memfds();
-    for (struct zone *z = zone_first(); z; z = zone_next(z))
-        if (z->fd >= 0)
-            copy_zone(z);
+    copy_memfds();
     close_end(1);
     if (locked)
         reset_locks();

@@ -22,8 +22,10 @@ static bool open_memfd(struct zone *z)
     z->fd = kmem_os.memfd(bytes);
     if (z->fd < 0)
         return false;
-    if (kmem_os.map_memfd(frame_address(z->start), bytes, PROT_NONE, z->fd, 0, NULL))
+    if (kmem_os.map_memfd(frame_address(z->start), bytes, PROT_NONE, z->fd, 0, NULL)) {
+        os_spare_keep(); /* vmalloc() follows, and the child of a fork maps again */
         return true;
+    }
     kmem_os.close(z->fd);
     z->fd = -1;
     return false;

@@ -34,3 +34,8 @@ void kmem_pages_stats(struct page_stats *stats)
     stats->reclaims = __atomic_load_n(&pool.reclaims, __ATOMIC_RELAXED);
     stats->failures = __atomic_load_n(&pool.failures, __ATOMIC_RELAXED);
 }
+
+bool frame_is_highmem(size_t frame)
+{
+    return frame_zone(frame)->kind == ZONE_HIGHMEM;
+}

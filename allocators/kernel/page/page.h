@@ -195,6 +195,9 @@ static inline struct page *frame_to_page(size_t frame)
     return page_globals.mem_map + frame;
 }
 
+/* Of a frame in use: it is vmalloc()'s, or who took it asked for it by name; kmalloc and malloc have none there. */
+bool frame_is_highmem(size_t frame);
+
 /* `address` must be in the pool. */
 static inline size_t virt_to_frame(const void *address)
 {

@@ -14,7 +14,7 @@ enum area_state {
     AREA_VMALLOC,  /* its frames are its own */
     AREA_VMAP,     /* its frames are the caller's */
     AREA_LAZY,     /* freed, still mapped, waiting to be unmapped together with others */
-    AREA_STUCK     /* the same of an area of vmap() that could not be unmapped: without frames */
+    AREA_STUCK /* could not be unmapped when it was to go; waits like a lazy one, for nobody else */
 };
 
 struct vmap_area {
@@ -24,8 +24,9 @@ struct vmap_area {
     uint8_t height;
     uint8_t state;
     int prot;
-    int node;     /* asked for, or NUMA_NO_NODE */
-    size_t pages; /* without the guard page */
+    int node;        /* asked for, or NUMA_NO_NODE */
+    size_t pages;    /* without the guard page */
+    size_t mappings; /* of the system's, the guard page's included; 0: nothing is mapped */
     struct vmap_area *lazy_next;
     struct extents extents;
 };

@@ -12,10 +12,14 @@ static const char *look_at(const struct vmap_area *a, bool busy)
 
     if (busy != (a->state != AREA_FREE))
         return "an area's state does not fit its tree";
-    if (!busy || a->state == AREA_BUILDING || a->state == AREA_STUCK)
+    if (!busy || a->state == AREA_BUILDING)
         return NULL;
     if (a->end - a->start != (a->pages + 1) << PAGE_SHIFT)
         return "an area's addresses do not fit its pages and a guard page";
+    if (a->state == AREA_STUCK && a->extents.n == 0)
+        return NULL; /* its frames were the caller's of vmap() */
+    if (a->mappings != a->extents.n + 1)
+        return "an area's mappings do not fit its runs";
     walk = extents_walk(&a->extents);
     while ((x = extents_step(&walk)) != NULL) {
         pages += x->count;
@@ -50,6 +54,16 @@ static const char *walk_range(uintptr_t *at)
     return *at == v->end ? NULL : "an area reaches beyond the range";
 }
 
+static const char *count_mappings(void)
+{
+    size_t mappings = 0;
+
+    for (struct vmap_area *a = area_above(&vmalloc_space.busy, 0); a;
+         a = area_above(&vmalloc_space.busy, a->start))
+        mappings += a->mappings;
+    return mappings == vmalloc_space.mappings ? NULL : "mappings are miscounted";
+}
+
 static const char *count_lazy(void)
 {
     size_t pages = 0;
@@ -57,7 +71,7 @@ static const char *count_lazy(void)
     for (struct vmap_area *a = vmalloc_space.lazy; a; a = a->lazy_next) {
         if (a->state != AREA_LAZY && a->state != AREA_STUCK)
             return "an area in the lazy list is not lazy";
-        pages += a->state == AREA_LAZY ? a->pages : 0;
+        pages += a->extents.n ? a->pages : 0;
     }
     return pages == vmalloc_space.lazy_pages ? NULL : "lazy pages are miscounted";
 }
@@ -76,6 +90,8 @@ bool kmem_vmalloc_check(char *why, size_t bytes)
         wrong = walk_range(&at);
     if (!wrong)
         wrong = count_lazy();
+    if (!wrong)
+        wrong = count_mappings();
     lock_drop(&v->lock);
     lock_drop(&v->purge_lock);
     if (wrong)

@@ -17,6 +17,7 @@ void kmem_vmalloc_before_fork(void)
         return;
     lock_take(&vmalloc_space.purge_lock);
     lock_take(&vmalloc_space.lock);
+    lock_take(&vmalloc_space.map_lock);
     lock_take(&meta_lock);
 }
 
@@ -25,37 +26,48 @@ void kmem_vmalloc_after_fork_parent(void)
     if (!locked)
         return;
     lock_drop(&meta_lock);
+    lock_drop(&vmalloc_space.map_lock);
     lock_drop(&vmalloc_space.lock);
     lock_drop(&vmalloc_space.purge_lock);
 }
 
-static void map_again(struct vmap_area *a)
+static void map_again(const struct vmap_area *a)
 {
-    /* Nobody's: where it cannot be unmapped the parent's frames are seen there, by nobody. */
-    if ((a->state == AREA_BUILDING && locked) || a->state == AREA_STUCK)
+    /* Nobody's: where it cannot be unmapped the parent's frames are mapped there, and nobody looks. */
+    if ((a->state == AREA_BUILDING && locked) || a->state == AREA_STUCK) {
         (void)space_hide(a, a);
-    else if (!space_map(a))
+        return;
+    }
+    os_spare_drop(); /* which hiding may have brought back */
+    if (!space_map_again(a))
         fault("fork(): cannot map the memory of vmalloc() for the child", (void *)a->start);
 }
 
 /* What a signal's handler interrupted has the areas in its hands. */
 static bool in_the_middle(void)
 {
-    return !locked && (lock_is_taken(&meta_lock) || lock_is_taken(&vmalloc_space.lock) ||
-                       lock_is_taken(&vmalloc_space.purge_lock));
+    const struct vmalloc_space *v = &vmalloc_space;
+
+    return !locked && (lock_is_taken(&meta_lock) || lock_is_taken(&v->lock) ||
+                       lock_is_taken(&v->map_lock) || lock_is_taken(&v->purge_lock));
 }
 
 void kmem_vmalloc_after_fork_child(void)
 {
+    struct vmalloc_space *v = &vmalloc_space;
+
     if (in_the_middle())
         fault("fork(): in the handler of a signal that came in the middle of vmalloc()",
-              (void *)vmalloc_space.start);
-    for (struct vmap_area *a = area_above(&vmalloc_space.busy, 0); a;
-         a = area_above(&vmalloc_space.busy, a->start))
+              (void *)v->start);
+    if (locked)
+        lock_reset(&v->map_lock); /* which mapping takes */
+    for (struct vmap_area *a = area_above(&v->busy, 0); a; a = area_above(&v->busy, a->start))
         map_again(a);
+    if (v->start)
+        os_spare_keep();
     if (!locked)
         return;
     lock_reset(&meta_lock);
-    lock_reset(&vmalloc_space.lock);
-    lock_reset(&vmalloc_space.purge_lock);
+    lock_reset(&v->lock);
+    lock_reset(&v->purge_lock);
 }

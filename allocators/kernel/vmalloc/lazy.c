@@ -31,6 +31,12 @@ bool lazy_add_locked(struct vmap_area *area)
     return v->lazy_pages > lazy_pages_max();
 }
 
+/* Pages that come free with it: one of vmap() has none of its own. */
+static size_t lazy_pages(const struct vmap_area *area)
+{
+    return area->extents.n ? area->pages : 0;
+}
+
 void lazy_add_stuck(struct vmap_area *area)
 {
     struct vmalloc_space *v = &vmalloc_space;
@@ -39,18 +45,13 @@ void lazy_add_stuck(struct vmap_area *area)
     area->state = AREA_STUCK;
     area->lazy_next = v->lazy;
     v->lazy = area;
+    v->lazy_pages += lazy_pages(area);
     lock_drop(&v->lock);
 }
 
 static bool is_wanted(const struct vmap_area *area, size_t pages, int node)
 {
     return area->state == AREA_LAZY && area->pages == pages && area->node == node;
-}
-
-/* Pages that come free with it. */
-static size_t lazy_pages(const struct vmap_area *area)
-{
-    return area->state == AREA_LAZY ? area->pages : 0;
 }
 
 struct vmap_area *lazy_take(size_t pages, int node)
@@ -105,19 +106,22 @@ static struct vmap_area *sort(struct vmap_area *list)
     return merge(sort(list), sort(behind));
 }
 
-/* All lazy areas, out of the tree of busy ones; their addresses are not free yet. */
-static struct vmap_area *detach(void)
+/* So many lazy areas, last freed first, out of the tree of busy ones; their addresses are not free yet. */
+static struct vmap_area *detach(size_t most)
 {
     struct vmalloc_space *v = &vmalloc_space;
-    struct vmap_area *list;
+    struct vmap_area *list, *rest, **end = &list;
 
     lock_take(&v->lock);
     list = v->lazy;
-    v->lazy = NULL;
-    v->lazy_pages = 0;
-    v->stats.purges += list != NULL;
-    for (struct vmap_area *a = list; a; a = a->lazy_next)
-        area_remove(&v->busy, a);
+    v->stats.purges += list && most > 1;
+    for (; *end && most > 0; end = &(*end)->lazy_next, most--) {
+        v->lazy_pages -= lazy_pages(*end);
+        area_remove(&v->busy, *end);
+    }
+    rest = *end;
+    *end = NULL;
+    v->lazy = rest;
     lock_drop(&v->lock);
     return list;
 }
@@ -165,24 +169,33 @@ static size_t finish(struct vmap_area *first, struct vmap_area *end)
     return pages;
 }
 
-size_t purge_lazy(void)
+/* Unmaps so many areas and adds their pages. False: refused. */
+static bool purge(size_t most, size_t *pages)
 {
-    struct vmalloc_space *v = &vmalloc_space;
-    struct vmap_area *a;
-    size_t pages = 0;
+    struct vmap_area *a = sort(detach(most));
 
-    lock_take(&v->purge_lock);
-    a = sort(detach());
     while (a) {
         struct vmap_area *last = last_neighbour(a), *next = last->lazy_next;
 
         if (!space_hide(a, last)) {
             attach_again(a);
-            break;
+            return false;
         }
-        pages += finish(a, next);
+        *pages += finish(a, next);
         a = next;
     }
+    return true;
+}
+
+/* While the system refuses every vfree() may come here: to take all areas out and back would cost too much. */
+size_t purge_lazy(void)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+    size_t pages = 0;
+
+    lock_take(&v->purge_lock);
+    if (!v->refused || purge(1, &pages))
+        v->refused = !purge(SIZE_MAX, &pages);
     lock_drop(&v->purge_lock);
     return pages;
 }

@@ -1,10 +1,15 @@
 #include "space.h"
 
+#include <stdlib.h>
+
 #include "../os.h"
 #include "../page/pool.h"
 
 /* Addresses are cheap: the range is several times as large as the memory that can lie in it. */
 enum { RANGE_TIMES_MEMORY = 4 };
+
+/* Stacks, libraries and malloc need mappings, too: of those the system allows a process half are vmalloc's. */
+enum { MAPPINGS_SHARE = 2, MAPPINGS_USUAL = 65530 };
 
 struct vmalloc_space vmalloc_space;
 
@@ -18,6 +23,16 @@ static size_t memory_bytes(void)
     return frames << PAGE_SHIFT;
 }
 
+static size_t mappings_max(void)
+{
+    char text[32];
+    unsigned long allowed = 0;
+
+    if (kmem_os.read_text("/proc/sys/vm/max_map_count", text, sizeof text) > 0)
+        allowed = strtoul(text, NULL, 10);
+    return (allowed ? allowed : MAPPINGS_USUAL) / MAPPINGS_SHARE;
+}
+
 /* The whole range is one free area. */
 static bool add_range(uintptr_t start, size_t bytes)
 {
@@ -28,6 +43,7 @@ static bool add_range(uintptr_t start, size_t bytes)
     area->start = start;
     area->end = start + bytes;
     area_insert(&vmalloc_space.free, area);
+    vmalloc_space.mappings_max = mappings_max();
     vmalloc_space.end = start + bytes;
     __atomic_store_n(&vmalloc_space.start, start, __ATOMIC_RELEASE);
     return true;
@@ -124,6 +140,8 @@ void space_give_locked(struct vmap_area *area)
     struct vmap_area *behind = area_above(&vmalloc_space.free, area->start);
 
     area->state = AREA_FREE;
+    vmalloc_space.mappings -= area->mappings;
+    area->mappings = 0;
     if (before && before->end == area->start) {
         area_remove(&vmalloc_space.free, before);
         area->start = before->start;
@@ -141,31 +159,59 @@ static bool map_run(uintptr_t at, const struct extent *x, int prot)
 {
     struct zone *z = frame_zone(x->frame);
     size_t offset = (size_t)(x->frame - z->start) << PAGE_SHIFT;
+    bool done;
 
-    return kmem_os.map_memfd((void *)at, (size_t)x->count << PAGE_SHIFT, prot, z->fd, offset,
+    lock_take(&vmalloc_space.map_lock);
+    done = kmem_os.map_memfd((void *)at, (size_t)x->count << PAGE_SHIFT, prot, z->fd, offset,
                              frame_address(x->frame));
+    lock_drop(&vmalloc_space.map_lock);
+    return done;
 }
 
-bool space_map(struct vmap_area *area)
+bool space_map_again(const struct vmap_area *area)
 {
     struct extents_walk walk = extents_walk(&area->extents);
     const struct extent *x;
     uintptr_t at = area->start;
 
     while ((x = extents_step(&walk)) != NULL) {
-        if (!map_run(at, x, area->prot)) {
-            if (at > area->start)
-                kmem_os.hide((void *)area->start, at - area->start);
+        if (!map_run(at, x, area->prot))
             return false;
-        }
         at += (size_t)x->count << PAGE_SHIFT;
     }
     return true;
 }
 
+/* One for each run, and one for the guard page. False: more than there may be. */
+static bool count_mappings(struct vmap_area *area)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+    size_t more = area->extents.n + 1;
+    bool fits;
+
+    lock_take(&v->lock);
+    fits = more <= v->mappings_max - v->mappings;
+    if (fits) {
+        area->mappings = more;
+        v->mappings += more;
+    }
+    lock_drop(&v->lock);
+    return fits;
+}
+
+bool space_map(struct vmap_area *area)
+{
+    return count_mappings(area) && space_map_again(area);
+}
+
 bool space_hide(const struct vmap_area *first, const struct vmap_area *last)
 {
-    return kmem_os.hide((void *)first->start, last->end - first->start);
+    bool done;
+
+    lock_take(&vmalloc_space.map_lock);
+    done = kmem_os.hide((void *)first->start, last->end - first->start);
+    lock_drop(&vmalloc_space.map_lock);
+    return done;
 }
 
 void area_free_frames(struct vmap_area *area)
@@ -181,4 +227,17 @@ void area_free_frames(struct vmap_area *area)
             frame += (size_t)1 << order;
         }
     extents_clear(&area->extents);
+}
+
+void space_retire(struct vmap_area *area)
+{
+    if (area->mappings && !space_hide(area, area)) {
+        lazy_add_stuck(area);
+        return;
+    }
+    area_free_frames(area);
+    lock_take(&vmalloc_space.lock);
+    area_remove(&vmalloc_space.busy, area);
+    space_give_locked(area);
+    lock_drop(&vmalloc_space.lock);
 }

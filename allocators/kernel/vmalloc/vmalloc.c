@@ -89,14 +89,6 @@ static void clear(const struct vmap_area *a)
                 memset((void *)at, 0, PAGE_SIZE);
 }
 
-static void forget(struct vmap_area *a)
-{
-    lock_take(&vmalloc_space.lock);
-    area_remove(&vmalloc_space.busy, a);
-    space_give_locked(a);
-    lock_drop(&vmalloc_space.lock);
-}
-
 static void *publish(struct vmap_area *a, enum area_state state)
 {
     void *start = (void *)a->start;
@@ -128,8 +120,7 @@ static struct vmap_area *build(size_t pages, gfp_t gfp, int node)
     a->prot = PROT_READ | PROT_WRITE;
     if (add_frames(a, gfp & ~__GFP_ZERO) && space_map(a))
         return a;
-    area_free_frames(a);
-    forget(a);
+    space_retire(a);
     return NULL;
 }
 
@@ -251,20 +242,32 @@ static bool add_callers(struct vmap_area *a, struct page **pages)
     return true;
 }
 
+static struct vmap_area *build_for_caller(struct page **pages, unsigned count, pgprot_t prot)
+{
+    struct vmap_area *a = space_take(count, PAGE_SIZE);
+
+    if (!a)
+        return NULL;
+    a->prot = prot;
+    if (add_callers(a, pages) && space_map(a))
+        return a;
+    extents_clear(&a->extents);
+    space_retire(a);
+    return NULL;
+}
+
 void *vmap(struct page **pages, unsigned count, unsigned long flags, pgprot_t prot)
 {
     struct vmap_area *a;
 
     (void)flags;
     pages_start_once();
-    if (count == 0 || !space_start() || !(a = space_take(count, PAGE_SIZE)))
+    if (count == 0 || !space_start())
         return NULL;
-    a->prot = prot;
-    if (add_callers(a, pages) && space_map(a))
-        return publish(a, AREA_VMAP);
-    extents_clear(&a->extents);
-    forget(a);
-    return NULL;
+    a = build_for_caller(pages, count, prot);
+    if (!a && purge_lazy() > 0)
+        a = build_for_caller(pages, count, prot);
+    return a ? publish(a, AREA_VMAP) : NULL;
 }
 
 void vunmap(const void *address)
@@ -278,10 +281,7 @@ void vunmap(const void *address)
     lock_drop(&vmalloc_space.lock);
     /* The frames are the caller's again, whether they stay mapped here or not. */
     extents_clear(&a->extents);
-    if (space_hide(a, a))
-        forget(a);
-    else
-        lazy_add_stuck(a);
+    space_retire(a);
 }
 
 struct page *vmalloc_to_page(const void *address)
