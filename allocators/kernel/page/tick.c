@@ -46,6 +46,10 @@ void tick_look(void)
     if (now < next || !__atomic_compare_exchange_n(&next_ms, &next, now + WINDOW_MS, false,
                                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return;
+    if (next == 0) { /* nothing can have lain idle for so long */
+        __atomic_store_n(&window_ends_ms, now + WINDOW_MS, __ATOMIC_RELAXED);
+        return;
+    }
     end_window(now);
     if (release_idle())
         __atomic_store_n(&next_ms, now + PAUSE_MS, __ATOMIC_RELAXED);

@@ -3,28 +3,29 @@
  * cache: good as long as it is wanted again, a waste once the program has turned to other sizes. So whenever so
  * much fresh memory was taken, each barn gives back the sheaves that nobody took out since the time before: the
  * fewest that lay there meanwhile, which is the working set of a depot in Bonwick and Adams, "Magazines and
- * Vmem" (2001), by growth instead of by time. Of the CPU's own sheaves go those that are as they were. A process
- * that does not grow pays nothing, but that every few seconds somebody looks, lest what it keeps after a peak be kept
- * for ever.
+ * Vmem" (2001), by growth instead of by time. A process that does not grow pays nothing, but that every few seconds
+ * somebody looks, lest what it keeps after a peak be kept for ever. Then those of the CPU's own sheaves that are as they
+ * were go as well: by growth they took the slabs of sizes away that came again (memory of cc1 1.11, of lua 1.02).
  */
 #include "slub.h"
 
-enum { LOOK_AFTER = 128 /* frames */, LOOKS_EACH = 4 /* for one at the CPU, which takes longer */ };
+enum { LOOK_AFTER = 128 /* frames */ };
 
 static size_t grown; /* frames since the last look, more or less: counted without a lock */
-static unsigned looks;
-static bool looked; /* since the last window ended; under slab_mutex */
+static bool looked;  /* since the last window ended; under slab_mutex */
 
-static void flush_idle(bool and_of_cpu)
+static void flush_idle(void)
 {
-    for (struct kmem_cache *s = slab_caches; s; s = s->next) {
-        if (s->path != PATH_SHEAF)
-            continue;
-        if (and_of_cpu)
-            sheaf_flush_idle(s);
-        for (unsigned n = 0; n < node_count(); n++)
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        for (unsigned n = 0; n < node_count() && s->path == PATH_SHEAF; n++)
             barn_flush_idle(s, s->node[n]);
-    }
+}
+
+static void flush_idle_of_cpu(void)
+{
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        if (s->path == PATH_SHEAF)
+            sheaf_flush_idle(s);
 }
 
 void slub_grew_by(size_t frames, gfp_t gfp)
@@ -40,7 +41,7 @@ void slub_grew_by(size_t frames, gfp_t gfp)
         return;
     __atomic_store_n(&grown, 0, __ATOMIC_RELAXED);
     looked = true;
-    flush_idle(++looks % LOOKS_EACH == 0);
+    flush_idle();
     lock_drop(&slab_mutex);
 }
 
@@ -56,13 +57,14 @@ static void give_up_idle_slabs(void)
             node_give_up_idle(s, s->node[n]);
 }
 
-/* Sheaves first: they are objects of the slabs. Where the process grew, they were looked at more often than that. */
+/* Sheaves first: they are objects of the slabs. Where the process grew, barns were looked at more often than that. */
 void slub_window_over(void)
 {
     if (!lock_try(&slab_mutex))
         return;
+    flush_idle_of_cpu();
     if (!looked)
-        flush_idle(true);
+        flush_idle();
     looked = false;
     give_up_idle_slabs();
     lock_drop(&slab_mutex);
