@@ -103,6 +103,18 @@ static void kfree_interior_large(void)
     kfree(hidden + 4096);
 }
 
+static void kfree_interior_within_page(void)
+{
+    hidden = kmalloc(100000, GFP_KERNEL);
+    kfree(hidden + 8);
+}
+
+static void ksize_interior_within_page(void)
+{
+    hidden = kmalloc(100000, GFP_KERNEL);
+    went_on((void *)ksize(hidden + 8));
+}
+
 static void cache_free_interior(void)
 {
     struct kmem_cache *a = kmem_cache_create("a", 72, 0, SLAB_NO_MERGE, NULL);
@@ -144,6 +156,24 @@ static void free_interior_1792(void)
 static void free_unaligned(void)
 {
     free_interior_of(64, 1);
+}
+
+static void free_interior_within_page(void)
+{
+    hidden = slub_malloc(100000);
+    slub_free(hidden + 16);
+}
+
+static void realloc_interior_within_page(void)
+{
+    hidden = slub_malloc(100000);
+    went_on(slub_realloc(hidden + 16, 200000));
+}
+
+static void usable_size_interior_within_page(void)
+{
+    hidden = slub_malloc(100000);
+    went_on((void *)slub_malloc_usable_size(hidden + 16));
 }
 
 /* ---- of another cache, or of nobody ---------------------------------------------------------- */
@@ -196,12 +226,17 @@ const struct misuse misuse_pointers[] = {
     {FAULT(ksize_never_handed_out), "object that was never handed out"},
     {FAULT(kfree_interior), "pointer into the middle of an object"},
     {FAULT(kfree_interior_large), "pointer into the middle of an object"},
+    {FAULT(kfree_interior_within_page), "kfree: pointer into the middle of an object"},
+    {FAULT(ksize_interior_within_page), "pointer into the middle of an object"},
     {FAULT(cache_free_interior), "pointer into the middle of an object"},
     {FAULT(free_interior_48), "pointer into the middle of an object"},
     {FAULT(free_interior_64), "pointer into the middle of an object"},
     {FAULT(free_interior_112), "pointer into the middle of an object"},
     {FAULT(free_interior_1792), "pointer into the middle of an object"},
     {FAULT(free_unaligned), "pointer into the middle of an object"},
+    {FAULT(free_interior_within_page), "free: pointer into the middle of an object"},
+    {FAULT(realloc_interior_within_page), "realloc: not from malloc, or freed before"},
+    {FAULT(usable_size_interior_within_page), "malloc_usable_size: not from malloc, or freed"},
     {FAULT(kfree_stack), "kfree: not from kmalloc"},
     {FAULT(wrong_cache), "kmem_cache_free: object of another cache"},
     {FAULT(free_stack), "free: not from malloc, or freed before"},
