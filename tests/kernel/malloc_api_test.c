@@ -334,6 +334,21 @@ static void test_malloc_info_allocates(void **state)
     assert_int_equal(ending_of(info_to_allocating_stream).status, 0);
 }
 
+/* Of an object that is cut to half of its size, or less, a smaller one is made. */
+static void test_realloc_to_half(void **state)
+{
+    char *p = slub_malloc(64), *q;
+
+    (void)state;
+    assert_int_equal(slub_malloc_usable_size(p), 64);
+    strcpy(p, "contents");
+    assert_ptr_equal(slub_realloc(p, 33), p);
+    q = slub_realloc(p, 32);
+    assert_int_equal(slub_malloc_usable_size(q), 32);
+    assert_string_equal(q, "contents");
+    slub_free(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_mallinfo),
         cmocka_unit_test(test_malloc_info),
         cmocka_unit_test(test_malloc_info_allocates),
+        cmocka_unit_test(test_realloc_to_half),
         cmocka_unit_test(test_mallopt_trim), /* last: what it changes cannot be put back */
     };
 

@@ -68,11 +68,15 @@ static void test_refused_purge(void **state)
 
 static void test_refused_populate(void **state)
 {
+    struct page_stats s;
+
     (void)state;
     kmem_pages_release(0);
     refusal.populate = true;
     refusal.of_16 = 16;
     assert_false(kmem_pages_reserve(MIB));
+    kmem_pages_stats(&s);
+    assert_int_equal(s.present_bytes, 0);
     assert_null(alloc_pages(GFP_ATOMIC, 0));
     assert_whole();
     refusal.populate = false;

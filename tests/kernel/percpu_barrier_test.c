@@ -445,12 +445,57 @@ static void test_stop_sleeps(void **state)
     assert_int_equal(e.status, 0);
 }
 
+static void *wait_until_stopped(void *unused)
+{
+    while (!stop)
+        usleep(1000);
+    return unused;
+}
+
+/* What a refused flush could not reach is not forgotten: the next one that is granted its barrier has it. */
+static void flush_later(void)
+{
+    make_caches();
+    pthread_create(&other, NULL, wait_until_stopped, NULL);
+    use_objects(1);
+    if (!has_barriers())
+        _exit(SKIPPED);
+    for (int i = 0; i < 3; i++) { /* what barns and slabs have */
+        refused = true;
+        note_idle();
+        if (!slub_keeper.flush_idle())
+            _exit(1);
+        refused = false;
+        if (!slub_keeper.has_idle())
+            _exit(2);
+    }
+    for (int i = 0; i < 3 && slub_keeper.has_idle(); i++)
+        slub_keeper.flush_idle();
+    if (slub_keeper.has_idle())
+        _exit(3);
+    stop = true;
+    pthread_join(other, NULL);
+    _exit(0);
+}
+
+static void test_refused_flush(void **state)
+{
+    struct ending e = ending_of(flush_later);
+
+    (void)state;
+    if (e.status == SKIPPED << 8)
+        skip();
+    assert_string_equal(e.said, "");
+    assert_int_equal(e.status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused), /* in children first: these have not started yet */
         cmocka_unit_test(test_filter),
         cmocka_unit_test(test_stop_sleeps),
+        cmocka_unit_test(test_refused_flush),
         cmocka_unit_test(test_one_thread_needs_none),
         cmocka_unit_test(test_asked_for),
     };

@@ -494,6 +494,44 @@ static void use_caches(void)
     made_before = NULL;
 }
 
+static size_t idle_asked;
+
+static bool count_has_idle(void)
+{
+    idle_asked++;
+    return slub_keeper.has_idle();
+}
+
+static void ask_in_vain(void)
+{
+    note_idle();
+    idle_asked = flushes = 0;
+    while (__get_free_pages(GFP_KERNEL | __GFP_NOWARN, 0))
+        ;
+    expect(idle_asked == 0 && flushes == 0);
+}
+
+/* Who frees memory is refused some: nothing is flushed for it, nor is another shrinker asked. */
+static void out_of_memory_inside(void)
+{
+    static const struct page_keeper keeper = {
+        .has_idle = count_has_idle,
+        .flush_idle = count_flush,
+        .in_vain = in_vain,
+    };
+    void *pages = NULL;
+
+    begin();
+    page_keeper = &keeper;
+    expect(register_shrinker(&shrinker) == 0);
+    hook = ask_in_vain;
+    take_pages(&pages, NORETRY);
+    expect(asked > 0 && pool.reclaims > 0);
+    free_list(&pages, false);
+    expect(kmem_check() == 0);
+    _exit(0);
+}
+
 /* Also inside a reclaim that began with the making of a cache. */
 static void making_caches(void)
 {
@@ -635,6 +673,7 @@ TEST(without_barriers)
 TEST(beside_a_flush)
 TEST(beside_forks)
 TEST(making_caches)
+TEST(out_of_memory_inside)
 TEST(single_pages)
 TEST(single_frames)
 TEST(malloc_goes_on)
@@ -650,7 +689,7 @@ int main(void)
         cmocka_unit_test(test_making_caches),    cmocka_unit_test(test_single_pages),
         cmocka_unit_test(test_single_frames),    cmocka_unit_test(test_malloc_goes_on),
         cmocka_unit_test(test_large_from_idle),  cmocka_unit_test(test_little_by_little),
-        cmocka_unit_test(test_beside_a_flush),
+        cmocka_unit_test(test_beside_a_flush),   cmocka_unit_test(test_out_of_memory_inside),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

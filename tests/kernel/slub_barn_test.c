@@ -214,6 +214,25 @@ static void test_left_from_the_start(void **state)
     }
 }
 
+/* However often its own CPUs come to it, of a barn that is full half is for others. */
+static void test_not_all_is_left(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("half", 256, 0, SLAB_NO_MERGE, NULL);
+    unsigned wanted;
+
+    (void)state;
+    for (int round = 0; round < 50; round++) {
+        for (int k = 0; k < OBJECTS; k++)
+            assert_non_null(objects[k] = kmem_cache_alloc(s, GFP_KERNEL));
+        for (int k = 0; k < OBJECTS; k++)
+            kmem_cache_free(s, objects[k]);
+    }
+    wanted = own_barn(s)->wanted;
+    assert_true(wanted > 0);
+    assert_int_equal(wanted, s->barn_max / 2);
+    kmem_cache_destroy(s);
+}
+
 enum { ROBBED = 9000 };
 
 static void rob_and_free_own(struct kmem_cache *s)
@@ -259,6 +278,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_left_from_the_start),
         cmocka_unit_test(test_shrink_finds_objects_of_other_nodes),
+        cmocka_unit_test(test_not_all_is_left),
     };
 
     (void)argc;

@@ -1,6 +1,7 @@
 /* Where a cache's slabs come from, on which lists they are, and which of them it keeps. */
 #include "support.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,6 +273,36 @@ static void test_cpu_partial_from_node(void **state)
     kmem_cache_destroy(s);
 }
 
+static void *take_one(void *cache)
+{
+    return kmem_cache_alloc(cache, GFP_KERNEL);
+}
+
+/*
+ * Small objects that were never handed out lie in a slab for each CPU, for which threads' slots stand here; once
+ * one came back, the slab is for everybody.
+ */
+static void test_fresh_slabs_have_owners(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("owned", 64, 0, SLAB_NO_MERGE, NULL);
+    void *mine = kmem_cache_alloc(s, GFP_KERNEL), *its;
+    pthread_t thread;
+
+    (void)state;
+    if (percpu_mode != PERCPU_THREAD) {
+        kmem_cache_free(s, mine);
+        kmem_cache_destroy(s);
+        skip();
+    }
+    assert_int_equal(pthread_create(&thread, NULL, take_one, s), 0);
+    pthread_join(thread, &its);
+    assert_non_null(its);
+    assert_ptr_not_equal(slab_of(mine), slab_of(its));
+    kmem_cache_free(s, mine);
+    kmem_cache_free(s, its);
+    kmem_cache_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_node_is_used_up),
         cmocka_unit_test(test_cpu_slab_from_other_node),
         cmocka_unit_test(test_cpu_partial_from_node),
+        cmocka_unit_test(test_fresh_slabs_have_owners),
     };
 
     slub_start(); /* which reads the knobs */

@@ -150,6 +150,18 @@ static void krealloc_interior_large(void)
     hidden = krealloc(hidden + 4096, 1000, GFP_KERNEL);
 }
 
+static void kfree_interior_within_page(void)
+{
+    hidden = kmalloc(100000, GFP_KERNEL);
+    kfree(hidden + 8);
+}
+
+static void ksize_interior_within_page(void)
+{
+    hidden = kmalloc(100000, GFP_KERNEL);
+    went_on((void *)ksize(hidden + 8));
+}
+
 static void cache_free_interior(void)
 {
     struct kmem_cache *a = kmem_cache_create("a", 72, 0, SLAB_NO_MERGE, NULL);
@@ -191,6 +203,24 @@ static void free_interior_1792(void)
 static void free_unaligned(void)
 {
     free_interior_of(64, 1);
+}
+
+static void free_interior_within_page(void)
+{
+    hidden = slub_malloc(100000);
+    slub_free(hidden + 16);
+}
+
+static void realloc_interior_within_page(void)
+{
+    hidden = slub_malloc(100000);
+    went_on(slub_realloc(hidden + 16, 200000));
+}
+
+static void usable_size_interior_within_page(void)
+{
+    hidden = slub_malloc(100000);
+    went_on((void *)slub_malloc_usable_size(hidden + 16));
 }
 
 /* ---- of another cache, or of nobody ---------------------------------------------------------- */
@@ -284,12 +314,17 @@ const struct misuse misuse_pointers[] = {
     {FINE(bulk_free_of_all), "slub: went on"},
     {FAULT(kfree_interior), "slub: kfree or kmem_cache_free: pointer into the middle of an object"},
     {FAULT(kfree_interior_large), "pointer into the middle of an object"},
+    {FAULT(kfree_interior_within_page), "kfree: pointer into the middle of an object"},
+    {FAULT(ksize_interior_within_page), "pointer into the middle of an object"},
     {FAULT(cache_free_interior), "pointer into the middle of an object"},
     {FAULT(free_interior_48), "pointer into the middle of an object"},
     {FAULT(free_interior_64), "pointer into the middle of an object"},
     {FAULT(free_interior_112), "pointer into the middle of an object"},
     {FAULT(free_interior_1792), "pointer into the middle of an object"},
     {FAULT(free_unaligned), "slub: free: pointer into the middle of an object"},
+    {FAULT(free_interior_within_page), "free: pointer into the middle of an object"},
+    {FAULT(realloc_interior_within_page), "realloc: not from malloc, or freed before"},
+    {FAULT(usable_size_interior_within_page), "malloc_usable_size: not from malloc, or freed"},
     {FAULT(kfree_stack), "kfree: not from kmalloc"},
     {FAULT(kfree_frame_of_vmalloc), "kfree: not from kmalloc"},
     {FAULT(free_frame_of_vmalloc), "free: not from malloc"},

@@ -58,6 +58,16 @@ static void usercopy_plain(void)
     check_object_size(kmem_cache_alloc(a, GFP_KERNEL), 1, true);
 }
 
+/* A cache whose objects may be copied whole is no model for one of the same size whose may not. */
+static void usercopy_beside_an_open_one(void)
+{
+    struct kmem_cache *p;
+
+    kmem_cache_create_usercopy("u", 64, 0, 0, 0, 64, NULL);
+    p = kmem_cache_create("p", 64, 0, 0, NULL);
+    check_object_size(kmem_cache_alloc(p, GFP_KERNEL), 1, true);
+}
+
 static void usercopy_kmalloc(void)
 {
     check_object_size((char *)kmalloc(64, GFP_KERNEL) + 60, 5, true);
@@ -90,6 +100,7 @@ const struct misuse misuse_usercopy[] = {
     {FAULT(usercopy_in_front), "usercopy: exposure attempt: in a slab, but in no object"},
     {FAULT(usercopy_never_handed_out), "usercopy: overwrite attempt: in a slab, but in no object"},
     {FAULT(usercopy_plain), "cache 'plain': offset 0, size 1; allowed are 0 from 0"},
+    {FAULT(usercopy_beside_an_open_one), "cache 'p': offset 0, size 1; allowed are 0 from 0"},
     {FAULT(usercopy_kmalloc), "cache 'kmalloc-64': offset 60, size 5"},
     {FAULT(usercopy_malloc), "cache 'malloc-64': offset 60, size 5; allowed are 64 from 0"},
     {FINE(usercopy_allowed), "slub: went on"},

@@ -146,6 +146,23 @@ static void test_what_merges(void **state)
     kmem_cache_destroy(first);
 }
 
+/* Nor does one merge that would do for size with what its first user has a say in: constructed, open to users. */
+static void test_what_is_merged_with(void **state)
+{
+    struct kmem_cache *constructed = kmem_cache_create("constructed", 120, 0, 0, clear_first);
+    struct kmem_cache *open = kmem_cache_create_usercopy("open", 64, 0, 0, 0, 64, NULL);
+    struct kmem_cache *a = kmem_cache_create("a", constructed->size, 0, 0, NULL);
+    struct kmem_cache *b = kmem_cache_create("b", open->size, 0, 0, NULL);
+
+    (void)state;
+    assert_ptr_not_equal(a, constructed);
+    assert_ptr_not_equal(b, open);
+    kmem_cache_destroy(a);
+    kmem_cache_destroy(b);
+    kmem_cache_destroy(constructed);
+    kmem_cache_destroy(open);
+}
+
 /* A cache that a larger one merged with clears all of the larger one's object. */
 static void test_merged_zeroes_all(void **state)
 {
@@ -219,7 +236,7 @@ int main(void)
         cmocka_unit_test(test_bulk_from_slabs), cmocka_unit_test(test_geometry),
         cmocka_unit_test(test_object_sizes),    cmocka_unit_test(test_merging),
         cmocka_unit_test(test_what_merges),     cmocka_unit_test(test_merged_zeroes_all),
-        cmocka_unit_test(test_bulk_zeroes_all),
+        cmocka_unit_test(test_bulk_zeroes_all), cmocka_unit_test(test_what_is_merged_with),
     };
 
     slub_start(); /* which reads the knobs */

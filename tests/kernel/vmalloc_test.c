@@ -284,6 +284,42 @@ static void test_lazy_is_reclaimed(void **state)
     assert_int_equal(highmem_used(), 0);
 }
 
+static struct kmem_os real_os;
+static bool was_hidden;
+
+static bool hide_and_note(void *at, size_t bytes)
+{
+    was_hidden = true;
+    return real_os.hide(at, bytes);
+}
+
+static bool map_once_hidden(void *at, size_t bytes, int prot, int fd, size_t offset, void *original)
+{
+    return was_hidden && real_os.map_memfd(at, bytes, prot, fd, offset, original);
+}
+
+/* As at the system's limit of mappings: what lazy areas hold of them is enough for one more. */
+static void test_purged_for_mappings(void **state)
+{
+    void *p;
+
+    (void)state;
+    vm_unmap_aliases();
+    vfree(vmalloc(7 * PAGE_SIZE));
+    real_os = kmem_os;
+    was_hidden = false;
+    kmem_os.hide = hide_and_note;
+    kmem_os.map_memfd = map_once_hidden;
+    p = vmalloc(5 * PAGE_SIZE);
+    kmem_os = real_os;
+    assert_non_null(p);
+    assert_true(was_hidden);
+    assert_whole();
+    vfree(p);
+    vm_unmap_aliases();
+    assert_int_equal(highmem_used(), 0);
+}
+
 /* No 2 MiB in a row anywhere: single pages do. */
 static void test_huge_falls_back(void **state)
 {
@@ -315,6 +351,25 @@ static void test_huge_falls_back(void **state)
         if (all[i])
             __free_pages(all[i], 0);
     assert_int_equal(highmem_used(), 0);
+}
+
+/* Zeroed as vzalloc()'s, and from the node; of one that is not there, nothing. */
+static void test_zeroed_on_node(void **state)
+{
+    (void)state;
+    for (int node = 0; node < (int)page_globals.nodes; node++)
+        for (int i = 0; i < 2; i++) {
+            unsigned char *p = vzalloc_node(3 * PAGE_SIZE, node);
+
+            assert_non_null(p);
+            assert_true(is_filled(p, 3 * PAGE_SIZE, 0));
+            for (size_t n = 0; n < 3; n++)
+                assert_int_equal(page_to_node(vmalloc_to_page(p + n * PAGE_SIZE)), node);
+            memset(p, 0xff, 3 * PAGE_SIZE);
+            vfree(p);
+        }
+    assert_null(vzalloc_node(PAGE_SIZE, (int)page_globals.nodes));
+    assert_whole();
 }
 
 static void test_beyond_the_pool(void **state)
@@ -458,14 +513,15 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_beyond_the_pool),
     cmocka_unit_test(test_vmap),
     cmocka_unit_test(test_misuse),
+    cmocka_unit_test(test_purged_for_mappings),
+    cmocka_unit_test(test_zeroed_on_node),
 };
 
 /* What other nodes have a part in: finding frames, and giving them back. */
 static const struct CMUnitTest node_tests[] = {
-    cmocka_unit_test(test_basics),
-    cmocka_unit_test(test_scattered),
-    cmocka_unit_test(test_huge_falls_back),
-    cmocka_unit_test(test_beyond_the_pool),
+    cmocka_unit_test(test_basics),          cmocka_unit_test(test_scattered),
+    cmocka_unit_test(test_huge_falls_back), cmocka_unit_test(test_beyond_the_pool),
+    cmocka_unit_test(test_zeroed_on_node),
 };
 
 DEFINE_GROUP(vmalloc_group, tests)

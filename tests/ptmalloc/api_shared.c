@@ -148,3 +148,40 @@ void test_realloc_keeps_contents(void **state)
     ptm_free(p);
     assert_int_equal(ptm_check(), 0);
 }
+
+/* What malloc_stats() writes to standard error. */
+static void stats_text(char *text, size_t bytes)
+{
+    int saved = dup(STDERR_FILENO);
+    FILE *file = tmpfile();
+
+    dup2(fileno(file), STDERR_FILENO);
+    ptm_malloc_stats();
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    rewind(file);
+    text[fread(text, 1, bytes - 1, file)] = '\0';
+    fclose(file);
+}
+
+/* It tells what mallinfo2() does. */
+void test_malloc_stats(void **state)
+{
+    static char text[1 << 16];
+    char total[200];
+    void *small = ptm_malloc(50000), *mapped = ptm_malloc((size_t)40 << 20);
+    struct mallinfo2 m = ptm_mallinfo2();
+
+    (void)state;
+    assert_true(m.hblkhd >= (size_t)40 << 20);
+    stats_text(text, sizeof text);
+    assert_int_equal(strncmp(text, "Arena 0:\nsystem bytes     = ", 28), 0);
+    snprintf(total, sizeof total,
+             "Total (incl. mmap):\nsystem bytes     = %10zu\nin use bytes     = %10zu\n",
+             m.arena + m.hblkhd, m.uordblks + m.hblkhd);
+    if (!strstr(text, total))
+        fail_msg("expected '%s', got '%s'", total, text);
+    assert_non_null(strstr(text, "max mmap regions = "));
+    ptm_free(mapped);
+    ptm_free(small);
+}

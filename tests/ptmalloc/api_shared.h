@@ -11,10 +11,12 @@ void test_alignment(void **state);
 void test_pages(void **state);
 void test_small_answers(void **state);
 void test_realloc_keeps_contents(void **state);
+void test_malloc_stats(void **state);
 
-#define API_SHARED_TESTS                                                 \
-    cmocka_unit_test(test_limits), cmocka_unit_test(test_bad_alignment), \
-        cmocka_unit_test(test_alignment), cmocka_unit_test(test_pages),  \
-        cmocka_unit_test(test_small_answers), cmocka_unit_test(test_realloc_keeps_contents)
+#define API_SHARED_TESTS                                                                     \
+    cmocka_unit_test(test_limits), cmocka_unit_test(test_bad_alignment),                     \
+        cmocka_unit_test(test_alignment), cmocka_unit_test(test_pages),                      \
+        cmocka_unit_test(test_small_answers), cmocka_unit_test(test_realloc_keeps_contents), \
+        cmocka_unit_test(test_malloc_stats)
 
 #endif

@@ -25,6 +25,9 @@ def test_every_call(tmp_path):
     # malloc: four, malloc(0), and reallocarray(NULL); realloc(p, 0) is a free.
     assert ops == {"malloc": 5, "calloc": 1, "aligned": 5, "realloc": 1, "free": 11}
     assert figures["not events"][:3] == [1, 1, 0]
+    rows, _ = exported(tmp_path / "t.hmt")
+    assert [row["size_bytes"] for row in rows if row["op"] == "aligned"] == \
+        ["100011", "100032", "100013", str(100 * 1024), "100017"]  # what pvalloc() rounds up to pages
 
 
 def test_sized_frees(tmp_path):

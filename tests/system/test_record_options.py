@@ -116,6 +116,25 @@ def test_a_sample_for_which_there_is_no_room(tmp_path):
     assert figures["not events"][2:] == [0, 0]
 
 
+def test_sample_of_what_grows(tmp_path):
+    """An object stays in the sample through its reallocs, wherever they move it."""
+    _, figures = recorded_with(tmp_path, ["--sample=1/10"], "grown")
+    mallocs = count(figures, "malloc")
+    assert 0.07 < mallocs / ROUNDS < 0.13
+    assert count(figures, "realloc") == 2 * mallocs and count(figures, "free") == mallocs
+    assert figures["live bytes"][1] == 0
+    assert figures["not events"][2:] == [0, 0]
+
+
+def test_sample_of_what_is_freed_unseen(tmp_path):
+    """Addresses that come again are in the sample once: no free is left that nothing was allocated for."""
+    _, figures = recorded_with(tmp_path, ["--sample=1/2"], "freed_unseen")
+    unknown, lost = figures["not events"][2:]
+    assert unknown == 0 and lost > ROUNDS / 10
+    assert 0.45 < count(figures, "malloc") / (4 * ROUNDS) < 0.55
+    assert figures["live bytes"][1] == 0
+
+
 def test_sample_with_threads(tmp_path):
     _, figures = recorded_with(tmp_path, ["--sample=1/3"], "threads")
     assert 0.3 < count(figures, "malloc") / (8 * ROUNDS) < 0.37
@@ -148,6 +167,13 @@ def test_start_and_stop_by_time(tmp_path):
         if count(figures, "malloc") > 1000 and figures["duration"][0] < rest - 0.1:
             return
     pytest.fail("the recording did not stop before the program's end")
+
+
+def test_stop_by_time(tmp_path):
+    """The trace tells that it is not the whole one, however the program ends."""
+    _, figures = recorded_with(tmp_path, ["--stop-after=250ms"], "pauses")
+    assert 0 < count(figures, "malloc") < 5 * 203
+    assert "started or stopped" in figures["text"]
 
 
 def test_toggle_by_signal(tmp_path):

@@ -125,7 +125,7 @@ void *slub_realloc(void *memory, size_t bytes)
     copy = old > MALLOC_CACHE_MAX ? large_resize(memory, bytes) : NULL;
     if (copy)
         return copy;
-    /* In place, unless that keeps more than half of the object idle. */
+    /* In place, unless that keeps half of the object idle, or more. */
     if (bytes <= old && granted(bytes) > old / 2)
         return memory;
     ahead = bytes > old ? large_ahead(bytes) : bytes;

@@ -11,7 +11,7 @@
 #include "tick.h"
 #include "zone.h"
 
-/* How many frames go back as they came: present, absent, or of both kinds. */
+/* Frames that go back: somebody may have written to them since they came, or nobody has seen them. */
 enum came { USED_SINCE, UNTOUCHED };
 
 /* A number of frames that can be a block is one. The zone's lock is held, for those who check. */

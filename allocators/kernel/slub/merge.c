@@ -11,14 +11,15 @@
 
 enum { MERGE_SAME = SLAB_RECLAIM_ACCOUNT | SLAB_CACHE_DMA | SLAB_NO_SHEAVES };
 
-static bool mergeable(const struct kmem_cache *s, unsigned size, unsigned align, slab_flags_t flags)
+/*
+ * The kernel allows less than a word to be wasted, and asks for the alignment: sizes being whole words, they
+ * must be the same, and `size` is a multiple of the alignment already.
+ */
+static bool mergeable(const struct kmem_cache *s, unsigned size, slab_flags_t flags)
 {
     if ((s->flags & SLAB_NO_MERGE) || s->ctor || s->usersize)
         return false;
-    if (size > s->size || ((flags ^ s->flags) & MERGE_SAME))
-        return false;
-    /* The alignment must hold (slabs start on pages), and less than a word may be wasted. */
-    return !(s->size & (align - 1)) && s->size - size < sizeof(void *);
+    return s->size == size && !((flags ^ s->flags) & MERGE_SAME);
 }
 
 static struct kmem_cache *find_mergeable(unsigned size, unsigned align, slab_flags_t flags)
@@ -26,7 +27,7 @@ static struct kmem_cache *find_mergeable(unsigned size, unsigned align, slab_fla
     align = calculate_alignment(flags, align, size);
     size = align_up(align_up(size, sizeof(void *)), align);
     for (struct kmem_cache *s = slab_caches; s; s = s->next)
-        if (mergeable(s, size, align, flags))
+        if (mergeable(s, size, flags))
             return s;
     return NULL;
 }

@@ -19,6 +19,7 @@
 #define ptm_pvalloc            slub_pvalloc
 #define ptm_malloc_usable_size slub_malloc_usable_size
 #define ptm_malloc_trim        slub_malloc_trim
+#define ptm_malloc_stats       slub_malloc_stats
 #define ptm_mallinfo2          slub_mallinfo2
 #define ptm_check              kmem_check
 

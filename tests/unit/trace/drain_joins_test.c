@@ -92,6 +92,25 @@ static void start_is_not_known(void **state)
     raw_image_release(image);
 }
 
+/* Two clocks differ a little: one that seems to have run just before the join began may have run after it. */
+static void start_is_too_near_to_the_join(void **state)
+{
+    (void)state;
+    const uint64_t called = 640000, written = 1600000;
+    struct raw_image *image = raw_image_of(2);
+    raw_image_add(image, 0, 0, RAW_MALLOC, 0x10, 1);
+    image->segments[1]->created = called - SLACK;
+    image->segments[1]->started = called - SLACK / 2;
+    raw_image_add(image, 1, 800000, RAW_MALLOC, 0x20, 1);
+    join(image, 2, called, written);
+    go_on(image, written + STEP, BLOCK);
+    struct drain *drain = raw_image_drain(image);
+    assert_int_equal(drain_round(drain), BLOCK + 3);
+    assert_int_equal(image->segments[1]->state, RAW_SEGMENT_USED);
+    raw_image_finish(drain);
+    raw_image_release(image);
+}
+
 /*
  * A thread was about to be started when the join began, and ran only after it, with the joined one's
  * pthread_t. Its first segment is full and gone; what it writes to the next one must not be lost.
@@ -181,6 +200,7 @@ int main(void)
         cmocka_unit_test(start_is_not_known),
         cmocka_unit_test(started_while_the_join_waits),
         cmocka_unit_test(last_record_is_later_than_the_join),
+        cmocka_unit_test(start_is_too_near_to_the_join),
         cmocka_unit_test(unfinished_record_in_the_last_segment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,6 +95,41 @@ static int pauses(void)
     return 0;
 }
 
+/* Every block grows twice, as often as not to another place. */
+static int grown(void)
+{
+    for (int i = 0; i < ROUNDS; i++)
+        free(realloc(realloc(grab(100), 1000), 20000));
+    return 0;
+}
+
+static void fill(void *blocks[])
+{
+    for (int i = 0; i < ROUNDS; i++)
+        blocks[i] = grab(100);
+}
+
+static void empty(void *blocks[], void (*give)(void *))
+{
+    for (int i = 0; i < ROUNDS; i++)
+        give(blocks[i]);
+}
+
+/* Who frees by the C library's own name is not seen; the addresses come again. */
+extern void __libc_free(void *block);
+
+static int freed_unseen(void)
+{
+    static void *blocks[ROUNDS];
+    fill(blocks);
+    empty(blocks, __libc_free);
+    for (int i = 0; i < 3; i++) {
+        fill(blocks);
+        empty(blocks, free);
+    }
+    return 0;
+}
+
 /* A malloc and a free at a time, with a tenth of a millisecond in between. */
 static int sparse(void)
 {
@@ -177,5 +212,7 @@ const struct scene call_scenes[] = {
     {"crowded", crowded},
     {"pauses", pauses},
     {"sparse", sparse},
+    {"grown", grown},
+    {"freed_unseen", freed_unseen},
     {NULL, NULL},
 };
