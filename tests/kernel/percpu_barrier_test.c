@@ -493,10 +493,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused), /* in children first: these have not started yet */
-        cmocka_unit_test(test_filter),
-        cmocka_unit_test(test_stop_sleeps),
-        cmocka_unit_test(test_refused_flush),
-        cmocka_unit_test(test_one_thread_needs_none),
+        cmocka_unit_test(test_filter),        cmocka_unit_test(test_stop_sleeps),
+        cmocka_unit_test(test_refused_flush), cmocka_unit_test(test_one_thread_needs_none),
         cmocka_unit_test(test_asked_for),
     };
 
