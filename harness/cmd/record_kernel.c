@@ -260,14 +260,30 @@ static int tell_ending(const struct session *s)
     return EXIT_FAILED;
 }
 
-static int close_part(struct session *s, struct part *part, int failed)
+static const char *what(const struct part *part)
 {
-    if (failed == 0 && part->failed != 0)
+    return part->kind == KERNEL_SLAB ? "slabs" : "pages";
+}
+
+/* A kernel that had nothing to do meanwhile is no failure. */
+static bool is_empty(const struct part *part)
+{
+    return part->failed == -EINVAL && part->result.header.skipped_lines == 0;
+}
+
+/* `recorded` counts those of which there is a trace. */
+static int close_part(const struct session *s, struct part *part, int failed, int *recorded)
+{
+    bool empty = failed == 0 && is_empty(part);
+    if (empty)
+        say_note("nothing was recorded of the kernel's %s: it took none in that time", what(part));
+    else if (failed == 0 && part->failed != 0)
         say_error("%s", part->error);
     int code = trace_output_close(&part->file, failed != 0 ? failed : part->failed);
     kernel_events_close(part->events);
     if (code != EXIT_OK)
-        return code;
+        return empty ? EXIT_OK : code;
+    ++*recorded;
     trace_tell_import(say_note, part->path, &part->result);
     if (s->early != NULL)
         say_note("'%s' ends early: %s", part->path, s->early);
@@ -294,9 +310,10 @@ int record_kernel(const struct record_kernel_request *request)
         pthread_join(s.parts[i].thread, NULL);
     await_child(&s);
     int code = failed != 0 ? EXIT_USAGE : tell_ending(&s);
+    int recorded = 0;
     for (int i = 0; i < s.count; i++) {
-        int part_code = close_part(&s, &s.parts[i], failed);
+        int part_code = close_part(&s, &s.parts[i], failed, &recorded);
         code = part_code > code ? part_code : code;
     }
-    return code;
+    return recorded > 0 ? code : EXIT_USAGE;
 }
