@@ -10,8 +10,8 @@
 
 #define NO_SLOT UINT32_MAX
 
-/* So much of the slack a thread waits for another one: that is enough but for rare cases. */
-enum { SLACK_TO_PATIENCE = 50 };
+/* Each of those that wait is looked at with each entry; others do not wait. */
+enum { WAITING_MAX = 64 };
 
 static const char no_memory[] = "it needs more memory to read than there is";
 static const char not_encoded[] = "it is not encoded as an event";
@@ -38,7 +38,7 @@ struct gather {
     struct trace_rules *rules;
     struct addresses addresses;
     struct voice *voices;
-    uint64_t slack_ticks, now;
+    uint64_t slack_ticks, patience_ticks, now;
     struct owed owed;
     struct ending *endings; /* by a hash of the address */
     struct gather_counts counts;
@@ -91,29 +91,28 @@ static void note_ending(struct gather *g, uint32_t thread, uint64_t address)
     *ending_of(g, address) = (struct ending){address, g->now, thread};
 }
 
-/* Whoever ended the object there shortly before `thread` wanted to: that may have been too early. Else `thread`. */
-static uint32_t ended_by(const struct gather *g, uint32_t thread, uint64_t address)
+/* An object ended there shortly before: by *thread, which may have been too early. */
+static bool ended_before(const struct gather *g, uint32_t *thread, uint64_t address)
 {
     const struct ending *ending = ending_of(g, address);
-    return ending->address == address && ending->time + g->slack_ticks >= g->now ? ending->thread
-                                                                                 : thread;
+    if (ending->address != address || ending->time + g->slack_ticks < g->now)
+        return false;
+    *thread = ending->thread;
+    return true;
 }
 
 static const char *owe(struct gather *g, uint32_t thread, uint64_t address, enum owed_kind kind)
 {
     struct owing *before = owed_find(&g->owed, address);
-    if (before != NULL) {
-        before->thread = thread;
-        before->ender = ended_by(g, thread, address);
-        before->count++;
-        return NULL;
-    }
     struct owing owing = {.address = address,
                           .until = g->now + g->slack_ticks,
                           .thread = thread,
-                          .ender = ended_by(g, thread, address),
-                          .count = 1,
+                          .ender = thread,
+                          .count = before != NULL ? before->count + 1 : 1,
                           .kind = kind};
+    owing.was_there = ended_before(g, &owing.ender, address);
+    if (before != NULL)
+        owed_settle(&g->owed, before);
     return owed_add(&g->owed, owing) == 0 ? NULL : no_memory;
 }
 
@@ -134,14 +133,25 @@ static const char *end_slot(struct gather *g, uint32_t thread, uint32_t slot)
 
 /*
  * An object comes at last. Of two frees in front of it either may be the one that was too early, but not its own
- * thread's. If both are, it is none of what is owed: that was one from before, and its thread got the address again.
+ * thread's. If both are, or nothing was known of the address, it is none of what is owed, unless it comes at once:
+ * that was one from before, or from where nobody records, and the address has been used again.
  */
-static void see_object(struct owing *owing, uint32_t thread)
+static void see_object(const struct gather *g, struct owing *owing, uint32_t thread)
 {
+    bool is_at_once = g->now <= owing->until - g->slack_ticks + g->patience_ticks;
     if (thread == owing->thread)
         owing->thread = owing->ender;
-    if (thread != owing->thread)
+    if (thread != owing->thread && (owing->was_there || is_at_once))
         owing->has_come = true;
+}
+
+/* The object there ends as it should: if that was one that is owed, it is none any more. */
+static void see_end(struct gather *g, uint32_t thread, uint64_t address)
+{
+    struct owing *owing = owed_find(&g->owed, address);
+    if (owing != NULL)
+        owing->has_come = false;
+    note_ending(g, thread, address);
 }
 
 /*
@@ -155,7 +165,7 @@ static const char *make_room(struct gather *g, uint32_t thread, uint64_t address
     uint32_t slot, ender = thread;
     if (!addresses_take(&g->addresses, address, &slot)) {
         if (was_early)
-            see_object(owing, thread);
+            see_object(g, owing, thread);
         return NULL;
     }
     if (was_early && !g->voices[owing->thread].joined)
@@ -225,7 +235,7 @@ static const char *end_object(struct gather *g, uint32_t thread, const struct en
     if (pay_free(g, entry->address))
         return NULL;
     if (addresses_take(&g->addresses, entry->address, &event.slot)) {
-        note_ending(g, thread, entry->address);
+        see_end(g, thread, entry->address);
         return emit(g, event);
     }
     return owe(g, thread, entry->address, OWED_OBJECT);
@@ -240,7 +250,7 @@ static const char *begin_realloc(struct gather *g, uint32_t thread, const struct
     if (pay_free(g, entry->address))
         g->counts.lost_frees++; /* its object has ended: what it makes is another one */
     else if (addresses_take(&g->addresses, entry->address, &voice->realloc_slot))
-        note_ending(g, thread, entry->address);
+        see_end(g, thread, entry->address);
     return NULL;
 }
 
@@ -297,13 +307,14 @@ static const char *convert(struct gather *g, uint32_t thread, const struct entry
 static bool comes_too_early(struct gather *g, const struct run *run)
 {
     const struct entry *entry = &run->head;
+    uint32_t ender = run->thread;
     if (g->runs.heap_count + g->runs.waiting_count == 1 || run->gave_up)
         return false; /* there is no other thread to wait for */
     switch (entry->op) {
     case TRACE_FREE:
     case RECORDED_REALLOC_BEGIN:
         return !addresses_has(&g->addresses, entry->address) &&
-               ended_by(g, run->thread, entry->address) == run->thread;
+               (!ended_before(g, &ender, entry->address) || ender == run->thread);
     case TRACE_JOIN: return g->runs.threads[entry->other].run != NULL;
     case RECORDED_REALLOC_FAILED: return false;
     default:
@@ -336,7 +347,9 @@ static bool give_up(struct gather *g)
         if (run_is_earlier(g->runs.waiting[i], g->runs.waiting[first]))
             first = i;
     struct run *run = g->runs.waiting[first];
-    uint64_t until = run->head.time + g->slack_ticks / SLACK_TO_PATIENCE;
+    /* joins are few, and a thread that was joined is in nobody's way */
+    uint64_t until =
+        run->head.time + (run->head.op == TRACE_JOIN ? g->slack_ticks : g->patience_ticks);
     if (g->runs.heap_count > 0 && runs_first(&g->runs)->head.time <= until)
         return false;
     run->gave_up = true;
@@ -372,7 +385,7 @@ enum gather_next gather_next(struct gather *g, bool last, struct trace_event *ev
         if (at_end)
             return GATHER_BLOCK;
         struct run *run = runs_first(&g->runs);
-        if (comes_too_early(g, run)) {
+        if (g->runs.waiting_count < WAITING_MAX && comes_too_early(g, run)) {
             runs_set_aside(&g->runs);
             continue;
         }
@@ -414,12 +427,14 @@ const char *gather_add(struct gather *g, const struct trace_block_header *block,
 }
 
 int gather_open(struct gather **out, struct trace_rules *rules, uint32_t threads,
-                uint64_t slack_ticks)
+                uint64_t slack_ticks, uint64_t patience_ticks)
 {
     struct gather *g = calloc(1, sizeof *g);
     if (g == NULL)
         return -ENOMEM;
-    *g = (struct gather){.rules = rules, .slack_ticks = slack_ticks};
+    *g = (struct gather){.rules = rules,
+                         .slack_ticks = slack_ticks,
+                         .patience_ticks = patience_ticks};
     g->voices = calloc(threads, sizeof *g->voices);
     g->endings = calloc((size_t)1 << ENDINGS_LOG2, sizeof *g->endings);
     if (!runs_open(&g->runs, threads) || !owed_open(&g->owed) || g->voices == NULL ||

@@ -6,8 +6,9 @@
  * reading, and much more where the program waits for memory: a processor may read it before the loads in front of it
  * are done, mostly some dozen nanoseconds too early, at times microseconds. So a free may seem to come before the
  * malloc of its object in another thread, or a malloc seem to return an address that another thread has not freed yet.
- * Such an entry, and with it all of its thread, waits for the other one, at most for the slack; as no thread waits in
- * truth for what comes later, all of them find their order. Not thread-safe.
+ * Such an entry, and with it all of its thread, waits for the other one, as long as nearly all clocks need
+ * (patience). Beyond that its thread goes on, and what it waited for is owed (owed.h): up to the slack, a free takes the
+ * next object at its address, where something was there before that shows the order to be wrong. Not thread-safe.
  */
 #ifndef HEAPMARK_TRACE_GATHER_H
 #define HEAPMARK_TRACE_GATHER_H
@@ -23,9 +24,12 @@ struct gather_counts {
     uint64_t unknown_frees, lost_frees; /* see struct trace_file_header */
 };
 
-/* `rules` are applied to each event, and stay the caller's. 0 or -ENOMEM. */
+/*
+ * `rules` are applied to each event, and stay the caller's. Clocks were read early by less than `slack_ticks`, and but
+ * for rare cases by less than `patience_ticks`. 0 or -ENOMEM.
+ */
 int gather_open(struct gather **out, struct trace_rules *rules, uint32_t threads,
-                uint64_t slack_ticks);
+                uint64_t slack_ticks, uint64_t patience_ticks);
 
 /* True while the block before the last one is needed still: then gather_next() comes first. */
 bool gather_is_full(const struct gather *gather);

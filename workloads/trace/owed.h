@@ -20,8 +20,9 @@ struct owing {
     uint32_t count;
     enum owed_kind kind;
     /* OWED_OBJECT: */
-    uint32_t ender; /* of the object before, if that was shortly before; else the same thread */
-    bool has_come;  /* an object that may be the one */
+    bool was_there; /* an object that ended shortly before, */
+    uint32_t ender; /* by this thread; else the same as `thread` */
+    bool has_come;  /* an object that may be the one, and lives */
 };
 
 struct owed {

@@ -477,15 +477,13 @@ const struct trace_rules *trace_reader_rules(const struct trace_reader *r)
     return &r->rules;
 }
 
-/*
- * Where recording began or stopped midway, frees of objects from before are many, and one of an address that
- * comes again soon would pass for an early one: so only clocks that are a little early count.
- */
-static uint64_t slack_ticks(const struct trace_file_header *header)
+enum { PATIENCE_NS = 250 };
+
+/* For which threads wait for one another: see gather.h. */
+static uint64_t patience_ticks(const struct trace_file_header *header)
 {
-    enum { PARTIAL_SHARE = 50 };
-    return header->flags & TRACE_PARTIAL ? header->slack_ticks / PARTIAL_SHARE
-                                         : header->slack_ticks;
+    uint64_t patience = header->ticks_hz / 1000000 * PATIENCE_NS / 1000;
+    return patience < header->slack_ticks ? patience : header->slack_ticks;
 }
 
 static int prepare(struct trace_reader *r)
@@ -496,8 +494,8 @@ static int prepare(struct trace_reader *r)
     r->zstd = ZSTD_createDCtx();
     if (r->zstd == NULL || trace_rules_init(&r->rules, r->header.threads) != 0)
         return fail(r, "needs more memory than there is");
-    if (is_recorded(r) &&
-        gather_open(&r->gather, &r->rules, r->header.threads, slack_ticks(&r->header)) != 0)
+    if (is_recorded(r) && gather_open(&r->gather, &r->rules, r->header.threads,
+                                      r->header.slack_ticks, patience_ticks(&r->header)) != 0)
         return fail(r, "needs more memory than there is");
     return 0;
 }
