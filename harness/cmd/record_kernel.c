@@ -47,7 +47,8 @@ struct session {
     int started; /* of their threads */
     char pages_path[PATH_MAX];
     sigset_t inherited_mask, watched;
-    pid_t child; /* 0: none, or it has ended */
+    sigset_t defaults; /* signals that are ignored here, and were not */
+    pid_t child;       /* 0: none, or it has ended */
     int child_status;
     const char *early; /* why recording ended before it should; NULL: it did not */
 };
@@ -204,8 +205,9 @@ static int start_program(struct session *s)
     char *const *command = s->request->command;
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attributes, &s->inherited_mask);
+    posix_spawnattr_setsigdefault(&attributes, &s->defaults);
     int error = posix_spawnp(&s->child, command[0], NULL, &attributes, command, environ);
     posix_spawnattr_destroy(&attributes);
     if (error != 0) {
@@ -244,6 +246,16 @@ static void watch_signals(struct session *s)
     for (size_t i = 0; i < sizeof watched / sizeof *watched; i++)
         sigaddset(&s->watched, watched[i]);
     pthread_sigmask(SIG_BLOCK, &s->watched, &s->inherited_mask);
+}
+
+/* A file that may not grow, and messages that nobody reads, are errors, and no reason to leave the kernel tracing. */
+static void ignore_signals(struct session *s)
+{
+    const int ignored[] = {SIGXFSZ, SIGPIPE};
+    sigemptyset(&s->defaults);
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        if (signal(ignored[i], SIG_IGN) == SIG_DFL)
+            sigaddset(&s->defaults, ignored[i]);
 }
 
 /* The program's own end, as an exit code of ours. */
@@ -294,6 +306,7 @@ int record_kernel(const struct record_kernel_request *request)
 {
     struct session s = {.request = request};
     struct import_task tasks[KERNEL_KINDS];
+    ignore_signals(&s);
     int failed = open_parts(&s) ? 0 : -EINVAL;
     watch_signals(&s);
     for (; failed == 0 && s.started < s.count; s.started++) {

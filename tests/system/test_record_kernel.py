@@ -27,7 +27,7 @@ def may_be_read(tmp_path_factory):
 
 
 def instances(tmp_path):
-    """Of this process, or of any that is gone: nobody else's are ours to look at."""
+    """The buffers of recordings that there are."""
     at = tmp_path / "tracefs"
     at.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tracefs", "nodev", at], check=True)
@@ -38,6 +38,7 @@ def instances(tmp_path):
 
 
 def test_slab_and_pages_while_a_program_runs(tmp_path):
+    before = instances(tmp_path)
     done = record_kernel(tmp_path, "--kernel", "--", *WORK)
     slab, pages = info(tmp_path / "kernel.hmt"), info(tmp_path / "kernel.pages.hmt")
     for trace in ("kernel.hmt", "kernel.pages.hmt"):
@@ -47,7 +48,7 @@ def test_slab_and_pages_while_a_program_runs(tmp_path):
     assert count(slab, "malloc") + count(slab, "calloc") > 5000  # names of files alone are some thousands
     assert "the kernel's kmem events" in slab["text"] and "the kernel's page events" in pages["text"]
     assert count(pages, "aligned") > 500 and "malloc" not in pages["text"].split("objects", maxsplit=1)[0]
-    assert f"heapmark-{os.getpid()}" not in " ".join(instances(tmp_path))
+    assert not instances(tmp_path) - before
 
 
 def test_one_kind_and_its_name(tmp_path):
@@ -108,9 +109,23 @@ def test_the_size_is_limited(tmp_path):
 def test_what_a_killed_one_left_is_removed(tmp_path):
     recorder = subprocess.Popen([HEAPMARK, "record", "--kernel"], cwd=tmp_path, text=True, stderr=subprocess.PIPE)
     recorder.stderr.readline()
-    left = {f"heapmark-{recorder.pid}-slab", f"heapmark-{recorder.pid}-pages"}
+    left = {f"heapmark-{recorder.pid}-slab-0", f"heapmark-{recorder.pid}-pages-0"}
     assert left <= instances(tmp_path)
+    beside = {f"heapmark-{recorder.pid}-slab-0"}
+    record_kernel(tmp_path, "--kernel", "-o", "b.hmt", "--", *WORK)
+    assert beside <= instances(tmp_path)  # of one that is at work
     recorder.kill()
-    recorder.wait()
-    record_kernel(tmp_path, "--kernel", "--", "true")
+    time.sleep(0.1)  # it has ended, and nobody has asked for its status
+    record_kernel(tmp_path, "--kernel", "--", *WORK)
     assert not left & instances(tmp_path)
+    recorder.wait()
+
+
+def test_a_file_that_may_not_grow(tmp_path):
+    done = subprocess.run(["sh", "-c", 'ulimit -f 4; exec "$0" record --kernel=slab -o k.hmt -- sh -c "$1; kill -XFSZ \\$\\$"',
+                           HEAPMARK, "for i in 1 2 3 4 5 6 7 8; do ls -R /usr/include; done >/dev/null"],
+                          cwd=tmp_path, text=True, capture_output=True, timeout=120)
+    assert done.returncode == 2 and "the trace cannot be written" in done.stderr, done.stderr
+    assert "was ended by signal 25" in done.stderr  # which the program takes as ever
+    assert not list(tmp_path.glob("*.hmt"))
+    assert not {name for name in instances(tmp_path) if str(os.getpid()) in name}

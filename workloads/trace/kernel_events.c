@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -20,7 +19,9 @@
 /* Buffers of all CPUs together; an event takes some 60 bytes of them. */
 enum { BUFFER_KIB = 128 << 10, BUFFER_KIB_CPU_MIN = 1 << 10, BUFFER_KIB_CPU_MAX = 32 << 10 };
 
-enum { WAIT_MS = 20 };
+enum { WAIT_MS = 20, NAMES = 100 };
+
+#define NAME_FRONT "heapmark-"
 
 struct kernel_events {
     int instances; /* directory of tracefs in which `name` lies */
@@ -89,7 +90,10 @@ static int open_tracefs(void)
 
 /* ---- instances ------------------------------------------------------------------------------- */
 
-/* Called heapmark-PID-KIND. Their memory would stay taken until the machine starts anew. */
+/*
+ * Those that a killed process left: their memory would stay taken until the machine starts anew. The system does not
+ * remove one whose trace_pipe is open.
+ */
 static void remove_abandoned(int instances)
 {
     int fd = openat(instances, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -97,12 +101,9 @@ static void remove_abandoned(int instances)
     const struct dirent *entry;
     if (dir == NULL && fd >= 0)
         close(fd);
-    while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        int pid, end = 0;
-        if (sscanf(entry->d_name, "heapmark-%d-%n", &pid, &end) == 1 && end > 0 && pid > 0 &&
-            kill(pid, 0) != 0 && errno == ESRCH)
+    while (dir != NULL && (entry = readdir(dir)) != NULL)
+        if (strncmp(entry->d_name, NAME_FRONT, strlen(NAME_FRONT)) == 0)
             unlinkat(instances, entry->d_name, AT_REMOVEDIR);
-    }
     if (dir != NULL)
         closedir(dir);
 }
@@ -144,10 +145,39 @@ static int set_up(struct kernel_events *events, enum kernel_kind kind)
     write_text(events->instance, "options/hash-ptr", "0", 0);
     if (error == 0)
         error = enable(events->instance, kind);
+    return error;
+}
+
+/* Until its pipe is open, somebody else may take the new directory for one that was left. */
+static int make_instance(struct kernel_events *events)
+{
+    if (mkdirat(events->instances, events->name, 0700) != 0)
+        return -errno;
+    events->instance = openat(events->instances, events->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (events->instance >= 0)
+        events->pipe = openat(events->instance, "trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (events->pipe >= 0)
+        return 0;
+    int error = -errno;
+    if (events->instance >= 0)
+        close(events->instance);
+    events->instance = -1;
+    unlinkat(events->instances, events->name, AT_REMOVEDIR);
+    return error;
+}
+
+/* A process of the same number, in another namespace, may have the same name. */
+static int find_name(struct kernel_events *events, enum kernel_kind kind)
+{
+    int error = -EEXIST;
+    for (int i = 0; i < NAMES && (error == -EEXIST || error == -ENOENT); i++) {
+        snprintf(events->name, sizeof events->name, NAME_FRONT "%d-%s-%d", (int)getpid(),
+                 kinds[kind].suffix, i);
+        error = make_instance(events);
+    }
     if (error != 0)
-        return error;
-    events->pipe = openat(events->instance, "trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    return events->pipe >= 0 ? 0 : -errno;
+        events->name[0] = '\0';
+    return error;
 }
 
 static int make(struct kernel_events *events, enum kernel_kind kind, int tracefs)
@@ -156,14 +186,8 @@ static int make(struct kernel_events *events, enum kernel_kind kind, int tracefs
     if (events->instances < 0)
         return -errno;
     remove_abandoned(events->instances);
-    snprintf(events->name, sizeof events->name, "heapmark-%d-%s", (int)getpid(),
-             kinds[kind].suffix);
-    if (mkdirat(events->instances, events->name, 0700) != 0) {
-        events->name[0] = '\0';
-        return -errno;
-    }
-    events->instance = openat(events->instances, events->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return events->instance >= 0 ? set_up(events, kind) : -errno;
+    int error = find_name(events, kind);
+    return error == 0 ? set_up(events, kind) : error;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
