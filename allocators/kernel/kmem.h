@@ -119,7 +119,8 @@ unsigned long get_zeroed_page(gfp_t gfp) KMEM_API;
 /*
  * 0 is ignored. The process ends at pages of a slab. It does not at a block above KMALLOC_MAX_CACHE_SIZE from
  * kmalloc(), or above 32 KiB from malloc(), of this order: as in the kernel nothing tells it from other pages. For the
- * same reason kfree() and free() take pages from here, of which the kernel warns if they are not compound.
+ * same reason kfree() and free() take pages from here, but those of __GFP_HIGHMEM; the kernel warns of
+ * such that are not compound.
  */
 void free_pages(unsigned long address, unsigned order) KMEM_API;
 

@@ -190,24 +190,26 @@ static bool os_map_memfd(void *at, size_t bytes, int prot, int fd, size_t offset
 static void *spare[SPARES];
 
 /* Shared, lest it merge with a neighbour, when to drop it would help nobody. */
-static void keep_one(void **at)
+static bool keep_one(void **at)
 {
     void *p, *none = NULL;
 
     if (__atomic_load_n(at, __ATOMIC_RELAXED))
-        return;
+        return true;
     p = mmap(NULL, SPARE_BYTES, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p != MAP_FAILED &&
-        !__atomic_compare_exchange_n(at, &none, p, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    if (p == MAP_FAILED)
+        return false;
+    if (!__atomic_compare_exchange_n(at, &none, p, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         munmap(p, SPARE_BYTES);
+    return true;
 }
 
 void os_spare_keep(void)
 {
     int saved = errno;
 
-    for (size_t i = 0; i < SPARES; i++)
-        keep_one(&spare[i]);
+    for (size_t i = 0; i < SPARES && keep_one(&spare[i]); i++)
+        ;
     errno = saved;
 }
 
@@ -241,7 +243,8 @@ static bool os_hide(void *at, size_t bytes)
         os_spare_drop(); /* or somebody else did just now */
         done = map_nothing(at, bytes);
     }
-    os_spare_keep();
+    if (done)
+        os_spare_keep();
     return done;
 }
 

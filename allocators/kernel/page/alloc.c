@@ -329,7 +329,7 @@ static __attribute__((noinline)) void free_elsewhere(size_t frame, unsigned orde
     z = frame_zone(frame);
     if (!z->pcp || !lists_serve(z, order) || !pcp_give(z, frame, order))
         free_to_zone(z, frame, order);
-    tick(TICK_PAGES);
+    tick_later(TICK_PAGES);
 }
 
 static __attribute__((noinline)) void unlock_and_free(size_t frame, unsigned order, struct pcp *p)

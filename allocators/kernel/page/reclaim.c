@@ -25,6 +25,9 @@ const struct page_keeper *page_keeper;
 /* Of flushes; times of os_now_ms(). Read and written without a lock. */
 static uint64_t flush_took_ms, next_flush_ms;
 
+/* A process that was held up in the middle of a flush is not to wait for as long again. */
+enum { FLUSH_MS_MAX = 100 };
+
 static struct {
     unsigned ticket, waiters;
 } waiting;
@@ -109,25 +112,28 @@ static bool has_idle(void)
 bool reclaim_idle_wait(void)
 {
     uint64_t next = __atomic_load_n(&next_flush_ms, __ATOMIC_RELAXED);
+    unsigned ticket = page_waiters_ticket();
     bool waited = false;
 
     if (single_threaded() || !has_idle())
         return false;
-    for (; os_now_ms() < next; waited = true) /* not what others make of it: nobody waits twice */
-        page_waiters_wait(page_waiters_ticket(), 1);
+    /* Until there are pages, or not longer than this: what others make of it is not waited for, too. */
+    for (; os_now_ms() < next && page_waiters_ticket() == ticket; waited = true)
+        page_waiters_wait(ticket, 1);
     return waited;
 }
 
 bool reclaim_idle(void)
 {
-    uint64_t began;
+    uint64_t began, took;
     bool flushed;
 
     if (!has_idle())
         return false;
     began = os_now_ms();
     flushed = page_keeper->flush_idle();
-    __atomic_store_n(&flush_took_ms, os_now_ms() - began, __ATOMIC_RELAXED);
+    took = os_now_ms() - began;
+    __atomic_store_n(&flush_took_ms, took < FLUSH_MS_MAX ? took : FLUSH_MS_MAX, __ATOMIC_RELAXED);
     return flushed;
 }
 

@@ -11,7 +11,13 @@ extern __thread unsigned tick_count;
 
 void tick_look(void);
 
-/* The end of a slow path, where this may enter the operating system; not with a lock of a zone or a node. */
+/* The end of a slow path that must not enter the operating system, as of frees: somebody else will look. */
+static inline void tick_later(unsigned by)
+{
+    tick_count += by;
+}
+
+/* The same where it may; not with a lock of a zone or a node, nor with blocks_lock. */
 static inline void tick(unsigned by)
 {
     tick_count += by;
