@@ -71,7 +71,7 @@ static _Noreturn void end(bool well)
 }
 
 /* Skips where the system cannot be forbidden. */
-static void expect_well(void (*body)(void))
+static void expect_no_system_call(void (*body)(void))
 {
     struct ending e = ending_of(body);
 
@@ -153,9 +153,9 @@ static void first_frees(void)
 static void test_first_calls(void **state)
 {
     (void)state;
-    expect_well(first_calls);
-    expect_well(first_pages);
-    expect_well(first_frees);
+    expect_no_system_call(first_calls);
+    expect_no_system_call(first_pages);
+    expect_no_system_call(first_frees);
 }
 
 /* ---- until there is nothing left ---- */
@@ -229,14 +229,14 @@ static void move_by_realloc(void)
 static void test_use_up(void **state)
 {
     (void)state;
-    expect_well(use_up);
+    expect_no_system_call(use_up);
 }
 
 static void test_what_is_given_back(void **state)
 {
     (void)state;
-    expect_well(refuse_after_many);
-    expect_well(move_by_realloc);
+    expect_no_system_call(refuse_after_many);
+    expect_no_system_call(move_by_realloc);
 }
 
 /* ---- with locks held ---- */
@@ -325,8 +325,8 @@ static void beside_held_barns(void)
 static void test_held_locks(void **state)
 {
     (void)state;
-    expect_well(beside_held_barns);
-    expect_well(beside_held_locks);
+    expect_no_system_call(beside_held_barns);
+    expect_no_system_call(beside_held_locks);
 }
 
 /* ---- what is not atomic may, and so the test can tell ---- */
@@ -410,7 +410,7 @@ static void free_when_memory_is_short(void)
 static void test_free_never_reclaims(void **state)
 {
     (void)state;
-    expect_well(free_when_memory_is_short);
+    expect_no_system_call(free_when_memory_is_short);
 }
 
 int main(void)

@@ -249,21 +249,6 @@ static void shrinker_at_work(void)
 
 /* ---- the tests ---- */
 
-static void expect_well(void (*body)(void))
-{
-    struct ending e = ending_of(body);
-
-    if (e.status != 0)
-        fail_msg("status %#x, '%s'", (unsigned)e.status, e.said);
-}
-
-#define TEST(body)                        \
-    static void test_##body(void **state) \
-    {                                     \
-        (void)state;                      \
-        expect_well(body);                \
-    }
-
 TEST(all_are_held)
 TEST(mappings_wait)
 TEST(forked_with_thread)

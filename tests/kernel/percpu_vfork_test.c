@@ -61,7 +61,7 @@ static void *work(void *tag)
     return NULL;
 }
 
-static __attribute__((noinline)) void expect_well(pid_t child)
+static __attribute__((noinline)) void expect_child_well(pid_t child)
 {
     int status = 1;
 
@@ -78,7 +78,7 @@ static void be_a_parent(unsigned seed)
         use_heap(seed + 1000, PAIRS, 0x77);
         _exit(0);
     }
-    expect_well(child);
+    expect_child_well(child);
 }
 
 static void test_children_allocate(void **state)
@@ -113,7 +113,7 @@ static void test_child_of_child(void **state)
         waitpid(inner, &status, 0);
         _exit(status != 0 || cpu_id() >= 0);
     }
-    expect_well(child);
+    expect_child_well(child);
     assert_int_equal(cpu_id() >= 0, before >= 0);
 }
 

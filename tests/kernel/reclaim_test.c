@@ -647,21 +647,6 @@ static void large_from_idle(void)
     _exit(0);
 }
 
-static void expect_well(void (*body)(void))
-{
-    struct ending e = ending_of(body);
-
-    if (e.status != 0)
-        fail_msg("status %#x, '%s'", (unsigned)e.status, e.said);
-}
-
-#define TEST(body)                        \
-    static void test_##body(void **state) \
-    {                                     \
-        (void)state;                      \
-        expect_well(body);                \
-    }
-
 TEST(sizes_in_turn)
 TEST(goes_first)
 TEST(full_pool)

@@ -75,3 +75,11 @@ int signal_of(const struct ending *e)
 {
     return WIFSIGNALED(e->status) ? WTERMSIG(e->status) : 0;
 }
+
+void expect_well(void (*body)(void))
+{
+    struct ending e = ending_of(body);
+
+    if (e.status != 0)
+        fail_msg("status %#x, '%s'", (unsigned)e.status, e.said);
+}

@@ -38,6 +38,16 @@ struct ending {
 
 struct ending ending_of(void (*body)(void));
 
+/* Fails unless `body` ends with 0 in a child; and a test that is no more than that. */
+void expect_well(void (*body)(void));
+
+#define TEST(body)                        \
+    static void test_##body(void **state) \
+    {                                     \
+        (void)state;                      \
+        expect_well(body);                \
+    }
+
 /* 0, or the signal that ended it. */
 int signal_of(const struct ending *e);
 
