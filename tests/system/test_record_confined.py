@@ -85,6 +85,20 @@ def test_children_that_confine_themselves(tmp_path):
     assert "confined itself" not in done.stderr
 
 
+@pytest.mark.parametrize("mode", ["puts_on_filters", "fails_to_run_programs"])
+def test_under_a_filter_it_is_not_even_asked_who_it_is(tmp_path, mode):
+    """By further filters and exec() that fail, too."""
+    record(tmp_path, SUBJECT, mode)
+    assert count(info(tmp_path / "t.hmt"), "malloc") == 2 * ROUNDS
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="its clock cannot be shut off")
+@pytest.mark.parametrize("mode", ["shuts_the_clock_off_confined", "confines_itself_unrecorded"])
+def test_a_clock_that_is_shut_off_and_a_filter(tmp_path, mode):
+    record(tmp_path, SUBJECT, mode)
+    assert count(info(tmp_path / "t.hmt"), "malloc") == ROUNDS
+
+
 def test_filters_that_are_tried_in_vain(tmp_path):
     record(tmp_path, SUBJECT, "tries_filters")
     (child,) = others(tmp_path)

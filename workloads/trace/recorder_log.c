@@ -193,10 +193,19 @@ bool log_start(void)
 
 /* ---- programs that confine themselves -------------------------------------------------------- */
 
-/* A child of fork() begins now, while it may. One of vfork() speaks for itself, and not for its parent. */
+/* A child of fork() begins now, while it may. */
 static bool is_recorded(void)
 {
-    return (log_guard.recording != 0 || log_start()) && process->pid == (uint32_t)getpid();
+    return log_guard.recording != 0 || log_start();
+}
+
+/*
+ * A child of vfork() speaks for itself, and not for its parent. Under a filter it must not even be asked who it is;
+ * there what it says only repeats what holds for its parent.
+ */
+static bool is_own(void)
+{
+    return log_confined > 0 || process->pid == (uint32_t)getpid();
 }
 
 /*
@@ -217,7 +226,7 @@ static void wait_for_stock(void)
 bool log_confine(void)
 {
     int saved_errno = errno;
-    bool concerns = is_recorded();
+    bool concerns = !is_recorded() || is_own();
     if (concerns && atomic_fetch_add(&log_confined, 1) == 0) {
         log_describe_begin();
         log_header->confined = 1;
@@ -230,7 +239,7 @@ bool log_confine(void)
 void log_shut(void)
 {
     int saved_errno = errno;
-    if (is_recorded())
+    if (is_recorded() && is_own())
         stop(RAW_SHUT);
     errno = saved_errno;
 }

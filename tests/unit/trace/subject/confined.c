@@ -99,6 +99,17 @@ static int confine(bool by_prctl)
                     : syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0;
 }
 
+/* One call is its end from here on. */
+static int confine_from(int number)
+{
+    struct sock_filter filter[] = {NUMBER, BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0;
+}
+
 /* Many calls, all of a sudden: more than there is at the start. */
 static int confines_itself(void)
 {
@@ -145,6 +156,31 @@ static int children_confine_themselves(void)
     return failed(child);
 }
 
+/* Its own filters, one that is none, and one of a child of vfork(): all by who may not ask who it is. */
+static int puts_on_filters(void)
+{
+    pairs();
+    if (confine_from(SYS_getpid) || confine_from(SYS_getppid) ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) != -1)
+        return 1;
+    pid_t child = vfork();
+    if (child == 0)
+        _exit(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) != -1);
+    return failed(child) || pairs();
+}
+
+/* One program that is not there, and one with an argument that is too long. */
+static int fails_to_run_programs(void)
+{
+    static char large[1 << 20];
+    char *arguments[] = {"subject", large, NULL};
+    for (size_t i = 0; i < sizeof large - 1; i++)
+        large[i] = 'a';
+    pairs();
+    return confine_from(SYS_getpid) || execv("/nonexistent", arguments + 2) != -1 ||
+           execv("/proc/self/exe", arguments) != -1 || errno != E2BIG || pairs();
+}
+
 /* As libraries find out what the kernel knows. */
 static int tries_filters(void)
 {
@@ -172,6 +208,25 @@ static int goes_strict(void)
         free(grab(100));
     syscall(SYS_exit, error);
     _exit(1);
+}
+
+/* Under a filter by which it may not ask who it is. */
+static int shuts_the_clock_off_confined(void)
+{
+    pairs();
+    if (confine_from(SYS_getpid))
+        return 1;
+    prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
+    return pairs();
+}
+
+/* And runs a program that is not there, under a filter by which it may not ask for filters. */
+static int confines_itself_unrecorded(void)
+{
+    char *arguments[] = {"subject", NULL};
+    pairs();
+    prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
+    return confine_from(SYS_prctl) || execv("/nonexistent", arguments) != -1 || errno != ENOENT;
 }
 
 static int shuts_the_clock_off(void)
@@ -211,9 +266,13 @@ const struct scene confined_scenes[] = {
     {"confines_itself_by_number", confines_itself_by_number},
     {"forks_confined", forks_confined},
     {"children_confine_themselves", children_confine_themselves},
+    {"puts_on_filters", puts_on_filters},
+    {"fails_to_run_programs", fails_to_run_programs},
     {"tries_filters", tries_filters},
     {"goes_strict", goes_strict},
     {"shuts_the_clock_off", shuts_the_clock_off},
+    {"shuts_the_clock_off_confined", shuts_the_clock_off_confined},
+    {"confines_itself_unrecorded", confines_itself_unrecorded},
     {"calls_by_number", calls_by_number},
     {NULL, NULL},
 };
