@@ -105,6 +105,11 @@ def test_filters_that_are_tried_in_vain(tmp_path):
     assert count(info(tmp_path / child), "malloc") == ROUNDS
 
 
+def test_filters_that_are_tried_where_nobody_can_make_room(tmp_path):
+    """60 tries take less than 2 s."""
+    record(tmp_path, SUBJECT, "tries_filters_alone")
+
+
 def test_strict_mode(tmp_path):
     """There the clock is shut off as well: the recording ends."""
     done = record(tmp_path, SUBJECT, "goes_strict")

@@ -210,17 +210,19 @@ static bool is_own(void)
 
 /*
  * Until as much is reserved as the program may fill before `heapmark record`, which knows now, looks again; or a
- * while, as it may not be there, or the disk have no more.
+ * while, as it may not be there, or the disk have no more. Then waiting again is in vain: programs try filters many
+ * times over. Where the file system reserves nothing there is nothing to wait for.
  */
 static void wait_for_stock(void)
 {
+    static bool in_vain;
     const struct timespec pause = {.tv_nsec = 1000000};
-    for (int i = 0; i < WAIT_MS; i++) {
-        uint64_t wanted = log_header->next + STOCK_BYTES;
-        if (log_header->reserved >= wanted)
+    for (int i = 0; i < WAIT_MS && !in_vain && log_header->reserved != 0; i++) {
+        if (log_header->reserved >= log_header->next + STOCK_BYTES)
             return;
         nanosleep(&pause, NULL);
     }
+    in_vain = true;
 }
 
 bool log_confine(void)
@@ -229,7 +231,7 @@ bool log_confine(void)
     bool concerns = !is_recorded() || is_own();
     if (concerns && atomic_fetch_add(&log_confined, 1) == 0) {
         log_describe_begin();
-        log_header->confined = 1;
+        log_header->confined = 1; /* and stays, if this filter is none: who tries means it */
         wait_for_stock();
     }
     errno = saved_errno;
