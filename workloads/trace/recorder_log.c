@@ -174,12 +174,14 @@ static bool begin_child(void)
     return state == STARTED;
 }
 
+/* The program's calls are no cancellation points, though files are opened and read here. */
 bool log_start(void)
 {
     struct log_thread *t = &log_thread;
     if (state == INERT || t->busy)
         return false;
-    int saved_errno = errno;
+    int saved_errno = errno, cancelable;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable);
     t->busy = 1;
     bool on = log_guard.recording != 0; /* another thread may have been faster */
     if (!on && state == WAITING)
@@ -187,6 +189,7 @@ bool log_start(void)
     else if (!on && state == STARTED)
         on = begin_child();
     log_thread.busy = 0;
+    pthread_setcancelstate(cancelable, &cancelable);
     errno = saved_errno;
     return on;
 }
@@ -208,6 +211,16 @@ static bool is_own(void)
     return log_confined > 0 || process->pid == (uint32_t)getpid();
 }
 
+/* No cancellation point, as prctl() and syscall() are none. */
+static void pause_ms(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    int cancelable;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable);
+    nanosleep(&pause, NULL);
+    pthread_setcancelstate(cancelable, &cancelable);
+}
+
 /*
  * Until as much is reserved as the program may fill before `heapmark record`, which knows now, looks again; or a
  * while, as it may not be there, or the disk have no more. Then waiting again is in vain: programs try filters many
@@ -216,11 +229,10 @@ static bool is_own(void)
 static void wait_for_stock(void)
 {
     static bool in_vain;
-    const struct timespec pause = {.tv_nsec = 1000000};
     for (int i = 0; i < WAIT_MS && !in_vain && log_header->reserved != 0; i++) {
         if (log_header->reserved >= log_header->next + STOCK_BYTES)
             return;
-        nanosleep(&pause, NULL);
+        pause_ms();
     }
     in_vain = true;
 }
