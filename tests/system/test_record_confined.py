@@ -99,8 +99,9 @@ def test_a_clock_that_is_shut_off_and_a_filter(tmp_path, mode):
     assert count(info(tmp_path / "t.hmt"), "malloc") == ROUNDS
 
 
-def test_filters_that_are_tried_in_vain(tmp_path):
-    record(tmp_path, SUBJECT, "tries_filters")
+@pytest.mark.parametrize("mode", ["tries_filters", "fails_for_all_threads"])
+def test_filters_that_are_tried_in_vain(tmp_path, mode):
+    record(tmp_path, SUBJECT, mode)
     (child,) = others(tmp_path)
     assert count(info(tmp_path / child), "malloc") == ROUNDS
 

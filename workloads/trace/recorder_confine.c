@@ -71,11 +71,20 @@ static bool prepare(enum confinement confinement)
 }
 
 /* Programs try filters that are none, to see whether there is seccomp. */
-static long settle(bool counted, long result)
+static long settle(bool counted, bool good, long result)
 {
-    if (counted && result == -1)
+    if (counted && !good)
         log_confined--;
     return result;
+}
+
+/* A filter for all threads fails with the number of one that stands in the way, unless a descriptor is asked for. */
+static bool is_good(long number, long flags, long result)
+{
+    const long both = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    if (number == SYS_seccomp && (flags & both) == SECCOMP_FILTER_FLAG_TSYNC)
+        return result == 0;
+    return result != -1;
 }
 
 /* The slow way: the program confines itself, or nothing has been found yet. */
@@ -84,7 +93,8 @@ int recorder_prctl_slowly(int option, long a, long b, long c, long d)
     if (next_prctl == recorder_prctl_slowly)
         confine_find();
     bool counted = prepare(prctl_confines(option, a));
-    return (int)settle(counted, next_prctl(option, a, b, c, d));
+    int result = next_prctl(option, a, b, c, d);
+    return (int)settle(counted, result != -1, result);
 }
 
 __attribute__((used)) long recorder_syscall_slowly(long number, long a, long b, long c, long d,
@@ -93,7 +103,8 @@ __attribute__((used)) long recorder_syscall_slowly(long number, long a, long b, 
     if (recorder_next_syscall == recorder_syscall_slowly)
         confine_find();
     bool counted = prepare(syscall_confines(number, a, b));
-    return settle(counted, recorder_next_syscall(number, a, b, c, d, e, f));
+    long result = recorder_next_syscall(number, a, b, c, d, e, f);
+    return settle(counted, is_good(number, b, result), result);
 }
 
 int recorder_prctl(int option, long a, long b, long c, long d)

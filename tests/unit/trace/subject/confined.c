@@ -254,6 +254,33 @@ static int is_cancelled(void)
     return result != NULL;
 }
 
+static void *has_a_filter_of_its_own(void *result)
+{
+    *(int *)result = forbid_madvise();
+    return pause() != 0 ? result : NULL;
+}
+
+/* One for all threads, which another thread's filter stands in the way of: the number of that is told, and no error. */
+static int fails_for_all_threads(void)
+{
+    struct sock_filter filter[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {1, filter};
+    pthread_t thread;
+    volatile int result = -1;
+    free(grab(10));
+    if (pthread_create(&thread, NULL, has_a_filter_of_its_own, (void *)&result) != 0)
+        return 1;
+    while (result == -1)
+        usleep(1000);
+    if (result != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) <= 0)
+        return 1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(pairs());
+    return failed(child);
+}
+
 /* read(), write() and the thread's end are left. */
 static int goes_strict(void)
 {
@@ -329,6 +356,7 @@ const struct scene confined_scenes[] = {
     {"fails_to_run_programs", fails_to_run_programs},
     {"tries_filters", tries_filters},
     {"tries_filters_alone", tries_filters_alone},
+    {"fails_for_all_threads", fails_for_all_threads},
     {"is_cancelled", is_cancelled},
     {"goes_strict", goes_strict},
     {"shuts_the_clock_off", shuts_the_clock_off},
