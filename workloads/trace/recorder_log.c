@@ -237,6 +237,13 @@ static void wait_for_stock(void)
     in_vain = true;
 }
 
+/* A filter may be for all threads, and be the end of one that writes a list of modules. */
+static void wait_for_modules(void)
+{
+    for (int i = 0; i < WAIT_MS && log_guard.saving_modules != 0; i++)
+        pause_ms();
+}
+
 bool log_confine(void)
 {
     int saved_errno = errno;
@@ -245,6 +252,7 @@ bool log_confine(void)
         log_describe_begin();
         log_header->confined = 1; /* and stays, if this filter is none: who tries means it */
         wait_for_stock();
+        wait_for_modules();
     }
     errno = saved_errno;
     return concerns;

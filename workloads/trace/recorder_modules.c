@@ -90,7 +90,7 @@ void log_save_modules(uint32_t process)
         return;
     int cancelable;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable);
-    if (make_path(wanted, process))
+    if (log_confined == 0 && make_path(wanted, process)) /* log_confine() waits from here on */
         save(wanted);
     pthread_setcancelstate(cancelable, &cancelable);
     log_guard.saving_modules = 0;
