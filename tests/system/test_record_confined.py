@@ -128,6 +128,12 @@ def test_strict_mode(tmp_path):
     assert re.search(r"process \d+ shut itself off from the clock", done.stderr)
 
 
+def test_strict_mode_that_is_refused(tmp_path):
+    """As it is under a filter: then nothing is shut off."""
+    record(tmp_path, SUBJECT, "goes_strict_in_vain")
+    assert count(info(tmp_path / "t.hmt"), "malloc") == 2 * ROUNDS
+
+
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="its clock cannot be shut off")
 def test_a_clock_that_is_shut_off(tmp_path):
     """In its children, too."""

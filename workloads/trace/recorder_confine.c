@@ -15,7 +15,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum confinement { IS_NONE, IS_FILTER, IS_SHUT };
+enum confinement { IS_NONE, IS_FILTER, IS_SHUT, IS_STRICT };
 
 /* The C library's have a variable number of arguments, this many at most. */
 typedef int prctl_function(int option, long a, long b, long c, long d);
@@ -40,14 +40,14 @@ void confine_find(void)
 static enum confinement prctl_confines(long option, long value)
 {
     if (option == PR_SET_SECCOMP)
-        return value == SECCOMP_MODE_STRICT ? IS_SHUT : IS_FILTER;
+        return value == SECCOMP_MODE_STRICT ? IS_STRICT : IS_FILTER;
     return option == PR_SET_TSC && value == PR_TSC_SIGSEGV ? IS_SHUT : IS_NONE;
 }
 
 static enum confinement seccomp_confines(long operation)
 {
     switch (operation) {
-    case SECCOMP_SET_MODE_STRICT: return IS_SHUT;
+    case SECCOMP_SET_MODE_STRICT: return IS_STRICT;
     case SECCOMP_SET_MODE_FILTER: return IS_FILTER;
     default: return IS_NONE;
     }
@@ -62,10 +62,18 @@ static enum confinement syscall_confines(long number, long a, long b)
     }
 }
 
+/* Strict mode is refused to who is under a filter, and then nothing is shut off; who is may not ask whether. */
+static bool will_be_refused(enum confinement confinement)
+{
+    if (confinement != IS_STRICT)
+        return false;
+    return log_confined > 0 ? log_is_alone : next_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0;
+}
+
 /* True: a filter, which log_confined counts. */
 static bool prepare(enum confinement confinement)
 {
-    if (confinement == IS_SHUT)
+    if (confinement >= IS_SHUT && !will_be_refused(confinement))
         log_shut();
     return confinement == IS_FILTER && log_confine();
 }

@@ -315,6 +315,16 @@ static int confines_itself_unrecorded(void)
     return confine_from(SYS_prctl) || execv("/nonexistent", arguments) != -1 || errno != ENOENT;
 }
 
+/* Under a filter that is not seen, and one that is, by which it may not ask for more than it does. */
+static int goes_strict_in_vain(void)
+{
+    if (forbid_madvise() || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != -1 || pairs() ||
+        confine_from(SYS_getppid) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != -1 ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, NULL) != -1)
+        return 1;
+    return pairs();
+}
+
 static int shuts_the_clock_off(void)
 {
 #if defined(__x86_64__)
@@ -359,6 +369,7 @@ const struct scene confined_scenes[] = {
     {"fails_for_all_threads", fails_for_all_threads},
     {"is_cancelled", is_cancelled},
     {"goes_strict", goes_strict},
+    {"goes_strict_in_vain", goes_strict_in_vain},
     {"shuts_the_clock_off", shuts_the_clock_off},
     {"shuts_the_clock_off_confined", shuts_the_clock_off_confined},
     {"confines_itself_unrecorded", confines_itself_unrecorded},
