@@ -143,6 +143,13 @@ def test_a_clock_that_is_shut_off(tmp_path):
     assert re.search(r"process \d+ shut itself off from the clock", done.stderr) and others(tmp_path) == []
 
 
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="its clock cannot be shut off")
+def test_a_clock_that_is_shut_off_before_the_first_call(tmp_path):
+    """It is said once."""
+    done = record(tmp_path, SUBJECT, "shuts_the_clock_off_at_once", expect=2)
+    assert "nothing was recorded" in done.stderr and done.stderr.count("shut itself off") == 1, done.stderr
+
+
 def test_system_calls_by_number(tmp_path):
     """With as many arguments as they have; what does not confine is the program's business."""
     record(tmp_path, SUBJECT, "calls_by_number")

@@ -325,6 +325,12 @@ static int goes_strict_in_vain(void)
     return pairs();
 }
 
+/* Before its first call. */
+static int shuts_the_clock_off_at_once(void)
+{
+    return prctl(PR_SET_TSC, PR_TSC_SIGSEGV) != 0;
+}
+
 static int shuts_the_clock_off(void)
 {
 #if defined(__x86_64__)
@@ -370,6 +376,7 @@ const struct scene confined_scenes[] = {
     {"is_cancelled", is_cancelled},
     {"goes_strict", goes_strict},
     {"goes_strict_in_vain", goes_strict_in_vain},
+    {"shuts_the_clock_off_at_once", shuts_the_clock_off_at_once},
     {"shuts_the_clock_off", shuts_the_clock_off},
     {"shuts_the_clock_off_confined", shuts_the_clock_off_confined},
     {"confines_itself_unrecorded", confines_itself_unrecorded},
