@@ -25,10 +25,12 @@ static void tell_left_out(const struct raw_header *raw)
                  raw->left_out == 1 ? "is" : "are");
 }
 
-/* Those that began to be recorded, and could not. */
+/* Those that began to be recorded, and could not. Of the only one it is said why nothing was recorded. */
 static void tell_forbidden(struct raw_header *raw)
 {
     uint32_t count = 0;
+    if (raw->processes == 1)
+        return;
     for (uint32_t i = 0; i < RAW_PROCESSES_MAX && i < raw->processes; i++) {
         const struct raw_process *process = raw_process(raw, i);
         if (!(process->flags & (RAW_FORBIDDEN | RAW_SHUT)) || commit_tally(process)->entries > 0)

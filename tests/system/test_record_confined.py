@@ -85,10 +85,38 @@ def test_children_that_confine_themselves(tmp_path):
     assert "confined itself" not in done.stderr
 
 
-def test_filters_that_are_tried_in_vain(tmp_path):
-    record(tmp_path, SUBJECT, "tries_filters")
+@pytest.mark.parametrize("mode", ["puts_on_filters", "fails_to_run_programs"])
+def test_under_a_filter_it_is_not_even_asked_who_it_is(tmp_path, mode):
+    """By further filters and exec() that fail, too."""
+    record(tmp_path, SUBJECT, mode)
+    assert count(info(tmp_path / "t.hmt"), "malloc") == 2 * ROUNDS
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="its clock cannot be shut off")
+@pytest.mark.parametrize("mode", ["shuts_the_clock_off_confined", "confines_itself_unrecorded"])
+def test_a_clock_that_is_shut_off_and_a_filter(tmp_path, mode):
+    record(tmp_path, SUBJECT, mode)
+    assert count(info(tmp_path / "t.hmt"), "malloc") == ROUNDS
+
+
+@pytest.mark.parametrize("mode", ["tries_filters", "fails_for_all_threads"])
+def test_filters_that_are_tried_in_vain(tmp_path, mode):
+    record(tmp_path, SUBJECT, mode)
     (child,) = others(tmp_path)
     assert count(info(tmp_path / child), "malloc") == ROUNDS
+
+
+def test_filters_that_are_tried_where_nobody_can_make_room(tmp_path):
+    """60 tries take less than 2 s."""
+    record(tmp_path, SUBJECT, "tries_filters_alone")
+
+
+@pytest.mark.parametrize("options", [[], ["--stacks=4"]])
+def test_what_is_no_cancellation_point(tmp_path, options):
+    """A thread that is to end goes on through filters, calls, exec() that fails and fork()."""
+    done = subprocess.run([HEAPMARK, "record", *options, "-o", "t.hmt", "--", SUBJECT, "is_cancelled"], cwd=tmp_path,
+                          text=True, capture_output=True, timeout=20)
+    assert done.returncode == 0, done.stderr
 
 
 def test_strict_mode(tmp_path):
@@ -100,6 +128,12 @@ def test_strict_mode(tmp_path):
     assert re.search(r"process \d+ shut itself off from the clock", done.stderr)
 
 
+def test_strict_mode_that_is_refused(tmp_path):
+    """As it is under a filter: then nothing is shut off."""
+    record(tmp_path, SUBJECT, "goes_strict_in_vain")
+    assert count(info(tmp_path / "t.hmt"), "malloc") == 2 * ROUNDS
+
+
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="its clock cannot be shut off")
 def test_a_clock_that_is_shut_off(tmp_path):
     """In its children, too."""
@@ -107,6 +141,13 @@ def test_a_clock_that_is_shut_off(tmp_path):
     figures = info(tmp_path / "t.hmt")
     assert count(figures, "malloc") == ROUNDS and "recording stopped" in figures["text"]
     assert re.search(r"process \d+ shut itself off from the clock", done.stderr) and others(tmp_path) == []
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="its clock cannot be shut off")
+def test_a_clock_that_is_shut_off_before_the_first_call(tmp_path):
+    """It is said once."""
+    done = record(tmp_path, SUBJECT, "shuts_the_clock_off_at_once", expect=2)
+    assert "nothing was recorded" in done.stderr and done.stderr.count("shut itself off") == 1, done.stderr
 
 
 def test_system_calls_by_number(tmp_path):

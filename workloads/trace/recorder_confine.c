@@ -15,7 +15,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum confinement { IS_NONE, IS_FILTER, IS_SHUT };
+enum confinement { IS_NONE, IS_FILTER, IS_SHUT, IS_STRICT };
 
 /* The C library's have a variable number of arguments, this many at most. */
 typedef int prctl_function(int option, long a, long b, long c, long d);
@@ -40,14 +40,14 @@ void confine_find(void)
 static enum confinement prctl_confines(long option, long value)
 {
     if (option == PR_SET_SECCOMP)
-        return value == SECCOMP_MODE_STRICT ? IS_SHUT : IS_FILTER;
+        return value == SECCOMP_MODE_STRICT ? IS_STRICT : IS_FILTER;
     return option == PR_SET_TSC && value == PR_TSC_SIGSEGV ? IS_SHUT : IS_NONE;
 }
 
 static enum confinement seccomp_confines(long operation)
 {
     switch (operation) {
-    case SECCOMP_SET_MODE_STRICT: return IS_SHUT;
+    case SECCOMP_SET_MODE_STRICT: return IS_STRICT;
     case SECCOMP_SET_MODE_FILTER: return IS_FILTER;
     default: return IS_NONE;
     }
@@ -62,20 +62,37 @@ static enum confinement syscall_confines(long number, long a, long b)
     }
 }
 
+/* Strict mode is refused to who is under a filter, and then nothing is shut off; who is may not ask whether. */
+static bool will_be_refused(enum confinement confinement)
+{
+    if (confinement != IS_STRICT)
+        return false;
+    return log_confined > 0 ? log_is_alone : next_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0;
+}
+
 /* True: a filter, which log_confined counts. */
 static bool prepare(enum confinement confinement)
 {
-    if (confinement == IS_SHUT)
+    if (confinement >= IS_SHUT && !will_be_refused(confinement))
         log_shut();
     return confinement == IS_FILTER && log_confine();
 }
 
 /* Programs try filters that are none, to see whether there is seccomp. */
-static long settle(bool counted, long result)
+static long settle(bool counted, bool good, long result)
 {
-    if (counted && result == -1)
+    if (counted && !good)
         log_confined--;
     return result;
+}
+
+/* A filter for all threads fails with the number of one that stands in the way, unless a descriptor is asked for. */
+static bool is_good(long number, long flags, long result)
+{
+    const long both = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    if (number == SYS_seccomp && (flags & both) == SECCOMP_FILTER_FLAG_TSYNC)
+        return result == 0;
+    return result != -1;
 }
 
 /* The slow way: the program confines itself, or nothing has been found yet. */
@@ -84,7 +101,8 @@ int recorder_prctl_slowly(int option, long a, long b, long c, long d)
     if (next_prctl == recorder_prctl_slowly)
         confine_find();
     bool counted = prepare(prctl_confines(option, a));
-    return (int)settle(counted, next_prctl(option, a, b, c, d));
+    int result = next_prctl(option, a, b, c, d);
+    return (int)settle(counted, result != -1, result);
 }
 
 __attribute__((used)) long recorder_syscall_slowly(long number, long a, long b, long c, long d,
@@ -93,7 +111,8 @@ __attribute__((used)) long recorder_syscall_slowly(long number, long a, long b, 
     if (recorder_next_syscall == recorder_syscall_slowly)
         confine_find();
     bool counted = prepare(syscall_confines(number, a, b));
-    return settle(counted, recorder_next_syscall(number, a, b, c, d, e, f));
+    long result = recorder_next_syscall(number, a, b, c, d, e, f);
+    return settle(counted, is_good(number, b, result), result);
 }
 
 int recorder_prctl(int option, long a, long b, long c, long d)

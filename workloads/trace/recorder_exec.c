@@ -275,12 +275,12 @@ static int check_target(const struct call *call, const char **told, struct names
 }
 
 /*
- * Leaves a word for the user when the call makes a program of `pid` that cannot be recorded, or if it
- * is known already that there is no room for our variables. *lost: where, if there was room. Of the
- * looking, the parent of a child of vfork() must not see anything: not the room for the path, nor
- * another errno.
+ * Leaves a word for the user when the call makes a program that cannot be recorded, or if it is known
+ * already that there is no room for our variables. *lost: where, if there was room. Of the looking,
+ * the parent of a child of vfork() must not see anything: not the room for the path, nor another
+ * errno. The process is asked who it is only where it may look: a filter may kill for that, too.
  */
-static bool tell_lost(const struct call *call, pid_t pid, bool no_room, struct raw_lost **lost)
+static bool tell_lost(const struct call *call, bool no_room, struct raw_lost **lost)
 {
     const char *path;
     int saved_errno = errno;
@@ -290,10 +290,14 @@ static bool tell_lost(const struct call *call, pid_t pid, bool no_room, struct r
         mmap(NULL, sizeof *room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED)
         return false;
+    int cancelable;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable); /* as exec() is no such point */
     int error = check_target(call, &path, room);
+    pthread_setcancelstate(cancelable, &cancelable);
     bool refuses = error == -ENOEXEC || error == -EPERM; /* the others: there is no such program */
     bool is_away = error == 0 && !is_in_reach();
     bool is_lost = refuses || is_away || no_room;
+    pid_t pid = call->child != NULL ? *call->child : getpid();
     if (is_lost)
         *lost = raw_lost_enter(log_header, (uint32_t)pid, path,
                                refuses   ? RAW_LOST_KIND
@@ -315,7 +319,7 @@ static int spawn(const struct call *call, char *const environment[])
     if (no_room)
         error = call->run(call, environment);
     if (error == 0)
-        tell_lost(call, *call->child, no_room, &lost);
+        tell_lost(call, no_room, &lost);
     return error;
 }
 
@@ -323,10 +327,10 @@ static int spawn(const struct call *call, char *const environment[])
 static int replace(const struct call *call, char *const environment[])
 {
     struct raw_lost *lost;
-    bool is_lost = tell_lost(call, getpid(), false, &lost);
+    bool is_lost = tell_lost(call, false, &lost);
     int result = run_with_ours(call, environment);
     if (errno == E2BIG) {
-        is_lost = is_lost || tell_lost(call, getpid(), true, &lost);
+        is_lost = is_lost || tell_lost(call, true, &lost);
         result = call->run(call, environment);
     }
     if (is_lost)

@@ -174,12 +174,14 @@ static bool begin_child(void)
     return state == STARTED;
 }
 
+/* The program's calls are no cancellation points, though files are opened and read here. */
 bool log_start(void)
 {
     struct log_thread *t = &log_thread;
     if (state == INERT || t->busy)
         return false;
-    int saved_errno = errno;
+    int saved_errno = errno, cancelable;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable);
     t->busy = 1;
     bool on = log_guard.recording != 0; /* another thread may have been faster */
     if (!on && state == WAITING)
@@ -187,41 +189,70 @@ bool log_start(void)
     else if (!on && state == STARTED)
         on = begin_child();
     log_thread.busy = 0;
+    pthread_setcancelstate(cancelable, &cancelable);
     errno = saved_errno;
     return on;
 }
 
 /* ---- programs that confine themselves -------------------------------------------------------- */
 
-/* A child of fork() begins now, while it may. One of vfork() speaks for itself, and not for its parent. */
+/* A child of fork() begins now, while it may. */
 static bool is_recorded(void)
 {
-    return (log_guard.recording != 0 || log_start()) && process->pid == (uint32_t)getpid();
+    return log_guard.recording != 0 || log_start();
+}
+
+/*
+ * A child of vfork() speaks for itself, and not for its parent. Under a filter it must not even be asked who it is;
+ * there what it says only repeats what holds for its parent.
+ */
+static bool is_own(void)
+{
+    return log_confined > 0 || process->pid == (uint32_t)getpid();
+}
+
+/* No cancellation point, as prctl() and syscall() are none. */
+static void pause_ms(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    int cancelable;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable);
+    nanosleep(&pause, NULL);
+    pthread_setcancelstate(cancelable, &cancelable);
 }
 
 /*
  * Until as much is reserved as the program may fill before `heapmark record`, which knows now, looks again; or a
- * while, as it may not be there, or the disk have no more.
+ * while, as it may not be there, or the disk have no more. Then waiting again is in vain: programs try filters many
+ * times over. Where the file system reserves nothing there is nothing to wait for.
  */
 static void wait_for_stock(void)
 {
-    const struct timespec pause = {.tv_nsec = 1000000};
-    for (int i = 0; i < WAIT_MS; i++) {
-        uint64_t wanted = log_header->next + STOCK_BYTES;
-        if (log_header->reserved >= wanted)
+    static bool in_vain;
+    for (int i = 0; i < WAIT_MS && !in_vain && log_header->reserved != 0; i++) {
+        if (log_header->reserved >= log_header->next + STOCK_BYTES)
             return;
-        nanosleep(&pause, NULL);
+        pause_ms();
     }
+    in_vain = true;
+}
+
+/* A filter may be for all threads, and be the end of one that writes a list of modules. */
+static void wait_for_modules(void)
+{
+    for (int i = 0; i < WAIT_MS && log_guard.saving_modules != 0; i++)
+        pause_ms();
 }
 
 bool log_confine(void)
 {
     int saved_errno = errno;
-    bool concerns = is_recorded();
+    bool concerns = !is_recorded() || is_own();
     if (concerns && atomic_fetch_add(&log_confined, 1) == 0) {
         log_describe_begin();
-        log_header->confined = 1;
+        log_header->confined = 1; /* and stays, if this filter is none: who tries means it */
         wait_for_stock();
+        wait_for_modules();
     }
     errno = saved_errno;
     return concerns;
@@ -230,7 +261,7 @@ bool log_confine(void)
 void log_shut(void)
 {
     int saved_errno = errno;
-    if (is_recorded())
+    if (is_recorded() && is_own())
         stop(RAW_SHUT);
     errno = saved_errno;
 }

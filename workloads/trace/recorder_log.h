@@ -67,8 +67,9 @@ extern HIDDEN bool log_is_alone; /* the process has never had another thread */
 extern HIDDEN _Atomic uint32_t log_confined;
 
 /*
- * The program is about to put a filter on itself: what needs system calls is done now. False: this is
- * not for us, as nothing is recorded, or it is a child of vfork(). To be taken back if it fails.
+ * The program is about to put a filter on itself: what needs system calls is done now. It counts also where
+ * nothing is recorded (any more), as exec() goes by it. False: it is a child of vfork(), and this is not for
+ * its parent. To be taken back if it fails.
  */
 HIDDEN bool log_confine(void);
 

@@ -10,6 +10,7 @@
 #include "workloads/trace/recorder_log.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,13 +82,16 @@ static void save(const char *path)
  * One thread at a time; another one that comes meanwhile leaves it at that, and so does a child of
  * vfork(), whose memory this is too. A child of fork() is not kept out by a thread that it does not
  * have: its page with the flag is zero. What fails here, as in a chroot(), costs the names and nothing
- * else.
+ * else. The program's malloc() does not become a cancellation point by it.
  */
 void log_save_modules(uint32_t process)
 {
     if (log_confined > 0 || atomic_exchange(&log_guard.saving_modules, 1) != 0)
         return;
-    if (make_path(wanted, process))
+    int cancelable;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable);
+    if (log_confined == 0 && make_path(wanted, process)) /* log_confine() waits from here on */
         save(wanted);
+    pthread_setcancelstate(cancelable, &cancelable);
     log_guard.saving_modules = 0;
 }

@@ -2,11 +2,16 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "scene.h"
@@ -99,6 +104,17 @@ static int confine(bool by_prctl)
                     : syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0;
 }
 
+/* One call is its end from here on. */
+static int confine_from(int number)
+{
+    struct sock_filter filter[] = {NUMBER, BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0;
+}
+
 /* Many calls, all of a sudden: more than there is at the start. */
 static int confines_itself(void)
 {
@@ -145,6 +161,31 @@ static int children_confine_themselves(void)
     return failed(child);
 }
 
+/* Its own filters, one that is none, and one of a child of vfork(): all by who may not ask who it is. */
+static int puts_on_filters(void)
+{
+    pairs();
+    if (confine_from(SYS_getpid) || confine_from(SYS_getppid) ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) != -1)
+        return 1;
+    pid_t child = vfork();
+    if (child == 0)
+        _exit(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) != -1);
+    return failed(child) || pairs();
+}
+
+/* One program that is not there, and one with an argument that is too long. */
+static int fails_to_run_programs(void)
+{
+    static char large[1 << 20];
+    char *arguments[] = {"subject", large, NULL};
+    for (size_t i = 0; i < sizeof large - 1; i++)
+        large[i] = 'a';
+    pairs();
+    return confine_from(SYS_getpid) || execv("/nonexistent", arguments + 2) != -1 ||
+           execv("/proc/self/exe", arguments) != -1 || errno != E2BIG || pairs();
+}
+
 /* As libraries find out what the kernel knows. */
 static int tries_filters(void)
 {
@@ -156,6 +197,87 @@ static int tries_filters(void)
     pairs();
     if (child == 0)
         _exit(0);
+    return failed(child);
+}
+
+/* While `heapmark record` sleeps, nobody can do anything for who tries; that must not take a time each. */
+static int tries_filters_alone(void)
+{
+    struct timespec began, ended;
+    int good = 0;
+    free(grab(10));
+    kill(getppid(), SIGSTOP);
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    for (int i = 0; i < 60; i++)
+        good += prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == 0;
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    kill(getppid(), SIGCONT);
+    return good > 0 || ended.tv_sec - began.tv_sec > 1;
+}
+
+/*
+ * What is no cancellation point stays none: filters that fail, calls and exec() in a thread that is to end, and the
+ * first call of its child.
+ */
+static void *goes_on(void *cancelled)
+{
+    char *arguments[] = {"subject", NULL};
+    while (!atomic_load((atomic_bool *)cancelled))
+        continue;
+    kill(getppid(), SIGSTOP);
+    int good = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == 0;
+    kill(getppid(), SIGCONT);
+    pairs();
+    execv("/etc/passwd", arguments);
+    pid_t child = fork();
+    if (child == 0) {
+        free(grab(10));
+        _exit(3);
+    }
+    int status = 0;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 3 && !good ? NULL : cancelled;
+}
+
+static int is_cancelled(void)
+{
+    atomic_bool cancelled = false;
+    pthread_t thread;
+    void *result;
+    free(grab(10));
+    if (pthread_create(&thread, NULL, goes_on, &cancelled) != 0)
+        return 1;
+    pthread_cancel(thread);
+    cancelled = true;
+    pthread_join(thread, &result);
+    return result != NULL;
+}
+
+static void *has_a_filter_of_its_own(void *result)
+{
+    *(int *)result = forbid_madvise();
+    return pause() != 0 ? result : NULL;
+}
+
+/* One for all threads, which another thread's filter stands in the way of: the number of that is told, and no error. */
+static int fails_for_all_threads(void)
+{
+    struct sock_filter filter[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {1, filter};
+    pthread_t thread;
+    volatile int result = -1;
+    free(grab(10));
+    if (pthread_create(&thread, NULL, has_a_filter_of_its_own, (void *)&result) != 0)
+        return 1;
+    while (result == -1)
+        usleep(1000);
+    if (result != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) <= 0)
+        return 1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(pairs());
     return failed(child);
 }
 
@@ -172,6 +294,41 @@ static int goes_strict(void)
         free(grab(100));
     syscall(SYS_exit, error);
     _exit(1);
+}
+
+/* Under a filter by which it may not ask who it is. */
+static int shuts_the_clock_off_confined(void)
+{
+    pairs();
+    if (confine_from(SYS_getpid))
+        return 1;
+    prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
+    return pairs();
+}
+
+/* And runs a program that is not there, under a filter by which it may not ask for filters. */
+static int confines_itself_unrecorded(void)
+{
+    char *arguments[] = {"subject", NULL};
+    pairs();
+    prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
+    return confine_from(SYS_prctl) || execv("/nonexistent", arguments) != -1 || errno != ENOENT;
+}
+
+/* Under a filter that is not seen, and one that is, by which it may not ask for more than it does. */
+static int goes_strict_in_vain(void)
+{
+    if (forbid_madvise() || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != -1 || pairs() ||
+        confine_from(SYS_getppid) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != -1 ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, NULL) != -1)
+        return 1;
+    return pairs();
+}
+
+/* Before its first call. */
+static int shuts_the_clock_off_at_once(void)
+{
+    return prctl(PR_SET_TSC, PR_TSC_SIGSEGV) != 0;
 }
 
 static int shuts_the_clock_off(void)
@@ -211,9 +368,18 @@ const struct scene confined_scenes[] = {
     {"confines_itself_by_number", confines_itself_by_number},
     {"forks_confined", forks_confined},
     {"children_confine_themselves", children_confine_themselves},
+    {"puts_on_filters", puts_on_filters},
+    {"fails_to_run_programs", fails_to_run_programs},
     {"tries_filters", tries_filters},
+    {"tries_filters_alone", tries_filters_alone},
+    {"fails_for_all_threads", fails_for_all_threads},
+    {"is_cancelled", is_cancelled},
     {"goes_strict", goes_strict},
+    {"goes_strict_in_vain", goes_strict_in_vain},
+    {"shuts_the_clock_off_at_once", shuts_the_clock_off_at_once},
     {"shuts_the_clock_off", shuts_the_clock_off},
+    {"shuts_the_clock_off_confined", shuts_the_clock_off_confined},
+    {"confines_itself_unrecorded", confines_itself_unrecorded},
     {"calls_by_number", calls_by_number},
     {NULL, NULL},
 };
