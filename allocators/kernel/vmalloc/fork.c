@@ -34,10 +34,14 @@ void kmem_vmalloc_after_fork_parent(void)
 static void map_again(const struct vmap_area *a)
 {
     /* Nobody's: where it cannot be unmapped the parent's frames are mapped there, and nobody looks. */
-    if ((a->state == AREA_BUILDING && locked) || a->state == AREA_STUCK) {
+    if ((a->state == AREA_BUILDING && locked) || a->state == AREA_LEAVING ||
+        a->state == AREA_STUCK) {
         (void)space_hide(a, a);
         return;
     }
+    /* Who builds it has mapped nothing yet, and would unmap nothing if it goes wrong. */
+    if (a->mappings == 0)
+        return;
     os_spare_drop(); /* which hiding may have brought back */
     if (!space_map_again(a))
         fault("fork(): cannot map the memory of vmalloc() for the child", (void *)a->start);

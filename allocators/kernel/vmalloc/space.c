@@ -229,8 +229,17 @@ void area_free_frames(struct vmap_area *area)
     extents_clear(&area->extents);
 }
 
+/* From here on the child of a fork in a signal's handler maps none of its frames: they are about to be others'. */
+static void leave(struct vmap_area *area)
+{
+    lock_take(&vmalloc_space.lock);
+    area->state = AREA_LEAVING;
+    lock_drop(&vmalloc_space.lock);
+}
+
 void space_retire(struct vmap_area *area)
 {
+    leave(area);
     if (area->mappings && !space_hide(area, area)) {
         lazy_add_stuck(area);
         return;
