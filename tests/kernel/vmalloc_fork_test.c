@@ -115,8 +115,116 @@ static void test_frames_are_found(void **state)
     expect_well(fork_while_frames_are_found);
 }
 
+/* ---- As the system returns ---- */
+
+static struct kmem_os usual;
+static size_t maps_left;
+
+/* Vmalloc's own range: the child's copies are mapped elsewhere. */
+static bool map_and_fork(void *at, size_t bytes, int prot, int fd, size_t offset, void *original)
+{
+    bool done = maps_left > 0 && usual.map_memfd(at, bytes, prot, fd, offset, original);
+
+    if (!is_vmalloc_addr(at) || forked)
+        return done;
+    maps_left--;
+    fork_here();
+    return done;
+}
+
+static void fork_as_it_maps(void)
+{
+    char *p = vmalloc(PAGE_SIZE), *q;
+
+    *p = 7;
+    usual = kmem_os;
+    maps_left = SIZE_MAX;
+    kmem_os.map_memfd = map_and_fork;
+    q = vmalloc(2 * PAGE_SIZE);
+    kmem_os = usual;
+    expect(q != NULL, 98);
+    *q = 8;
+    expect(*p == 7, 99);
+    expect_whole();
+}
+
+static void test_as_it_maps(void **state)
+{
+    (void)state;
+    expect_well(fork_as_it_maps);
+}
+
+static bool map_one(void *at, size_t bytes, int prot, int fd, size_t offset, void *original)
+{
+    if (is_vmalloc_addr(at) && !forked && maps_left-- == 0)
+        return false;
+    return usual.map_memfd(at, bytes, prot, fd, offset, original);
+}
+
+static bool hide_and_fork(void *at, size_t bytes)
+{
+    bool done = usual.hide(at, bytes);
+
+    fork_here();
+    return done;
+}
+
+/* An area of which one part could be mapped, and the next could not. */
+static void fork_as_it_unmaps(void)
+{
+    struct page *p[4];
+
+    expect(vmalloc(PAGE_SIZE) != NULL, 96);
+    for (int i = 0; i < 4; i++)
+        p[i] = alloc_pages(GFP_HIGHUSER, 0);
+    __free_pages(p[0], 0);
+    __free_pages(p[2], 0);
+    usual = kmem_os;
+    maps_left = 1;
+    kmem_os.map_memfd = map_one;
+    kmem_os.hide = hide_and_fork;
+    expect(vmalloc(2 * PAGE_SIZE) == NULL, 97);
+    kmem_os = usual;
+    expect_whole();
+}
+
+static void test_as_it_unmaps(void **state)
+{
+    (void)state;
+    expect_well(fork_as_it_unmaps);
+}
+
+static void *map_meta_and_fork(size_t bytes)
+{
+    void *p = usual.map(bytes);
+
+    fork_here();
+    return p;
+}
+
+/* More descriptions of areas are needed than there are. */
+static void fork_as_areas_are_described(void)
+{
+    expect(vmalloc(PAGE_SIZE) != NULL, 96);
+    usual = kmem_os;
+    kmem_os.map = map_meta_and_fork;
+    while (!forked)
+        expect(vmalloc(PAGE_SIZE) != NULL, 97);
+    kmem_os = usual;
+    expect_whole();
+}
+
+static void test_as_areas_are_described(void **state)
+{
+    (void)state;
+    expect_well(fork_as_areas_are_described);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_frames_are_found),
+    cmocka_unit_test(test_as_it_maps),
+    cmocka_unit_test(test_as_it_unmaps),
+    cmocka_unit_test(test_as_areas_are_described),
 };
 
 DEFINE_GROUP(one_node, tests)

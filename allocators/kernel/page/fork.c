@@ -135,10 +135,10 @@ static void copy_run(struct zone *z, int fd, size_t frame, size_t frames)
     }
 }
 
-/* What a signal's handler interrupted has the zone in its hands: how far its memfd goes may be about to change. */
+/* What a signal's handler interrupted is about to change how far the zone's memfd goes. */
 static void expect_at_rest(const struct zone *z)
 {
-    if (!locked && lock_is_taken(&z->lock) && (z->fd >= 0 || z->fd == ZONE_FD_OPENING))
+    if (!locked && z->shared && z->growing)
         fault("fork(): in the handler of a signal that came in the middle of vmalloc()",
               frame_address(z->start));
 }
@@ -158,6 +158,16 @@ static void copy_pageblock(struct zone *z, int fd, size_t block)
     }
 }
 
+/* Where the parent's was, if nobody else is there: what a signal's handler interrupted may be about to map it. */
+static int in_its_place(int fd, int place)
+{
+    int moved = fd == place ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, place);
+
+    if (moved >= 0)
+        close(moved == place ? fd : moved);
+    return moved == place ? place : fd;
+}
+
 static void copy_zone(struct zone *z)
 {
     size_t bytes = (z->end - z->start) << PAGE_SHIFT;
@@ -166,6 +176,7 @@ static void copy_zone(struct zone *z)
 
     if (fd < 0)
         no_memfd(z, -fd);
+    fd = in_its_place(fd, z->fd);
     for (size_t block = z->start; block < z->committed; block += MAX_ORDER_NR_PAGES)
         copy_pageblock(z, fd, block);
     if (!kmem_os.map_memfd(start, bytes, PROT_NONE, fd, 0, NULL) ||

@@ -47,13 +47,12 @@ static void map_again(const struct vmap_area *a)
         fault("fork(): cannot map the memory of vmalloc() for the child", (void *)a->start);
 }
 
-/* What a signal's handler interrupted has the areas in its hands. */
+/* What a signal's handler interrupted has the trees of areas in its hands, or areas that are in none. */
 static bool in_the_middle(void)
 {
     const struct vmalloc_space *v = &vmalloc_space;
 
-    return !locked && (lock_is_taken(&meta_lock) || lock_is_taken(&v->lock) ||
-                       lock_is_taken(&v->map_lock) || lock_is_taken(&v->purge_lock));
+    return !locked && (lock_is_taken(&v->lock) || lock_is_taken(&v->purge_lock));
 }
 
 void kmem_vmalloc_after_fork_child(void)
