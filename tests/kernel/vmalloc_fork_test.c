@@ -4,6 +4,8 @@
  */
 #include "page_support.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -220,11 +222,77 @@ static void test_as_areas_are_described(void **state)
     expect_well(fork_as_areas_are_described);
 }
 
+/* ---- In the middle of another fork ---- */
+
+enum { BIG = 24 * MIB };
+
+static bool interrupt_next;
+static volatile sig_atomic_t interruptions;
+
+static void fork_inside(int signal)
+{
+    int status = 1;
+    pid_t child = fork();
+
+    (void)signal;
+    if (child == 0)
+        _exit(0);
+    expect(waitpid(child, &status, 0) == child && status == 0, 96);
+    interruptions++;
+}
+
+/* A handler of somebody else, which was registered first: it runs when the allocator's has run. */
+static void interrupt_fork(void)
+{
+    if (!interrupt_next)
+        return;
+    interrupt_next = false;
+    raise(SIGUSR1);
+}
+
+static __attribute__((constructor)) void register_first(void)
+{
+    pthread_atfork(interrupt_fork, NULL, NULL);
+}
+
+static bool usr1_is_blocked(void)
+{
+    sigset_t now;
+
+    return pthread_sigmask(SIG_BLOCK, NULL, &now) != 0 || sigismember(&now, SIGUSR1);
+}
+
+/* The parent waits all the same until its memory is copied. */
+static void fork_in_a_fork(void)
+{
+    char *p = vmalloc(BIG);
+    int status = 1;
+    pid_t child;
+
+    signal(SIGUSR1, fork_inside);
+    memset(p, 1, BIG);
+    interrupt_next = true;
+    child = fork();
+    if (child == 0)
+        _exit(usr1_is_blocked() ? 97 : !is_filled((unsigned char *)p, BIG, 1));
+    memset(p, 2, BIG);
+    expect(waitpid(child, &status, 0) == child && status == 0, 98);
+    expect(interruptions == 1 && !usr1_is_blocked(), 99);
+    forked = true;
+    vfree(p);
+    expect_whole();
+}
+
+static void test_fork_in_a_fork(void **state)
+{
+    (void)state;
+    expect_well(fork_in_a_fork);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_frames_are_found),
-    cmocka_unit_test(test_as_it_maps),
-    cmocka_unit_test(test_as_it_unmaps),
-    cmocka_unit_test(test_as_areas_are_described),
+    cmocka_unit_test(test_frames_are_found), cmocka_unit_test(test_as_it_maps),
+    cmocka_unit_test(test_as_it_unmaps),     cmocka_unit_test(test_as_areas_are_described),
+    cmocka_unit_test(test_fork_in_a_fork),
 };
 
 DEFINE_GROUP(one_node, tests)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -21,6 +22,10 @@
 
 /* From before to after: not where the process has one thread, see slub/fork.c. */
 static bool locked;
+
+/* Of the thread that forks: what it had blocked before. */
+static __thread bool signals_blocked;
+static __thread sigset_t signals_before;
 
 /* Read end for the parent, which waits until nobody holds the other one. */
 static int copied[2] = {-1, -1};
@@ -62,12 +67,39 @@ static bool has_memfd(void)
     return false;
 }
 
+/*
+ * A handler that forks in the middle of a fork would take its pipe, and one in the child would find mappings of the
+ * parent's memory. Faults are answered as ever.
+ */
+static void block_signals(void)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t set;
+
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(&set, faults[i]);
+    signals_blocked = pthread_sigmask(SIG_BLOCK, &set, &signals_before) == 0;
+}
+
+void kmem_signals_after_fork(void)
+{
+    sigset_t before = signals_before;
+
+    if (!signals_blocked)
+        return;
+    signals_blocked = false; /* first: what comes now may fork */
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 void kmem_pages_before_fork(void)
 {
     int saved = errno;
 
     if (!page_globals.bytes)
         return;
+    if (has_memfd() && !signals_blocked)
+        block_signals();
     locked = !single_threaded();
     if (locked)
         page_locks_take();
