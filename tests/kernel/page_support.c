@@ -53,12 +53,14 @@ static void after_fork_parent(void)
 {
     kmem_pages_after_fork_parent();
     kmem_vmalloc_after_fork_parent();
+    kmem_signals_after_fork();
 }
 
 static void after_fork_child(void)
 {
     kmem_pages_after_fork_child();
     kmem_vmalloc_after_fork_child();
+    kmem_signals_after_fork();
 }
 
 void handle_forks(void)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -21,6 +22,10 @@
 
 /* From before to after: not where the process has one thread, see slub/fork.c. */
 static bool locked;
+
+/* Of the thread that forks: what it had blocked before. */
+static __thread bool signals_blocked;
+static __thread sigset_t signals_before;
 
 /* Read end for the parent, which waits until nobody holds the other one. */
 static int copied[2] = {-1, -1};
@@ -62,12 +67,39 @@ static bool has_memfd(void)
     return false;
 }
 
+/*
+ * A handler that forks in the middle of a fork would take its pipe, and one in the child would find mappings of the
+ * parent's memory. Faults are answered as ever.
+ */
+static void block_signals(void)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t set;
+
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(&set, faults[i]);
+    signals_blocked = pthread_sigmask(SIG_BLOCK, &set, &signals_before) == 0;
+}
+
+void kmem_signals_after_fork(void)
+{
+    sigset_t before = signals_before;
+
+    if (!signals_blocked)
+        return;
+    signals_blocked = false; /* first: what comes now may fork */
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 void kmem_pages_before_fork(void)
 {
     int saved = errno;
 
     if (!page_globals.bytes)
         return;
+    if (has_memfd() && !signals_blocked)
+        block_signals();
     locked = !single_threaded();
     if (locked)
         page_locks_take();
@@ -135,10 +167,10 @@ static void copy_run(struct zone *z, int fd, size_t frame, size_t frames)
     }
 }
 
-/* What a signal's handler interrupted has the zone in its hands: how far its memfd goes may be about to change. */
+/* What a signal's handler interrupted is about to change how far the zone's memfd goes. */
 static void expect_at_rest(const struct zone *z)
 {
-    if (!locked && lock_is_taken(&z->lock) && (z->fd >= 0 || z->fd == ZONE_FD_OPENING))
+    if (!locked && z->shared && z->growing)
         fault("fork(): in the handler of a signal that came in the middle of vmalloc()",
               frame_address(z->start));
 }
@@ -158,6 +190,16 @@ static void copy_pageblock(struct zone *z, int fd, size_t block)
     }
 }
 
+/* Where the parent's was, if nobody else is there: what a signal's handler interrupted may be about to map it. */
+static int in_its_place(int fd, int place)
+{
+    int moved = fd == place ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, place);
+
+    if (moved >= 0)
+        close(moved == place ? fd : moved);
+    return moved == place ? place : fd;
+}
+
 static void copy_zone(struct zone *z)
 {
     size_t bytes = (z->end - z->start) << PAGE_SHIFT;
@@ -166,6 +208,7 @@ static void copy_zone(struct zone *z)
 
     if (fd < 0)
         no_memfd(z, -fd);
+    fd = in_its_place(fd, z->fd);
     for (size_t block = z->start; block < z->committed; block += MAX_ORDER_NR_PAGES)
         copy_pageblock(z, fd, block);
     if (!kmem_os.map_memfd(start, bytes, PROT_NONE, fd, 0, NULL) ||

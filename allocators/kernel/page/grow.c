@@ -18,7 +18,6 @@ static bool open_memfd(struct zone *z)
 
     if (z->fd >= 0)
         return true;
-    z->fd = ZONE_FD_OPENING;
     z->fd = kmem_os.memfd(bytes);
     if (z->fd < 0)
         return false;
@@ -48,26 +47,35 @@ static bool commit_frames(size_t from, size_t to)
            kmem_os.commit(frame_address(from), (to - from) << PAGE_SHIFT);
 }
 
+static bool commit_more(struct zone *z, size_t to)
+{
+    if ((z->shared && !open_memfd(z)) || !commit_frames(z->committed, to))
+        return false;
+    z->committed = to;
+    return true;
+}
+
 /* Makes all below `frame` readable. */
 static bool commit_to(struct zone *z, size_t frame)
 {
     size_t step = (z->committed - z->start) / COMMIT_SHARE & ~(MAX_ORDER_NR_PAGES - 1);
     size_t to = z->committed + step;
+    bool done;
 
     if (frame <= z->committed)
         return true;
-    if (z->shared && !open_memfd(z))
-        return false;
     if (to < z->committed + zone_pad())
         to = (z->committed + zone_pad()) & ~(MAX_ORDER_NR_PAGES - 1);
     if (to < frame)
         to = (frame + MAX_ORDER_NR_PAGES - 1) & ~(MAX_ORDER_NR_PAGES - 1);
     if (to > z->end)
         to = z->end;
-    if (!commit_frames(z->committed, to))
-        return false;
-    z->committed = to;
-    return true;
+    /* A signal's handler may look: see fork.c. */
+    __atomic_store_n(&z->growing, true, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    done = commit_more(z, to);
+    __atomic_store_n(&z->growing, false, __ATOMIC_RELEASE);
+    return done;
 }
 
 /* Fresh memory that nobody asked for goes to the lists, in the largest blocks that are aligned. */

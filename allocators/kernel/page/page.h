@@ -355,4 +355,10 @@ void kmem_pages_before_fork(void);
 void kmem_pages_after_fork_parent(void);
 void kmem_pages_after_fork_child(void);
 
+/*
+ * Last of all, in both: where there are memfds, the thread that forks has blocked signals since
+ * kmem_pages_before_fork().
+ */
+void kmem_signals_after_fork(void);
+
 #endif

@@ -5,8 +5,6 @@
 #ifndef KMEM_POOL_H
 #define KMEM_POOL_H
 
-#include <limits.h>
-
 #include "context.h"
 #include "page.h"
 
@@ -40,13 +38,11 @@ struct pcp {
     uint32_t frames[PCP_FRAMES];
 } __attribute__((aligned(64)));
 
-/* In place of a zone's descriptor while it is asked for. */
-enum { ZONE_FD_OPENING = INT_MIN };
-
 struct zone {
     struct lock lock;
-    bool shared; /* its memory is a memfd */
-    int fd;      /* negative until first used */
+    bool shared;  /* its memory is a memfd */
+    bool growing; /* it just gets its memfd, or becomes readable further than `committed` says */
+    int fd;       /* negative until first used */
     int node;
     enum zone_kind kind;
     size_t start, frontier, committed, end; /* frames */

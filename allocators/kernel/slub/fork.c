@@ -104,6 +104,7 @@ void slub_after_fork_parent(void)
     }
     if (with_threads)
         lock_drop(&slub_starting);
+    kmem_signals_after_fork();
 }
 
 void slub_after_fork_child(void)
@@ -116,4 +117,5 @@ void slub_after_fork_child(void)
     }
     if (with_threads)
         lock_reset(&slub_starting);
+    kmem_signals_after_fork();
 }

@@ -11,6 +11,7 @@
 enum area_state {
     AREA_FREE,
     AREA_BUILDING, /* its owner maps it: no one else looks inside */
+    AREA_LEAVING,  /* its owner unmaps it and frees its frames: nor does anyone here */
     AREA_VMALLOC,  /* its frames are its own */
     AREA_VMAP,     /* its frames are the caller's */
     AREA_LAZY,     /* freed, still mapped, waiting to be unmapped together with others */

@@ -12,7 +12,7 @@ static const char *look_at(const struct vmap_area *a, bool busy)
 
     if (busy != (a->state != AREA_FREE))
         return "an area's state does not fit its tree";
-    if (!busy || a->state == AREA_BUILDING)
+    if (!busy || a->state == AREA_BUILDING || a->state == AREA_LEAVING)
         return NULL;
     if (a->end - a->start != (a->pages + 1) << PAGE_SHIFT)
         return "an area's addresses do not fit its pages and a guard page";

@@ -53,11 +53,16 @@ bool extents_add(struct extents *e, size_t frame, size_t count)
 
 void extents_clear(struct extents *e)
 {
-    for (struct extent_cell *cell = e->more, *next; cell; cell = next) {
+    struct extent_cell *cell = e->more, *next;
+
+    /* At once: a fork in a signal's handler finds either all runs or none. */
+    __atomic_store_n(&e->n, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    *e = (struct extents){0};
+    for (; cell; cell = next) {
         next = cell->next;
         meta_free(cell);
     }
-    *e = (struct extents){0};
 }
 
 const struct extent *extents_step(struct extents_walk *w)

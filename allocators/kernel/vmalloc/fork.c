@@ -34,22 +34,25 @@ void kmem_vmalloc_after_fork_parent(void)
 static void map_again(const struct vmap_area *a)
 {
     /* Nobody's: where it cannot be unmapped the parent's frames are mapped there, and nobody looks. */
-    if ((a->state == AREA_BUILDING && locked) || a->state == AREA_STUCK) {
+    if ((a->state == AREA_BUILDING && locked) || a->state == AREA_LEAVING ||
+        a->state == AREA_STUCK) {
         (void)space_hide(a, a);
         return;
     }
+    /* Who builds it has mapped nothing yet, and would unmap nothing if it goes wrong. */
+    if (a->mappings == 0)
+        return;
     os_spare_drop(); /* which hiding may have brought back */
     if (!space_map_again(a))
         fault("fork(): cannot map the memory of vmalloc() for the child", (void *)a->start);
 }
 
-/* What a signal's handler interrupted has the areas in its hands. */
+/* What a signal's handler interrupted has the trees of areas in its hands, or areas that are in none. */
 static bool in_the_middle(void)
 {
     const struct vmalloc_space *v = &vmalloc_space;
 
-    return !locked && (lock_is_taken(&meta_lock) || lock_is_taken(&v->lock) ||
-                       lock_is_taken(&v->map_lock) || lock_is_taken(&v->purge_lock));
+    return !locked && (lock_is_taken(&v->lock) || lock_is_taken(&v->purge_lock));
 }
 
 void kmem_vmalloc_after_fork_child(void)

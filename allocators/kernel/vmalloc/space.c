@@ -155,16 +155,33 @@ void space_give_locked(struct vmap_area *area)
     area_insert(&vmalloc_space.free, area);
 }
 
+/*
+ * With one thread there is nobody else, and a signal's handler may fork when the system is just about to return. False:
+ * not taken.
+ */
+static bool map_lock_take(void)
+{
+    if (single_threaded())
+        return false;
+    lock_take(&vmalloc_space.map_lock);
+    return true;
+}
+
+static void map_lock_drop(bool taken)
+{
+    if (taken)
+        lock_drop(&vmalloc_space.map_lock);
+}
+
 static bool map_run(uintptr_t at, const struct extent *x, int prot)
 {
     struct zone *z = frame_zone(x->frame);
     size_t offset = (size_t)(x->frame - z->start) << PAGE_SHIFT;
-    bool done;
+    bool taken = map_lock_take(), done;
 
-    lock_take(&vmalloc_space.map_lock);
     done = kmem_os.map_memfd((void *)at, (size_t)x->count << PAGE_SHIFT, prot, z->fd, offset,
                              frame_address(x->frame));
-    lock_drop(&vmalloc_space.map_lock);
+    map_lock_drop(taken);
     return done;
 }
 
@@ -206,11 +223,10 @@ bool space_map(struct vmap_area *area)
 
 bool space_hide(const struct vmap_area *first, const struct vmap_area *last)
 {
-    bool done;
+    bool taken = map_lock_take(), done;
 
-    lock_take(&vmalloc_space.map_lock);
     done = kmem_os.hide((void *)first->start, last->end - first->start);
-    lock_drop(&vmalloc_space.map_lock);
+    map_lock_drop(taken);
     return done;
 }
 
@@ -229,8 +245,17 @@ void area_free_frames(struct vmap_area *area)
     extents_clear(&area->extents);
 }
 
+/* From here on the child of a fork in a signal's handler maps none of its frames: they are about to be others'. */
+static void leave(struct vmap_area *area)
+{
+    lock_take(&vmalloc_space.lock);
+    area->state = AREA_LEAVING;
+    lock_drop(&vmalloc_space.lock);
+}
+
 void space_retire(struct vmap_area *area)
 {
+    leave(area);
     if (area->mappings && !space_hide(area, area)) {
         lazy_add_stuck(area);
         return;

@@ -59,7 +59,7 @@ void area_free_frames(struct vmap_area *area);
 /* Frees a VMALLOC area in due time. Space lock held. True: purge_lazy() is due. */
 bool lazy_add_locked(struct vmap_area *area);
 
-/* Leaves an area in state BUILDING, which could not be unmapped, to the next purge_lazy(). */
+/* Leaves an area in state LEAVING, which could not be unmapped, to the next purge_lazy(). */
 void lazy_add_stuck(struct vmap_area *area);
 
 /* A lazy area of so many pages, now BUILDING but whole and mapped; NULL: none. */

@@ -190,7 +190,7 @@ static const char *objection(const struct vmap_area *a, uintptr_t address, enum 
 
     if (!a || address >= a->end)
         return unmapping ? "vunmap(): not an area" : "vfree(): not an area";
-    if (a->state == AREA_LAZY || a->state == AREA_STUCK || a->state == AREA_BUILDING)
+    if (a->state != AREA_VMALLOC && a->state != AREA_VMAP)
         return unmapping ? "vunmap(): the area was freed before"
                          : "vfree(): the area was freed before";
     if (a->state != expected)
