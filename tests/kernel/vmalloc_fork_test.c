@@ -74,14 +74,6 @@ static void expect_whole(void)
         _exit(0);
 }
 
-static void expect_well(void (*body)(void))
-{
-    struct ending e = ending_of(body);
-
-    assert_string_equal(e.said, "");
-    assert_int_equal(e.status, 0);
-}
-
 /* ---- Before anything is mapped ---- */
 
 static unsigned long count_one(struct shrinker *s, struct shrink_control *sc)
