@@ -20,7 +20,7 @@ beside() {
 
 slub="slub_model slub_shapes slub_lists slub_counts kmalloc malloc_api"
 barn="slub_barn"
-once="malloc_model inject slub_grow slub_slabs slub_check percpu_storm"
+once="malloc_model inject slub_grow slub_slabs slub_sheaf slub_check percpu_storm"
 pages="page_buddy page_gfp page_misuse page_nodes page_refusal page_threads page_watermark vmalloc vmalloc_random"
 # shellcheck disable=SC2086
 build asan "-fsanitize=address,undefined -fno-sanitize-recover=all" $slub $once $barn $pages

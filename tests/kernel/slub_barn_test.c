@@ -214,6 +214,14 @@ static void test_left_from_the_start(void **state)
     }
 }
 
+static void use(struct kmem_cache *s, unsigned count)
+{
+    for (unsigned k = 0; k < count; k++)
+        assert_non_null(objects[k] = kmem_cache_alloc(s, GFP_KERNEL));
+    for (unsigned k = 0; k < count; k++)
+        kmem_cache_free(s, objects[k]);
+}
+
 /* However often its own CPUs come to it, of a barn that is full half is for others. */
 static void test_not_all_is_left(void **state)
 {
@@ -221,15 +229,40 @@ static void test_not_all_is_left(void **state)
     unsigned wanted;
 
     (void)state;
-    for (int round = 0; round < 50; round++) {
-        for (int k = 0; k < OBJECTS; k++)
-            assert_non_null(objects[k] = kmem_cache_alloc(s, GFP_KERNEL));
-        for (int k = 0; k < OBJECTS; k++)
-            kmem_cache_free(s, objects[k]);
-    }
+    for (int round = 0; round < 50; round++)
+        use(s, OBJECTS);
     wanted = own_barn(s)->wanted;
     assert_true(wanted > 0);
     assert_int_equal(wanted, s->barn_max / 2);
+    kmem_cache_destroy(s);
+}
+
+/*
+ * What is left is as much as its own CPUs drew at a time. Not as often as they came: threads that go to and fro
+ * about a barn would be left all of it, and the others make new slabs.
+ */
+static void test_left_is_what_is_drawn(void **state)
+{
+    struct kmem_cache *s = kmem_cache_create("drawn", 256, 0, SLAB_NO_MERGE, NULL);
+    struct node_barn *barn = own_barn(s);
+    unsigned full;
+
+    (void)state;
+    if (node_count() > 1)
+        skip(); /* the other CPU's barns are another node's */
+    for (int round = 0; round < 50; round++)
+        use(s, OBJECTS);
+    assert_int_equal(s->sheaf_class, s->sheaf_class_max);
+    barn->wanted = barn->drawn = 0;
+    for (int round = 0; round < 50; round++)
+        use(s, 3 * sheaf_class_capacity(s->sheaf_class));
+    assert_in_range(barn->wanted, 1, 3);
+    full = barn->nr_full;
+    assert_true(full > barn->wanted);
+    elsewhere(take_one, s);
+    assert_int_equal(barn->nr_full, full - 1);
+    kmem_cache_free(s, taken.first);
+    assert_int_equal(kmem_check(), 0);
     kmem_cache_destroy(s);
 }
 
@@ -279,6 +312,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_left_from_the_start),
         cmocka_unit_test(test_shrink_finds_objects_of_other_nodes),
         cmocka_unit_test(test_not_all_is_left),
+        cmocka_unit_test(test_left_is_what_is_drawn),
     };
 
     (void)argc;

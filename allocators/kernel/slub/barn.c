@@ -41,12 +41,13 @@ static bool barn_serves(struct node_barn *barn, enum taker taker)
     return false;
 }
 
-static void count_wanted(struct kmem_cache *s, struct node_barn *barn)
+/* What is wanted is how far its own CPUs draw on it, not how often: half of what it holds at most. */
+static void note_drawn(struct kmem_cache *s, struct node_barn *barn)
 {
-    unsigned wanted = __atomic_load_n(&barn->wanted, __ATOMIC_RELAXED);
-
-    if (wanted < s->barn_max / 2)
-        __atomic_store_n(&barn->wanted, wanted + 1, __ATOMIC_RELAXED);
+    barn->drawn++;
+    if (barn->drawn > __atomic_load_n(&barn->wanted, __ATOMIC_RELAXED) &&
+        barn->drawn <= s->barn_max / 2)
+        __atomic_store_n(&barn->wanted, barn->drawn, __ATOMIC_RELAXED);
 }
 
 /* A full sheaf for an empty one, which may be NULL; NULL: there is none, and `empty` stays. */
@@ -65,7 +66,7 @@ static struct sheaf *barn_get_full(struct kmem_cache *s, struct node_barn *barn,
         *empty = NULL;
     }
     if (full && taker == OWN_CPU)
-        count_wanted(s, barn);
+        note_drawn(s, barn);
     lock_drop(&barn->lock);
     return full;
 }
@@ -92,6 +93,8 @@ static bool barn_put_full(struct kmem_cache *s, struct node_barn *barn, struct s
     room = barn->nr_full < s->barn_max;
     if (room)
         push(&barn->sheaves_full, &barn->nr_full, full);
+    if (barn->drawn)
+        barn->drawn--;
     lock_drop(&barn->lock);
     stat(s, room ? BARN_PUT : BARN_PUT_FAIL);
     return room;

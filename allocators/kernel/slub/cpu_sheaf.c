@@ -98,7 +98,7 @@ static struct sheaf *refill(struct kmem_cache *s, gfp_t gfp, struct sheaf *empty
     empty->size = slabs_take(s, gfp, percpu_node(), empty->capacity, sheaf_slots(empty));
     stat_add(s, SHEAF_REFILL, empty->size);
     if (empty->size == empty->capacity)
-        sheaves_grow(s);
+        sheaves_grow(s, gfp);
     if (empty->size) {
         touch_lowest(s, gfp, empty);
         return empty;
@@ -141,7 +141,7 @@ void *sheaf_alloc(struct kmem_cache *s, gfp_t gfp)
     sheaf = take_spare(s);
     if (sheaf && sheaf->size) {
         stat(s, SHEAF_SWAP);
-        sheaves_grow(s);
+        sheaves_grow(s, gfp);
         full = sheaf;
     } else {
         full = exchange_empty(s, gfp, sheaf);
@@ -168,7 +168,7 @@ static struct sheaf *exchange_full(struct kmem_cache *s, struct sheaf *full, gfp
     struct sheaf *empty;
 
     if (full)
-        sheaves_grow(s);
+        sheaves_grow(s, gfp);
     empty = grown_sheaf(s, gfp, barn_get_empty(barn_of(s, percpu_node())));
     if (empty) {
         if (full)

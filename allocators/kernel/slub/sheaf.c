@@ -4,13 +4,16 @@
  */
 #include "sheaf.h"
 
+#include "../os.h"
+
 /* What sheaves are made of: caches without sheaves. NULL where the start was refused the memory for one. */
 static struct kmem_cache *sheaf_caches[SHEAF_CLASSES];
 
 enum {
     SHEAF_OBJECT_BYTES = 128 << 10, /* in a sheaf that is not of the smallest class */
     SHEAF_OBJECT_MAX = 32 << 10,    /* bytes of an object; larger ones have no sheaves */
-    SHEAF_GROWS_AFTER = 2,          /* exchanges, and one more for each line of it */
+    SHEAF_GROWS_AFTER = 2,          /* exchanges and two, four, eight and so on, times the weight */
+    SHEAF_WEIGHT_BYTES = 128,       /* of an object, for 1 beside that of the smallest */
     BARN_SHEAVES = 256,             /* full ones, whatever the knob says */
 };
 
@@ -112,15 +115,32 @@ void sheaf_empty(struct kmem_cache *s, struct sheaf *sheaf)
     sheaf->size = 0;
 }
 
-/* Threads may count in vain. */
-void sheaves_grow(struct kmem_cache *s)
+/* How much of the count wears off in the time since the last exchange, which is now. */
+static uint64_t worn_off(struct kmem_cache *s, unsigned each_ms)
 {
-    unsigned traffic, class = sheaf_class(s);
+    unsigned now = (unsigned)os_now_ms();
+    unsigned elapsed = now - __atomic_load_n(&s->sheaf_traffic_ms, __ATOMIC_RELAXED);
+
+    __atomic_store_n(&s->sheaf_traffic_ms, now, __ATOMIC_RELAXED);
+    return (uint64_t)elapsed * each_ms;
+}
+
+/*
+ * What larger sheaves save is one exchange in so many calls; what they cost is memory, by the size of the objects.
+ * So it takes exchanges that come fast enough to be felt: threads that allocate and free at random go on to
+ * exchange one now and then, and would all have the largest in the end. Threads may count in vain.
+ */
+void sheaves_grow(struct kmem_cache *s, gfp_t gfp)
+{
+    unsigned class = sheaf_class(s), weight = s->size / SHEAF_WEIGHT_BYTES + 1;
+    unsigned traffic = __atomic_load_n(&s->sheaf_traffic, __ATOMIC_RELAXED);
+    uint64_t off;
 
     if (class >= s->sheaf_class_max)
         return;
-    traffic = __atomic_load_n(&s->sheaf_traffic, __ATOMIC_RELAXED) + 1;
-    if (traffic >= SHEAF_GROWS_AFTER + (2u << class)) {
+    off = gfpflags_allow_blocking(gfp) ? worn_off(s, weight) : 0;
+    traffic = (traffic > off ? traffic - (unsigned)off : 0) + 1;
+    if (traffic >= weight * (SHEAF_GROWS_AFTER + (2u << class))) {
         traffic = 0;
         __atomic_store_n(&s->sheaf_class, class + 1, __ATOMIC_RELAXED);
     }

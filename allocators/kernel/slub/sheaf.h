@@ -11,8 +11,8 @@ void sheaf_destroy(struct kmem_cache *s, struct sheaf *sheaf);
 /* All of its objects go to their slabs. */
 void sheaf_empty(struct kmem_cache *s, struct sheaf *sheaf);
 
-/* Counts an exchange: larger sheaves from now on, if this size had its share of them. */
-void sheaves_grow(struct kmem_cache *s);
+/* Counts an exchange: larger sheaves from now on, if there were many in a short time. */
+void sheaves_grow(struct kmem_cache *s, gfp_t gfp);
 /* Is the sheaf smaller than those the cache should have by now? */
 bool sheaf_outgrown(const struct kmem_cache *s, const struct sheaf *sheaf);
 

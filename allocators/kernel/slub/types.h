@@ -91,7 +91,7 @@ enum { SHEAF_CLASSES = 7, SHEAF_BYTES_MIN = 128 };
 /*
  * A CPU keeps to the barn of its number: objects whose lines are in its own cache come back to it, and
  * two CPUs do not share a line of small objects. Only when it is empty are the others looked into, and
- * as many sheaves as its own CPUs got out of it lately are left to them: threads that fill and empty
+ * as many sheaves as its own CPUs drew on it lately are left to them: threads that fill and empty
  * their own in turn must not swap memory, while what only ever comes in is for everybody. As threads that
  * start together would swap before they got anything out, some are left to them from the start, if objects
  * are no larger than a line: of larger ones it would cost memory.
@@ -100,6 +100,7 @@ struct node_barn {
     struct lock lock;
     unsigned nr_full, nr_empty;
     unsigned wanted;                /* full sheaves that are left to the barn's own CPUs */
+    unsigned drawn;                 /* full sheaves that they took and did not bring back */
     unsigned idle_full, idle_empty; /* the fewest of each since slub_grew() looked */
     struct sheaf *sheaves_full, *sheaves_empty;
 } __attribute__((aligned(64)));
@@ -150,8 +151,10 @@ struct kmem_cache {
     enum cache_path path;
     unsigned sheaf_class; /* of new sheaves; grows with the traffic */
     unsigned sheaf_class_max;
-    unsigned sheaf_traffic; /* since it grew */
-    unsigned barn_max;      /* full sheaves that a barn keeps */
+    unsigned sheaf_traffic;    /* exchanges since it grew, fewer with time */
+    unsigned sheaf_traffic_ms; /* when the last was counted */
+    unsigned sheaf_since;
+    unsigned barn_max; /* full sheaves that a barn keeps */
     unsigned useroffset, usersize;
     void (*ctor)(void *);
     void (*user_ctor)(void *); /* with debug: `ctor` is that of debug.c, and calls this */
