@@ -62,9 +62,10 @@ static bool grow(void)
     return true;
 }
 
+/* Under the lock; large.c looks at the count without it. */
 static void count(size_t count, size_t bytes)
 {
-    mapped_count.count += count;
+    __atomic_store_n(&mapped_count.count, mapped_count.count + count, __ATOMIC_RELAXED);
     mapped_count.bytes += bytes;
     if (mapped_count.count > mapped_count.count_max)
         mapped_count.count_max = mapped_count.count;

@@ -315,7 +315,9 @@ static size_t next_free(size_t at, size_t end)
         if ((frame_state(at) & PAGE_WHOSE_MASK) == PAGE_IS_FREE)
             return at;
     for (; at < end; at += 8) {
-        uint64_t word = *(const uint64_t *)(page_globals.state + at);
+        /* Others may be writing states of blocks that are theirs. */
+        uint64_t word =
+            __atomic_load_n((const uint64_t *)(page_globals.state + at), __ATOMIC_RELAXED);
         uint64_t other = (word ^ free) & whose; /* a byte of it is 0 where a free block starts */
         uint64_t found = (other - EVERY_BYTE) & ~other & EVERY_BYTE << 7;
 

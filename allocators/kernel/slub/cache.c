@@ -54,7 +54,7 @@ static void give_index(struct kmem_cache *s)
         return;
     }
     s->index = i;
-    cache_of_index[i] = s;
+    __atomic_store_n(&cache_of_index[i], s, __ATOMIC_RELEASE);
 }
 
 void free_cache_memory(struct kmem_cache *s)
@@ -100,7 +100,7 @@ static void release(struct kmem_cache *s)
 {
     if (s->index) {
         percpu_close(s->index);
-        cache_of_index[s->index] = NULL;
+        __atomic_store_n(&cache_of_index[s->index], NULL, __ATOMIC_RELEASE);
     }
     if (s->stats)
         kmem_os.unmap(s->stats, sizeof *s->stats);

@@ -16,13 +16,20 @@ static bool flush_blocks(struct kmem_cache *s)
     return reached;
 }
 
+/*
+ * Also by a thread that ends, while others make and destroy caches. Of one that is being destroyed the cells are
+ * empty, so that no more than its path is read of it, whatever that is by now.
+ */
 void slub_drain_block(struct cpu_block *b)
 {
-    for (unsigned i = 1; i < PERCPU_CELLS / node_count(); i++)
-        if (cache_of_index[i] && cache_of_index[i]->path != PATH_DIRECT) {
-            sheaf_flush_cell(cache_of_index[i], block_sheaf(b, i), block_slow(b, i));
-            cpu_flush_cell(cache_of_index[i], block_slow(b, i));
+    for (unsigned i = 1; i < PERCPU_CELLS / node_count(); i++) {
+        struct kmem_cache *s = __atomic_load_n(&cache_of_index[i], __ATOMIC_ACQUIRE);
+
+        if (s && s->path != PATH_DIRECT) {
+            sheaf_flush_cell(s, block_sheaf(b, i), block_slow(b, i));
+            cpu_flush_cell(s, block_slow(b, i));
         }
+    }
 }
 
 /* All barns before any slab: sheaves of one node may hold objects that its CPUs got from another. */
