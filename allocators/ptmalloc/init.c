@@ -9,6 +9,7 @@
 #include "heap.h"
 #include "knobs.h"
 #include "os.h"
+#include "streams.h"
 #include "tcache.h"
 
 static bool ready;
@@ -30,6 +31,7 @@ static void before_fork(void)
     with_threads = !single_threaded();
     if (!with_threads)
         return;
+    streams_hold();
     lock_take(&ready_lock); /* nor half a start */
     lock_take(&ptm_list_lock);
     for (struct arena *a = &ptm_main_arena; a; a = arena_next(a))
@@ -44,6 +46,7 @@ static void after_fork_in_parent(void)
         lock_drop(&a->lock);
     lock_drop(&ptm_list_lock);
     lock_drop(&ready_lock);
+    streams_let_go();
 }
 
 static void after_fork_in_child(void)

@@ -133,6 +133,7 @@ for warn in 0 1; do
 done
 "$(dirname "$0")/../system/fork_handlers.sh" "$library" || fail "a fork with a handler that allocates does not end well"
 "$(dirname "$0")/../system/fork_in_handler.sh" "$library" || fail "a fork in a signal's handler does not end well"
+"$(dirname "$0")/../system/fork_in_flush.sh" "$library" || fail "a fork beside fflush(NULL) does not end well"
 expect_line 'sheaf=1' "unknown knob 'sheaf=1'"
 expect_line 'sheaves=1:frob=2' "unknown knob 'frob=2'"
 expect_line 'sheaves=' "no number for knob 'sheaves='"

@@ -9,6 +9,7 @@
 #include "../malloc/mapped.h"
 #include "../vmalloc/vmalloc.h"
 #include "slub.h"
+#include "streams.h"
 
 bool slub_forked;
 
@@ -83,8 +84,10 @@ static void reset_all(void)
 void slub_before_fork(void)
 {
     with_threads = !single_threaded();
-    if (with_threads)
+    if (with_threads) {
+        streams_hold();
         lock_take(&slub_starting);
+    }
     started = slub_started;
     if (!started)
         return;
@@ -102,8 +105,10 @@ void slub_after_fork_parent(void)
         if (with_threads)
             drop_all();
     }
-    if (with_threads)
+    if (with_threads) {
         lock_drop(&slub_starting);
+        streams_let_go();
+    }
     kmem_signals_after_fork();
 }
 
