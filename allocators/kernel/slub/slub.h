@@ -53,24 +53,19 @@ static inline void **link_of(const struct kmem_cache *s, const void *object)
     return (void **)((char *)object + s->offset);
 }
 
-/* A link is mangled with the cache's key and its own address; the same again restores it. */
-static inline void *mangle(const struct kmem_cache *s, const void *link, void **at)
-{
-    return (void *)((uintptr_t)link ^ s->random ^ __builtin_bswap64((uintptr_t)at));
-}
-
+/* A link is stored mangled with the cache's key and its own address. */
 static inline void *get_link(const struct kmem_cache *s, const void *object)
 {
     void **at = link_of(s, object);
 
-    return mangle(s, *at, at);
+    return percpu_mangle(*at, at, s->random);
 }
 
 static inline void set_link(const struct kmem_cache *s, void *object, void *link)
 {
     void **at = link_of(s, object);
 
-    *at = mangle(s, link, at);
+    *at = percpu_mangle(link, at, s->random);
 }
 
 static inline struct kmem_cache_node *node_of(const struct kmem_cache *s, const struct slab *slab)
