@@ -16,7 +16,7 @@
 #include "config.h"
 #include "kmem.h"
 #include "page/page.h"
-#include "slub/slub.h"
+#include "slub/node.h"
 
 static const gfp_t contexts[] = {GFP_NOWAIT, GFP_ATOMIC};
 

@@ -7,7 +7,7 @@
 #include "config.h"
 #include "kmem.h"
 #include "page/pool.h"
-#include "slub/slub.h"
+#include "slub/slab.h"
 
 enum { MANY = 1 << 20 };
 

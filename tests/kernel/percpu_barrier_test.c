@@ -21,6 +21,7 @@
 #include "lock.h"
 #include "malloc/slub_malloc.h"
 #include "os.h"
+#include "percpu/blocks.h"
 #include "slub/slub.h"
 
 enum { OBJECTS = 2000, SKIPPED = 77, BLOCKS = 64 };

@@ -17,7 +17,7 @@
 
 #include "kmem.h"
 #include "os.h"
-#include "slub/slub.h"
+#include "slub/sheaf.h"
 
 enum { OBJECTS = 20000 };
 

@@ -8,7 +8,9 @@
 
 #include "kmem.h"
 #include "malloc/slub_malloc.h"
-#include "slub/slub.h"
+#include "slub/node.h"
+#include "slub/sheaf.h"
+#include "slub/slab.h"
 #include "vmalloc/space.h"
 
 /* From the compiler, which knows what free() ends. */

@@ -5,7 +5,8 @@
 
 #include "kmem.h"
 #include "page/inject.h"
-#include "slub/slub.h"
+#include "slub/sheaf.h"
+#include "slub/slab.h"
 
 enum { EIGHT_KIB = 8192, PER_SLAB = 4, SHEAF = 10 };
 

@@ -7,7 +7,7 @@
 
 #include "kmem.h"
 #include "page/pool.h"
-#include "slub/slub.h"
+#include "slub/slab.h"
 
 /* What the test was started with says of a knob, whatever became of it; -1: nothing. */
 static long knob(const char *name)

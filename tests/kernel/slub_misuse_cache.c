@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "kmem.h"
+#include "slub/link.h"
 #include "slub/slub.h"
 
 static void panic(void)

@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 
 #include "kmem.h"
-#include "slub/slub.h"
+#include "slub/link.h"
+#include "slub/node.h"
 
 /* What it will be, says the child to its parent. */
 static void **wrong_one;

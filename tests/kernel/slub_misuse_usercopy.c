@@ -3,7 +3,7 @@
 
 #include "kmem.h"
 #include "malloc/slub_malloc.h"
-#include "slub/slub.h"
+#include "slub/slab.h"
 
 static struct kmem_cache *user_cache(void)
 {

@@ -3,7 +3,8 @@
 
 #include "kmem.h"
 #include "os.h"
-#include "slub/slub.h"
+#include "slub/sheaf.h"
+#include "slub/slab.h"
 
 /* Time stands still unless a test says otherwise: how fast sheaves are exchanged is told by it. */
 static uint64_t clock_ms = 1000;

@@ -7,7 +7,8 @@
 #include "kmem.h"
 #include "page/inject.h"
 #include "slub/slab.h"
-#include "slub/slub.h"
+#include "slub/node.h"
+#include "slub/slab.h"
 
 /* Against the plain division, for every size that can have sheaves, anywhere in the largest pool. */
 static void test_which_pointers_start_an_object(void **state)

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "../slub/slub.h"
+#include "../slub/slab.h"
 #include "fault.h"
 
 enum kmalloc_type { KMALLOC_NORMAL, KMALLOC_RECLAIM, KMALLOC_DMA, NR_KMALLOC_TYPES };

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../slub/slab.h"
 #include "classes.h"
 #include "fault.h"
 #include "large.h"

@@ -1,4 +1,5 @@
-#include "percpu.h"
+/* Blocks: their making, the choice between those of CPUs and of threads, and how everybody is stopped. */
+#include "blocks.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -138,6 +139,13 @@ static void publish(struct cpu_block *b)
 {
     __atomic_store_n(&percpu_area.free[b->cpu], (char *)b, __ATOMIC_RELEASE);
     __atomic_store_n(&percpu_area.alloc[b->cpu], (char *)b + b->bias, __ATOMIC_RELEASE);
+}
+
+struct cpu_block *block_of_this_cpu(void)
+{
+    int cpu = rseq_cpu();
+
+    return cpu < 0 ? NULL : __atomic_load_n(&block_of_cpu[cpu], __ATOMIC_RELAXED);
 }
 
 static bool has_block(int cpu)
@@ -354,148 +362,4 @@ void percpu_free_slot(struct cpu_block *b)
     b->next_free = free_slots;
     free_slots = b;
     lock_drop(&blocks_lock);
-}
-
-void *percpu_take(unsigned index)
-{
-    struct cpu_block *b;
-    struct cpu_sheaf *s;
-    void *object;
-
-    if (percpu_mode != PERCPU_THREAD)
-        return percpu_take_fast(PERCPU_NONE, PERCPU_SHEAF_CELL(index), &object) ? object : NULL;
-    b = slot_enter();
-    if (!b)
-        return NULL;
-    s = block_sheaf(b, index);
-    object = s->top[-1];
-    if (object)
-        s->top--;
-    slot_leave(b);
-    return object;
-}
-
-bool percpu_put(unsigned index, int node, void *object)
-{
-    struct cpu_block *b;
-    struct cpu_sheaf *s;
-    bool done = false;
-
-    if (percpu_mode != PERCPU_THREAD)
-        return percpu_put_fast(PERCPU_SHEAF_CELL(percpu_index(node, index)), object);
-    b = slot_enter();
-    if (!b)
-        return false;
-    s = &b->sheaf[percpu_index(node, index)];
-    if (cell_starts(s->magic, object) && s->top != s->end && s->top[-1] != object) {
-        *s->top++ = object;
-        done = true;
-    }
-    slot_leave(b);
-    return done;
-}
-
-bool percpu_swap(size_t cell, struct cpu_pair pair, struct cpu_pair *old)
-{
-    struct cpu_block *b;
-    struct cpu_pair *at;
-
-    if (percpu_mode != PERCPU_THREAD) {
-        rseq_pair new, was;
-
-        __builtin_memcpy(&new, &pair, sizeof new);
-        if (!rseq_swap(percpu_area.rseq, PERCPU_ALLOC, PERCPU_NONE, cell, new, &was))
-            return false;
-        __builtin_memcpy(old, &was, sizeof was);
-        return true;
-    }
-    b = slot_enter();
-    if (!b)
-        return false;
-    at = (struct cpu_pair *)((char *)b + b->bias + cell);
-    *old = *at;
-    *at = pair;
-    slot_leave(b);
-    return true;
-}
-
-bool percpu_exchange(size_t cell, void *word, void **old)
-{
-    struct cpu_block *b;
-    void **at;
-
-    if (percpu_mode != PERCPU_THREAD)
-        return rseq_exchange(percpu_area.rseq, PERCPU_ALLOC, PERCPU_NONE, cell, word, old);
-    b = slot_enter();
-    if (!b)
-        return false;
-    at = (void **)((char *)b + b->bias + cell);
-    *old = *at;
-    *at = word;
-    slot_leave(b);
-    return true;
-}
-
-void *percpu_peek(size_t cell)
-{
-    struct cpu_block *b;
-    void *word;
-    int cpu;
-
-    if (percpu_mode != PERCPU_THREAD) {
-        cpu = rseq_cpu();
-        b = cpu < 0 ? NULL : __atomic_load_n(&block_of_cpu[cpu], __ATOMIC_RELAXED);
-        return b ? __atomic_load_n((void **)((char *)b + b->bias + cell), __ATOMIC_RELAXED) : NULL;
-    }
-    b = slot_enter();
-    if (!b)
-        return NULL;
-    word = *(void **)((char *)b + b->bias + cell);
-    slot_leave(b);
-    return word;
-}
-
-void *percpu_list_take(size_t cell, size_t offset, uintptr_t key)
-{
-    struct cpu_block *b;
-    void **head, *object;
-
-    if (percpu_mode != PERCPU_THREAD)
-        return rseq_list_pop(percpu_area.rseq, PERCPU_ALLOC, PERCPU_NONE, cell, offset, key);
-    b = slot_enter();
-    if (!b)
-        return NULL;
-    head = (void **)((char *)b + b->bias + cell);
-    object = *head;
-    if (object) {
-        uintptr_t at = (uintptr_t)object + offset;
-
-        *head = (void *)(*(uintptr_t *)at ^ __builtin_bswap64(at) ^ key);
-    }
-    slot_leave(b);
-    return object;
-}
-
-bool percpu_list_put(size_t cell, void *owner, void *object, size_t offset, uintptr_t key)
-{
-    struct cpu_block *b;
-    void **head;
-    bool done = false;
-
-    if (percpu_mode != PERCPU_THREAD)
-        return rseq_list_push(percpu_area.rseq, PERCPU_ALLOC, PERCPU_NONE, cell, owner, object,
-                              offset, key);
-    b = slot_enter();
-    if (!b)
-        return false;
-    head = (void **)((char *)b + b->bias + cell);
-    if (head[1] == owner && head[0] != object) {
-        uintptr_t at = (uintptr_t)object + offset;
-
-        *(uintptr_t *)at = (uintptr_t)head[0] ^ __builtin_bswap64(at) ^ key;
-        head[0] = object;
-        done = true;
-    }
-    slot_leave(b);
-    return done;
 }

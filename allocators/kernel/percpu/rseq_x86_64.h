@@ -12,7 +12,7 @@
  * pointer to the descriptor), reads cpu_id, and adds what the table at area + `table` (a constant)
  * holds for that CPU, the block, to the offset of the cell. cpu_id is -1 or -2 in a thread without
  * rseq; the table has entries for these, too. Where there is no block the entry leads to the area
- * itself, cells from which nothing can be taken and to which nothing can be put (see percpu.h): no
+ * itself, cells from which nothing can be taken and to which nothing can be put (see cells.h): no
  * test of its own for "no rseq" and "stopped". Registers that a restart needs are never written.
  */
 #ifndef KMEM_RSEQ_X86_64_H

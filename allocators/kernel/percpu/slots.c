@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "../os.h"
+#include "blocks.h"
 #include "lock.h"
-#include "percpu.h"
 
 static __thread struct {
     struct cpu_block *block;

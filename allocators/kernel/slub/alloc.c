@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "../page/inject.h"
+#include "cpu.h"
+#include "cpu_sheaf.h"
 #include "debug.h"
 #include "fault.h"
-#include "slub.h"
+#include "node.h"
+#include "slab.h"
 
 /* From this many objects on, a bulk call goes to the slabs rather than through the CPU's sheaf. */
 enum { BULK_DIRECT = 32 };

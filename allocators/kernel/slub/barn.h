@@ -20,4 +20,9 @@ struct sheaf *barn_get_empty(struct node_barn *barn);
 /* A sheaf that nobody needs. Once it is in a barn it is somebody else's, who may empty or free it. */
 void barn_put(struct kmem_cache *s, struct sheaf *sheaf);
 
+/* All objects to their slabs. */
+void barn_flush(struct kmem_cache *s, struct kmem_cache_node *n);
+/* Only the sheaves that nobody took out since the last time. */
+void barn_flush_idle(struct kmem_cache *s, struct kmem_cache_node *n);
+
 #endif

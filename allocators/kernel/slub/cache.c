@@ -5,8 +5,9 @@
 
 #include "../os.h"
 #include "fault.h"
+#include "node.h"
 #include "out.h"
-#include "slub.h"
+#include "sheaf.h"
 
 struct lock slab_mutex;
 struct kmem_cache *slab_caches;

@@ -14,6 +14,7 @@
 #include "debug.h"
 #include "fault.h"
 #include "out.h"
+#include "sheaf.h"
 #include "slab.h"
 
 struct checked {

@@ -4,8 +4,11 @@
  * between any two operations on the cells, so what is taken out is private, and what an operation
  * gives back in exchange must be looked after.
  */
+#include "cpu.h"
+
 #include "fault.h"
-#include "slub.h"
+#include "frozen.h"
+#include "link.h"
 
 #define PAIR_CELL(s)    PERCPU_SLOW_CELL((s)->index)
 #define PARTIAL_CELL(s) (PERCPU_SLOW_CELL((s)->index) + offsetof(struct kmem_cache_cpu, partial))

@@ -2,11 +2,15 @@
  * A CPU has a main sheaf that malloc pops and free pushes, and a spare; a node has a barn of full and empty
  * ones. Full and empty sheaves change hands whole, one lock for all their objects.
  */
+#include "cpu_sheaf.h"
+
 #include <string.h>
 
 #include "../page/tick.h"
 #include "barn.h"
 #include "fault.h"
+#include "frozen.h"
+#include "node.h"
 #include "slab.h"
 
 enum { TAKE_ALONG = 128 }; /* objects; or half a sheaf */

@@ -6,7 +6,7 @@
 
 #include "fault.h"
 #include "out.h"
-#include "slub.h"
+#include "slab.h"
 
 enum { RED_ZONE = 0xbb, POISON = 0x6b, POISON_END = 0xa5 };
 

@@ -1,4 +1,6 @@
 /* Frozen slabs: a node's slabs on their way to a CPU and back (sheaves=0). */
+#include "frozen.h"
+
 #include "lists.h"
 #include "node.h"
 #include "slab.h"

@@ -7,7 +7,9 @@
  * somebody looks, lest what it keeps after a peak be kept for ever. Then those of the CPU's own sheaves that are as they
  * were go as well: by growth they took the slabs of sizes away that came again (memory of cc1 1.11, of lua 1.02).
  */
-#include "slub.h"
+#include "barn.h"
+#include "cpu_sheaf.h"
+#include "node.h"
 
 enum { LOOK_AFTER = 128 /* frames */ };
 

@@ -4,7 +4,7 @@
 
 #include "fault.h"
 #include "out.h"
-#include "slub.h"
+#include "slab.h"
 
 /* So many objects are named, and one more is looked for. */
 enum { NAMED_MAX = 16 };

@@ -5,6 +5,7 @@
 #include "sheaf.h"
 
 #include "../os.h"
+#include "node.h"
 
 /* What sheaves are made of: caches without sheaves. NULL where the start was refused the memory for one. */
 static struct kmem_cache *sheaf_caches[SHEAF_CLASSES];

@@ -1,5 +1,8 @@
 /* Everything that is free goes back: from CPUs to slabs, and empty slabs to the page layer. */
-#include "slub.h"
+#include "barn.h"
+#include "cpu.h"
+#include "cpu_sheaf.h"
+#include "node.h"
 
 /* False: what lies in the blocks could not be reached. */
 static bool flush_blocks(struct kmem_cache *s)

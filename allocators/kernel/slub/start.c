@@ -9,7 +9,7 @@
 #include "../page/topology.h"
 #include "fault.h"
 #include "out.h"
-#include "slub.h"
+#include "sheaf.h"
 
 bool slub_started;
 struct lock slub_starting;

@@ -1,7 +1,7 @@
 /*
  * SLUB: caches of objects of one size, cut from blocks of pages.
  *
- *      kmem_cache ---- index ----> cells of each CPU's block (percpu.h):
+ *      kmem_cache ---- index ----> cells of each CPU's block (cells.h):
  *          |                         cpu_sheaf        main sheaf: {top, end}
  *          |                         kmem_cache_cpu   {freelist, slab}, partial, spare sheaf
  *          +-- node[n] kmem_cache_node

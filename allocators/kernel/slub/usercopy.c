@@ -7,7 +7,7 @@
 
 #include "fault.h"
 #include "out.h"
-#include "slub.h"
+#include "slab.h"
 
 static void __attribute__((noreturn))
 refuse(const struct kmem_cache *s, bool to_user, size_t offset, size_t n)
