@@ -2,7 +2,8 @@
  * The interface for programs: pages, object caches, kmalloc, vmalloc, under the kernel's names and
  * with the kernel's signatures. Everything here is exported by libhm_slub.so.
  *
- * Unless a function says otherwise: any thread may call it at any time, it returns NULL when memory
+ * Unless a function says otherwise: any thread may call it at any time, but not in a signal's handler, where only
+ * GFP_ATOMIC and GFP_NOWAIT are of use (README.md, "Signals' handlers"); it returns NULL when memory
  * is short in the sense of its gfp_t (see types.h), and a pointer that was not handed out, or was
  * given back before, ends the process with one line on standard error; where sheaves are, an object that lies
  * free in a slab may be taken for one in use (README.md, "Wrong frees").
