@@ -180,7 +180,7 @@ typedef int pgprot_t; /* PROT_READ and so on, of sys/mman.h */
  */
 void *vmalloc(size_t size) KMEM_API __attribute__((malloc));
 void *vzalloc(size_t size) KMEM_API __attribute__((malloc));
-/* From `node` as long as it has frames, then from others. */
+/* From `node` as long as it has frames, then from others; NULL if there is no such node. NUMA_NO_NODE: this CPU's. */
 void *vmalloc_node(size_t size, int node) KMEM_API __attribute__((malloc));
 void *vzalloc_node(size_t size, int node) KMEM_API __attribute__((malloc));
 void *__vmalloc(size_t size, gfp_t gfp) KMEM_API __attribute__((malloc));

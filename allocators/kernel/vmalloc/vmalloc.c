@@ -131,6 +131,8 @@ static void *vmalloc_with(size_t size, gfp_t gfp, int node)
 
     pages_start_once();
     gfp |= __GFP_HIGHMEM;
+    if (node != NUMA_NO_NODE && (unsigned)node >= node_count())
+        return NULL;
     if (pages == 0 || !(gfp & __GFP_DIRECT_RECLAIM) || pages > frames_there_are() || !space_start())
         return NULL;
     a = lazy_take(pages, node);
