@@ -33,7 +33,7 @@ typedef unsigned slab_flags_t;
  * on each allocation: an object is given back in its constructed state. NULL: bad arguments, or no
  * memory. Beyond some 2,000 caches, divided by the nodes, every call works on the slabs, as with
  * SLAB_NO_SHEAVES. A cache compatible with an existing one is merged with it and returned, unless
- * there is a constructor. `name` is copied, up to 31 characters.
+ * there is a constructor. `name`, which is not empty, is copied, up to 31 characters.
  */
 struct kmem_cache *kmem_cache_create(const char *name, unsigned size, unsigned align,
                                      slab_flags_t flags, void (*ctor)(void *)) KMEM_API;
@@ -81,7 +81,10 @@ int kmem_cache_shrink(struct kmem_cache *s) KMEM_API;
 
 unsigned kmem_cache_size(struct kmem_cache *s) KMEM_API;
 
-/* The caches in the format of /proc/slabinfo; with the knob stats=1 followed by their counts. */
+/*
+ * The caches in the format of /proc/slabinfo; with the knob stats=1 followed by their counts. A name is one field:
+ * blanks and control characters in it become _.
+ */
 void kmem_slabinfo(int fd) KMEM_API;
 
 /* ---- kmalloc -------------------------------------------------------------------------------- */
