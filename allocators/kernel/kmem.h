@@ -2,7 +2,8 @@
  * The interface for programs: pages, object caches, kmalloc, vmalloc, under the kernel's names and
  * with the kernel's signatures. Everything here is exported by libhm_slub.so.
  *
- * Unless a function says otherwise: any thread may call it at any time, it returns NULL when memory
+ * Unless a function says otherwise: any thread may call it at any time, but not in a signal's handler, where only
+ * GFP_ATOMIC and GFP_NOWAIT are of use (README.md, "Signals' handlers"); it returns NULL when memory
  * is short in the sense of its gfp_t (see types.h), and a pointer that was not handed out, or was
  * given back before, ends the process with one line on standard error; where sheaves are, an object that lies
  * free in a slab may be taken for one in use (README.md, "Wrong frees").
@@ -32,7 +33,7 @@ typedef unsigned slab_flags_t;
  * on each allocation: an object is given back in its constructed state. NULL: bad arguments, or no
  * memory. Beyond some 2,000 caches, divided by the nodes, every call works on the slabs, as with
  * SLAB_NO_SHEAVES. A cache compatible with an existing one is merged with it and returned, unless
- * there is a constructor. `name` is copied, up to 31 characters.
+ * there is a constructor. `name`, which is not empty, is copied, up to 31 characters.
  */
 struct kmem_cache *kmem_cache_create(const char *name, unsigned size, unsigned align,
                                      slab_flags_t flags, void (*ctor)(void *)) KMEM_API;
@@ -43,8 +44,9 @@ struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned size, u
 
 /*
  * To be called before `n` bytes at `memory` are copied to a user, or from one: ends the process if these
- * lie in a slab and not all in the part of one object that its cache allows. Objects of kmalloc() and malloc()
- * may be copied whole, those of plain kmem_cache_create() not at all; memory outside of slabs is not looked at.
+ * lie in a slab and not all in the part of one object that its cache allows, if `memory` is NULL or ZERO_SIZE_PTR, or if
+ * they wrap around the end of all addresses. Objects of kmalloc() and malloc() may be copied whole, those of plain
+ * kmem_cache_create() not at all; other memory outside of slabs is not looked at. `n` 0: all is well.
  */
 void check_object_size(const void *memory, size_t n, bool to_user) KMEM_API;
 
@@ -79,7 +81,10 @@ int kmem_cache_shrink(struct kmem_cache *s) KMEM_API;
 
 unsigned kmem_cache_size(struct kmem_cache *s) KMEM_API;
 
-/* The caches in the format of /proc/slabinfo; with the knob stats=1 followed by their counts. */
+/*
+ * The caches in the format of /proc/slabinfo; with the knob stats=1 followed by their counts. A name is one field:
+ * blanks and control characters in it become _.
+ */
 void kmem_slabinfo(int fd) KMEM_API;
 
 /* ---- kmalloc -------------------------------------------------------------------------------- */
@@ -179,6 +184,7 @@ typedef int pgprot_t; /* PROT_READ and so on, of sys/mman.h */
  */
 void *vmalloc(size_t size) KMEM_API __attribute__((malloc));
 void *vzalloc(size_t size) KMEM_API __attribute__((malloc));
+/* From `node` as long as it has frames, then from others; NULL if there is no such node. NUMA_NO_NODE: this CPU's. */
 void *vmalloc_node(size_t size, int node) KMEM_API __attribute__((malloc));
 void *vzalloc_node(size_t size, int node) KMEM_API __attribute__((malloc));
 void *__vmalloc(size_t size, gfp_t gfp) KMEM_API __attribute__((malloc));

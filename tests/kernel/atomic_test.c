@@ -11,12 +11,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "kmem.h"
 #include "page/page.h"
+#include "slub/frozen.h"
 #include "slub/node.h"
+#include "slub/slab.h"
 
 static const gfp_t contexts[] = {GFP_NOWAIT, GFP_ATOMIC};
 
@@ -277,17 +280,12 @@ static void drop_all_locks(void)
         }
 }
 
-/*
- * What a lock keeps from us we do without, and what we had in hand is not lost. (Not where CPUs have slabs of
- * their own: what others freed to these is behind a lock for which everybody spins, as in the kernel.)
- */
+/* What a lock keeps from us we do without, and what we had in hand is not lost. */
 static void beside_held_locks(void)
 {
     bool well = true;
 
     prepare();
-    if (cache->path != PATH_SHEAF)
-        _exit(SKIPPED);
     take_from_slabs(cache, 20); /* there are slabs with room */
     forbid_the_system();
     hold_all_locks();
@@ -325,8 +323,118 @@ static void beside_held_barns(void)
 static void test_held_locks(void **state)
 {
     (void)state;
-    expect_no_system_call(beside_held_barns);
     expect_no_system_call(beside_held_locks);
+}
+
+static void test_held_barns(void **state)
+{
+    (void)state;
+    expect_no_system_call(beside_held_barns);
+}
+
+/* How many objects there are until the first refusal; they are left in `kept`. */
+static int take_all(gfp_t gfp)
+{
+    int n = 0;
+
+    while (n < MANY && (kept[n] = kmem_cache_alloc(cache, gfp)) != NULL)
+        n++;
+    return n;
+}
+
+/*
+ * Where CPUs have slabs of their own, what others freed to these is behind a lock, too. Without it the CPU keeps
+ * its slab, and so has that object afterwards.
+ */
+static void beside_the_lock_of_a_slab(void)
+{
+    bool well = true;
+    void *object;
+    int n;
+
+    prepare();
+    if (cache->path != PATH_CPU)
+        _exit(SKIPPED);
+    stay_on_this_cpu();
+    take_from_slabs(cache, 20); /* there are slabs with room, and the CPU has one */
+    object = kmem_cache_alloc(cache, GFP_KERNEL);
+    forbid_the_system();
+    hold_all_locks();
+    n = take_all(GFP_ATOMIC);
+    drop_all_locks();
+    well &= n < MANY && !free_to_slab(cache, slab_of(object), object, false);
+    hold_all_locks();
+    well &= take_all(GFP_ATOMIC) == 0 && take_all(GFP_NOWAIT) == 0;
+    drop_all_locks();
+    well &= kmem_cache_alloc(cache, GFP_ATOMIC) == object;
+    end(well);
+}
+
+static void test_lock_of_a_slab(void **state)
+{
+    (void)state;
+    expect_no_system_call(beside_the_lock_of_a_slab);
+}
+
+/* ---- in the handler of a signal, which interrupted who holds a lock ---- */
+
+enum { INTERRUPTIONS = 20000, INTERVAL_NS = 50000 };
+
+static volatile int interruptions;
+static void *from_handlers[64];
+
+static void allocate_in_handler(int signal)
+{
+    void **to = &from_handlers[interruptions++ % 64];
+
+    (void)signal;
+    if (!*to)
+        *to = kmem_cache_alloc(cache, GFP_ATOMIC);
+}
+
+static void interrupt_often(void)
+{
+    struct sigaction action = {.sa_handler = allocate_in_handler, .sa_flags = SA_RESTART};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    struct itimerspec often = {{0, INTERVAL_NS}, {0, INTERVAL_NS}};
+    timer_t timer;
+
+    if (sigaction(SIGUSR1, &action, NULL) || timer_create(CLOCK_MONOTONIC, &event, &timer) ||
+        timer_settime(timer, 0, &often, NULL))
+        _exit(4);
+}
+
+/* Nobody waits for what goes on only when he is done. */
+static void in_handlers(void)
+{
+    prepare();
+    if (cache->path != PATH_CPU || percpu_mode != PERCPU_RSEQ)
+        _exit(SKIPPED);
+    interrupt_often();
+    while (interruptions < INTERRUPTIONS) {
+        for (int i = 0; i < MANY; i++)
+            kept[i] = kmem_cache_alloc(cache, GFP_KERNEL);
+        for (int i = 0; i < MANY; i++)
+            kmem_cache_free(cache, kept[i]);
+        for (int i = 0; i < 64; i++) {
+            void *p = __atomic_exchange_n(&from_handlers[i], NULL, __ATOMIC_RELAXED);
+
+            kmem_cache_free(cache, p);
+        }
+    }
+    signal(SIGUSR1, SIG_IGN);
+    _exit(kmem_check() != 0);
+}
+
+static void test_in_handlers(void **state)
+{
+    struct ending e = ending_of(in_handlers);
+
+    (void)state;
+    if (e.status == SKIPPED << 8)
+        skip();
+    if (e.status != 0)
+        fail_msg("status %#x, '%s'", e.status, e.said);
 }
 
 /* ---- what is not atomic may, and so the test can tell ---- */
@@ -418,8 +526,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_calls),         cmocka_unit_test(test_use_up),
         cmocka_unit_test(test_what_is_given_back),  cmocka_unit_test(test_held_locks),
-        cmocka_unit_test(test_others_may),          cmocka_unit_test(test_no_endless_spinning),
-        cmocka_unit_test(test_free_never_reclaims),
+        cmocka_unit_test(test_held_barns),          cmocka_unit_test(test_lock_of_a_slab),
+        cmocka_unit_test(test_in_handlers),         cmocka_unit_test(test_others_may),
+        cmocka_unit_test(test_no_endless_spinning), cmocka_unit_test(test_free_never_reclaims),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,6 +178,23 @@ static void test_slabs_of_types(void **state)
     kfree(first);
 }
 
+/* Of memory that is mapped twice kmalloc has none: what is asked for as such is as good as any other. */
+static void test_never_highmem(void **state)
+{
+    enum { OBJECTS = 40 };
+    void *p[OBJECTS];
+
+    (void)state;
+    for (size_t size = 8192; size <= 65536; size *= 8) { /* several slabs; pages */
+        for (int i = 0; i < OBJECTS; i++) {
+            p[i] = kmalloc(size, GFP_HIGHUSER);
+            assert_int_equal(frame_zone(virt_to_frame(p[i]))->kind, ZONE_NORMAL);
+        }
+        for (int i = 0; i < OBJECTS; i++)
+            kfree(p[i]);
+    }
+}
+
 static void construct(void *object)
 {
     memset(object, 1, 100);
@@ -303,15 +320,11 @@ static void test_exhaustion(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_zero),
-        cmocka_unit_test(test_krealloc),
-        cmocka_unit_test(test_krealloc_zero),
-        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_slabs_of_types),
-        cmocka_unit_test(test_ksize_of_constructed),
-        cmocka_unit_test(test_nodes_and_pages),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_zero),
+        cmocka_unit_test(test_krealloc),        cmocka_unit_test(test_krealloc_zero),
+        cmocka_unit_test(test_types),           cmocka_unit_test(test_slabs_of_types),
+        cmocka_unit_test(test_never_highmem),   cmocka_unit_test(test_ksize_of_constructed),
+        cmocka_unit_test(test_nodes_and_pages), cmocka_unit_test(test_random),
         cmocka_unit_test(test_exhaustion),
     };
 

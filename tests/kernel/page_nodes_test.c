@@ -184,15 +184,44 @@ static void test_vmalloc_on_nodes(void **state)
     assert_non_null(p);
     memset(p, 1, nodes * 4 * MIB - MIB);
     vfree(p);
-    assert_null(vmalloc_node(5 * MIB, 0));
     vm_unmap_aliases();
     assert_whole();
 }
 
+/* A node that is asked for gives what it has, and others the rest. */
+static void test_vmalloc_beyond_a_node(void **state)
+{
+    size_t bytes = 5 * MIB, of_it;
+
+    (void)state;
+    for (int node = 0; node < (int)nodes; node++) {
+        char *p = vmalloc_node(bytes, node);
+
+        if (nodes == 1) {
+            assert_null(p);
+            break;
+        }
+        assert_non_null(p);
+        of_it = 0;
+        for (size_t i = 0; i < bytes / PAGE_SIZE; i++)
+            of_it += page_to_node(vmalloc_to_page(p + i * PAGE_SIZE)) == node;
+        assert_in_range(of_it, 3 * MIB / PAGE_SIZE, 4 * MIB / PAGE_SIZE);
+        memset(p, 1, bytes);
+        vfree(p);
+        vm_unmap_aliases();
+    }
+    assert_null(vmalloc_node(nodes * 4 * MIB + 1, 0));
+    assert_whole();
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_layout),    cmocka_unit_test(test_short_node),
-    cmocka_unit_test(test_this_node), cmocka_unit_test(test_fallback),
-    cmocka_unit_test(test_own_node),  cmocka_unit_test(test_vmalloc_on_nodes),
+    cmocka_unit_test(test_layout),
+    cmocka_unit_test(test_short_node),
+    cmocka_unit_test(test_this_node),
+    cmocka_unit_test(test_fallback),
+    cmocka_unit_test(test_own_node),
+    cmocka_unit_test(test_vmalloc_on_nodes),
+    cmocka_unit_test(test_vmalloc_beyond_a_node),
 };
 
 DEFINE_GROUP(on_nodes, tests)

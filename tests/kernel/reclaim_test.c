@@ -19,6 +19,7 @@
 #include "page/context.h"
 #include "page/pool.h"
 #include "slub/slub.h"
+#include "vmalloc/space.h"
 
 #define NORETRY (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
 
@@ -552,6 +553,60 @@ static void making_caches(void)
     _exit(0);
 }
 
+/* The first vmalloc() of a process, and the first vmap(): what they start must not need what is held here. */
+static void map_for_the_first_time(void)
+{
+    struct page *page = kmem_alloc_pages(NORETRY | __GFP_HIGHMEM, 0);
+    void *area = vmap(&page, 1, VM_MAP, PAGE_KERNEL), *p = vmalloc(100000);
+
+    expect(page && area && p);
+    vunmap(area);
+    vfree(p);
+    vm_unmap_aliases();
+}
+
+static void *vmalloc_for_the_first_time(void *unused)
+{
+    (void)unused;
+    return vmalloc(8192);
+}
+
+/* The hook's work is done by another thread, for which it waits. */
+static void have_it_mapped(void)
+{
+    pthread_t thread;
+    void *p;
+
+    expect(pthread_create(&thread, NULL, vmalloc_for_the_first_time, NULL) == 0);
+    pthread_join(thread, &p);
+    expect(p);
+}
+
+static void with_vmalloc_in(void (*its_hook)(void))
+{
+    void *pages = NULL;
+
+    begin();
+    alarm(20);
+    expect(register_shrinker(&shrinker) == 0);
+    hook = its_hook;
+    take_pages(&pages, NORETRY);
+    expect(asked > 0 && is_vmalloc_addr((void *)vmalloc_space.start));
+    free_list(&pages, false);
+    expect(kmem_check() == 0);
+    _exit(0);
+}
+
+static void first_vmalloc(void)
+{
+    with_vmalloc_in(map_for_the_first_time);
+}
+
+static void first_vmalloc_elsewhere(void)
+{
+    with_vmalloc_in(have_it_mapped);
+}
+
 /* ---- what would be nice to have, and something else will do for ---- */
 
 static void single_pages(void)
@@ -659,6 +714,8 @@ TEST(beside_a_flush)
 TEST(beside_forks)
 TEST(making_caches)
 TEST(out_of_memory_inside)
+TEST(first_vmalloc)
+TEST(first_vmalloc_elsewhere)
 TEST(single_pages)
 TEST(single_frames)
 TEST(malloc_goes_on)
@@ -675,6 +732,7 @@ int main(void)
         cmocka_unit_test(test_single_frames),    cmocka_unit_test(test_malloc_goes_on),
         cmocka_unit_test(test_large_from_idle),  cmocka_unit_test(test_little_by_little),
         cmocka_unit_test(test_beside_a_flush),   cmocka_unit_test(test_out_of_memory_inside),
+        cmocka_unit_test(test_first_vmalloc),    cmocka_unit_test(test_first_vmalloc_elsewhere),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

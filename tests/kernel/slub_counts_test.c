@@ -107,6 +107,27 @@ static void test_slabinfo_is_exact(void **state)
     kmem_cache_destroy(s);
 }
 
+/* A name is one field of its line, whatever is in it. */
+static void test_slabinfo_of_odd_names(void **state)
+{
+    static const char *const names[][2] = {
+        {"a b", "a_b"},
+        {" new\nline\t\x1b\x7f", "_new_line___"},
+        {"Gr\u00f6\u00dfe%s", "Gr\u00f6\u00dfe%s"},
+        {"more\nthan thirty-one characters ", "more_than_thirty-one_characters"},
+    };
+    unsigned long active, all;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct kmem_cache *s = kmem_cache_create(names[i][0], 200, 0, SLAB_NO_MERGE, NULL);
+
+        assert_true(info_of(names[i][1], &active, &all));
+        kmem_cache_destroy(s);
+    }
+    assert_null(kmem_cache_create("", 200, 0, SLAB_NO_MERGE, NULL));
+}
+
 enum { PIPE_BYTES = 4096, INFO_CACHES = 100 };
 
 /* Makes a cache before it reads what another thread is waiting to write. */
@@ -172,8 +193,11 @@ static void test_next_cache(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slabinfo),          cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_slabinfo_is_exact), cmocka_unit_test(test_slabinfo_holds_nobody_up),
+        cmocka_unit_test(test_slabinfo),
+        cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_slabinfo_is_exact),
+        cmocka_unit_test(test_slabinfo_holds_nobody_up),
+        cmocka_unit_test(test_slabinfo_of_odd_names),
         cmocka_unit_test(test_next_cache),
     };
 

@@ -95,6 +95,44 @@ static void test_page_flags(void **state)
     kmem_cache_destroy(reclaim);
 }
 
+/* An object of a new slab of `s`, asked for with `gfp`: where does it lie? */
+static struct zone *zone_of_new(struct kmem_cache *s, gfp_t gfp, enum mobility *mobility)
+{
+    void *p;
+    size_t frame;
+
+    kmem_cache_shrink(s);
+    p = kmem_cache_alloc(s, gfp);
+    assert_non_null(p);
+    frame = virt_to_frame(p);
+    *mobility = pageblock_mobility(frame);
+    kmem_cache_free(s, p);
+    return frame_zone(frame);
+}
+
+/* A slab is for everybody, so that the flags of who happens to need a new one say nothing of where it lies. */
+static void test_page_flags_of_callers(void **state)
+{
+    static const gfp_t odd[] = {GFP_DMA, __GFP_HIGHMEM, __GFP_RECLAIMABLE,
+                                GFP_DMA | __GFP_HIGHMEM | __GFP_RECLAIMABLE};
+    static const slab_flags_t flags[] = {0, SLAB_CACHE_DMA, SLAB_RECLAIM_ACCOUNT, SLAB_NO_SHEAVES};
+    enum mobility mobility;
+
+    (void)state;
+    for (int f = 0; f < 4; f++) {
+        struct kmem_cache *s = kmem_cache_create("odd", 1000, 0, SLAB_NO_MERGE | flags[f], NULL);
+
+        for (int i = 0; i < 4; i++) {
+            struct zone *z = zone_of_new(s, GFP_KERNEL | odd[i], &mobility);
+
+            assert_int_equal(z->kind, flags[f] == SLAB_CACHE_DMA ? ZONE_DMA : ZONE_NORMAL);
+            if (flags[f] != SLAB_CACHE_DMA) /* where all is one block */
+                assert_int_equal(mobility == RECLAIMABLE, flags[f] == SLAB_RECLAIM_ACCOUNT);
+        }
+        kmem_cache_destroy(s);
+    }
+}
+
 /* A node keeps as many empty slabs as min_partial says, and gives up those that come free beyond. */
 static void test_min_partial(void **state)
 {
@@ -310,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_cpu_partial_by_size),
         cmocka_unit_test(test_alloc_node),
         cmocka_unit_test(test_page_flags),
+        cmocka_unit_test(test_page_flags_of_callers),
         cmocka_unit_test(test_min_partial),
         cmocka_unit_test(test_rob),
         cmocka_unit_test(test_node_is_used_up),

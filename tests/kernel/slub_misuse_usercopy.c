@@ -25,6 +25,22 @@ static void usercopy_overflow(void)
     check_object_size((char *)kmem_cache_alloc(user_cache(), GFP_KERNEL) + 20, SIZE_MAX - 4, true);
 }
 
+/* Of what is in no slab, too, some can only be wrong. */
+static void usercopy_wraps_around(void)
+{
+    check_object_size(&(char){0}, SIZE_MAX, false);
+}
+
+static void usercopy_of_nothing(void)
+{
+    check_object_size(kmalloc(0, GFP_KERNEL), SIZE_MAX, true);
+}
+
+static void usercopy_null(void)
+{
+    check_object_size(NULL, 1, false);
+}
+
 /*
  * What lies in front of a slab's first object: where it is counted modulo the size of an object,
  * with this size and colour, it would be allowed.
@@ -89,6 +105,9 @@ static void usercopy_allowed(void)
     check_object_size(slub_malloc(64), 64, true);
     check_object_size(slub_malloc(5000), 5000, false);
     check_object_size(here, 4, true);
+    check_object_size((void *)-4ul, 4, true); /* the last bytes that there are */
+    check_object_size(kmalloc(0, GFP_KERNEL), 0, true);
+    check_object_size(NULL, 0, false);
     went_on(object);
 }
 
@@ -97,6 +116,11 @@ const struct misuse misuse_usercopy[] = {
      "usercopy: exposure attempt: cache 'user': offset 15, size 4; allowed are 32 from 16"},
     {FAULT(usercopy_behind), "usercopy: overwrite attempt: cache 'user': offset 40, size 9"},
     {FAULT(usercopy_overflow), "usercopy: exposure attempt: cache 'user': offset 20, size"},
+    {FAULT(usercopy_wraps_around),
+     "usercopy: overwrite attempt: it wraps around the end of all addresses"},
+    {FAULT(usercopy_of_nothing),
+     "usercopy: exposure attempt: no memory, but NULL or ZERO_SIZE_PTR: '0x10', size"},
+    {FAULT(usercopy_null), "usercopy: overwrite attempt: no memory, but NULL or ZERO_SIZE_PTR"},
     {FAULT(usercopy_in_front), "usercopy: exposure attempt: in a slab, but in no object"},
     {FAULT(usercopy_never_handed_out), "usercopy: overwrite attempt: in a slab, but in no object"},
     {FAULT(usercopy_plain), "cache 'plain': offset 0, size 1; allowed are 0 from 0"},

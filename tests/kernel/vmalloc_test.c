@@ -1,6 +1,7 @@
 /* vmalloc and vmap: what each call promises. */
 #include "page_support.h"
 
+#include <limits.h>
 #include <signal.h>
 
 #include "vmalloc/space.h"
@@ -369,6 +370,9 @@ static void test_zeroed_on_node(void **state)
             vfree(p);
         }
     assert_null(vzalloc_node(PAGE_SIZE, (int)page_globals.nodes));
+    assert_null(vzalloc_node(PAGE_SIZE, -2));
+    assert_null(vmalloc_node(PAGE_SIZE, INT_MIN));
+    vfree(vmalloc_node(PAGE_SIZE, NUMA_NO_NODE));
     assert_whole();
 }
 

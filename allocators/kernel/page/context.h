@@ -34,14 +34,27 @@ static inline void atomic_end(bool was)
     in_atomic = was;
 }
 
+enum { SOON_SPINS = 200 };
+
 /*
  * Takes a lock for somebody who must not sleep: false after a short spin. Also what makes pages safe to
  * ask for with GFP_ATOMIC in a signal handler that interrupted the holder.
  */
 static inline bool lock_take_soon(struct lock *l)
 {
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < SOON_SPINS; i++) {
         if (lock_try(l))
+            return true;
+        __builtin_ia32_pause();
+    }
+    return false;
+}
+
+/* Would it have been taken? */
+static inline bool lock_is_free_soon(const struct lock *l)
+{
+    for (int i = 0; i < SOON_SPINS; i++) {
+        if (!lock_is_taken(l))
             return true;
         __builtin_ia32_pause();
     }

@@ -18,7 +18,7 @@
 enum { SHRINK_BATCH = 128, FIRST_SHARE_LOG2 = 3 };
 
 struct lock reclaim_lock;
-static struct shrinker *shrinkers;
+static struct shrinker *shrinkers = &lazy_shrinker;
 
 const struct page_keeper *page_keeper;
 

@@ -107,6 +107,11 @@ static struct slab *find_slab(struct kmem_cache *s, gfp_t gfp, void **freelist)
     return slab;
 }
 
+static bool may_find_slab(struct kmem_cache *s, gfp_t gfp)
+{
+    return !keeps_nothing() && percpu_ready(gfp) && (!in_atomic || lists_are_free_soon(s));
+}
+
 void *cpu_alloc(struct kmem_cache *s, gfp_t gfp)
 {
     void *object, *freelist;
@@ -117,7 +122,7 @@ void *cpu_alloc(struct kmem_cache *s, gfp_t gfp)
         stat(s, ALLOC_FASTPATH);
         return object;
     }
-    slab = !keeps_nothing() && percpu_ready(gfp) ? find_slab(s, gfp, &freelist) : NULL;
+    slab = may_find_slab(s, gfp) ? find_slab(s, gfp, &freelist) : NULL;
     if (!slab)
         return slab_alloc_direct(s, gfp, percpu_node());
     stat(s, ALLOC_SLOWPATH);

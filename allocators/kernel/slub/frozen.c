@@ -38,7 +38,8 @@ static struct slab *freeze_partial(struct kmem_cache *s, int node, void **freeli
     struct kmem_cache_node *n = s->node[node];
     struct slab *slab = NULL;
 
-    lock_take_here(&n->list_lock);
+    if (!lock_take_soon_here(&n->list_lock))
+        return NULL;
     if (n->partial.first) {
         slab = freeze_first(n);
         *freelist = slab_take_list(s, slab);
@@ -47,6 +48,14 @@ static struct slab *freeze_partial(struct kmem_cache *s, int node, void **freeli
     }
     lock_drop(&n->list_lock);
     return slab;
+}
+
+bool lists_are_free_soon(struct kmem_cache *s)
+{
+    for (unsigned n = 0; n < node_count(); n++)
+        if (!lock_is_free_soon(&s->node[n]->list_lock))
+            return false;
+    return true;
 }
 
 struct slab *freeze_slab(struct kmem_cache *s, gfp_t gfp, int node, void **freelist,

@@ -66,7 +66,7 @@ static struct kmem_cache *create(const char *name, unsigned size, unsigned align
 static const char *wrong_argument(const char *name, unsigned size, unsigned align,
                                   unsigned useroffset, unsigned usersize)
 {
-    if (!name)
+    if (!name || !*name)
         return "it has no name";
     if (size == 0 || size > KMALLOC_MAX_SIZE)
         return "expected a size of 1 byte to 4 MiB";

@@ -69,13 +69,19 @@ static void set_cells(struct slab *slab, uint16_t cell)
         __atomic_store_n(&percpu_area.frame_cells[frame + i], cell, __ATOMIC_RELAXED);
 }
 
+/*
+ * Where a slab lies is the cache's to say: others will have the rest of its objects, of whom the caller's zone
+ * means nothing. And objects are cleared one by one.
+ */
+enum { NOT_FOR_SLABS = __GFP_DMA | __GFP_HIGHMEM | __GFP_RECLAIMABLE | __GFP_ZERO };
+
 struct slab *new_slab(struct kmem_cache *s, gfp_t gfp, int node)
 {
     struct kmem_cache_node *n;
     struct page *page;
     struct slab *slab;
 
-    page = slab_pages(s, (gfp & ~__GFP_ZERO) | s->allocflags, node);
+    page = slab_pages(s, (gfp & ~(gfp_t)NOT_FOR_SLABS) | s->allocflags, node);
     if (!page)
         return NULL;
     page_mark_slab(page);

@@ -1,6 +1,5 @@
 #include "stat.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "out.h"
@@ -57,6 +56,16 @@ static void add_node(struct cache_figures *f, struct kmem_cache_node *n)
     lock_drop(&n->list_lock);
 }
 
+/* One field of a line, as its readers split that at blanks. */
+static void copy_name(char *to, const char *name)
+{
+    enum { DELETE = 0x7f };
+
+    for (; *name; name++)
+        *to++ = (unsigned char)*name > ' ' && *name != DELETE ? *name : '_';
+    *to = '\0';
+}
+
 /* Under slab_mutex. */
 static void copy_figures(const struct kmem_cache *s, struct cache_figures *f)
 {
@@ -64,7 +73,7 @@ static void copy_figures(const struct kmem_cache *s, struct cache_figures *f)
                                 .size = s->size,
                                 .slab_objects = s->objects,
                                 .slab_pages = (size_t)1 << s->order};
-    memcpy(f->name, s->name, sizeof f->name);
+    copy_name(f->name, s->name);
     for (unsigned i = 0; i < node_count(); i++)
         add_node(f, s->node[i]);
     for (unsigned i = 0; i < NR_SLUB_STAT_ITEMS; i++)

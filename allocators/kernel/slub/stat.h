@@ -67,8 +67,8 @@ unsigned long cache_stat(const struct kmem_cache *s, enum stat_item item);
 
 /* What reports say of a cache. Free objects are those of its slabs: one in a sheaf counts as in use. */
 struct cache_figures {
-    unsigned long number; /* of the cache; 0: none yet */
-    char name[32];
+    unsigned long number;                  /* of the cache; 0: none yet */
+    char name[32];                         /* a single word, as reports print it */
     size_t size, slab_objects, slab_pages; /* bytes of an object; of a slab */
     size_t slabs, objects, free;
     unsigned long count[NR_SLUB_STAT_ITEMS];

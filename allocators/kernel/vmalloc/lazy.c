@@ -4,6 +4,7 @@
  */
 #include "../os.h"
 #include "../page/pool.h"
+#include "../page/reclaim.h"
 #include "space.h"
 
 /* Most pages that may be lazy: 32 MiB, and an eighth of what vmalloc() could ever get. */
@@ -222,10 +223,4 @@ static unsigned long scan_lazy(struct shrinker *s, struct shrink_control *sc)
     return pages ? pages : SHRINK_STOP;
 }
 
-static struct shrinker lazy_shrinker = {.count_objects = count_lazy, .scan_objects = scan_lazy};
-
-void lazy_register(void)
-{
-    /* Refused when it is registered already. */
-    (void)register_shrinker(&lazy_shrinker);
-}
+struct shrinker lazy_shrinker = {.count_objects = count_lazy, .scan_objects = scan_lazy};

@@ -78,8 +78,6 @@ bool space_start(void)
     lock_take(&vmalloc_space.lock);
     started = vmalloc_space.start || reserve_range();
     lock_drop(&vmalloc_space.lock);
-    if (started)
-        lazy_register();
     return started;
 }
 

@@ -71,7 +71,4 @@ struct vmap_area *lazy_take(size_t pages, int node);
  */
 size_t purge_lazy(void);
 
-/* Makes lazy areas known to reclaim, once. */
-void lazy_register(void);
-
 #endif

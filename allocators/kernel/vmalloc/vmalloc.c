@@ -15,13 +15,13 @@ enum { HUGE_ORDER = 9, BULK = 64 };
 #define HUGE_PAGES ((size_t)1 << HUGE_ORDER)
 #define HUGE_BYTES (PAGE_SIZE << HUGE_ORDER)
 
-/* Frames vmalloc() could get if nothing else were allocated. */
-static size_t frames_there_are(int node)
+/* Frames vmalloc() could get if nothing else were allocated: also of other nodes than the one that is preferred. */
+static size_t frames_there_are(void)
 {
     size_t frames = 0;
 
     for (struct zone *z = zone_first(); z; z = zone_next(z))
-        if (z->shared && (node < 0 || z->node == node))
+        if (z->shared)
             frames += z->end - z->start;
     return frames;
 }
@@ -131,8 +131,9 @@ static void *vmalloc_with(size_t size, gfp_t gfp, int node)
 
     pages_start_once();
     gfp |= __GFP_HIGHMEM;
-    if (pages == 0 || !(gfp & __GFP_DIRECT_RECLAIM) || pages > frames_there_are(node) ||
-        !space_start())
+    if (node != NUMA_NO_NODE && (unsigned)node >= node_count())
+        return NULL;
+    if (pages == 0 || !(gfp & __GFP_DIRECT_RECLAIM) || pages > frames_there_are() || !space_start())
         return NULL;
     a = lazy_take(pages, node);
     if (a) {
