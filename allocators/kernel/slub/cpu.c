@@ -104,11 +104,24 @@ static struct slab *find_slab(struct kmem_cache *s, gfp_t gfp, void **freelist)
     return slab;
 }
 
+/* Where only this node will do, another node's slab would be in the way for as long as it has objects. */
+static void send_stranger_home(struct kmem_cache *s)
+{
+    struct slab *slab = percpu_peek(PAIR_CELL(s) + offsetof(struct cpu_pair, second));
+    struct cpu_pair old;
+
+    if (slab && slab_nid(slab) != percpu_node() &&
+        percpu_swap(PAIR_CELL(s), (struct cpu_pair){NULL, NULL}, &old) && old.second)
+        thaw_slab(s, old.second, old.first);
+}
+
 void *cpu_alloc(struct kmem_cache *s, gfp_t gfp)
 {
     void *object, *freelist;
     struct slab *slab;
 
+    if (gfp & __GFP_THISNODE)
+        send_stranger_home(s);
     object = percpu_list_take(PAIR_CELL(s), s->offset, s->random);
     if (object) {
         stat(s, ALLOC_FASTPATH);
