@@ -174,8 +174,9 @@ typedef int pgprot_t; /* PROT_READ and so on, of sys/mman.h */
 /*
  * `size` bytes, rounded up to pages, in one piece of addresses that may lie in scattered page frames,
  * with an unmapped guard page behind. NULL: size 0, more than there is memory at all, or memory,
- * addresses or mappings are short. Not for contexts that cannot wait: __vmalloc() with such flags
- * returns NULL. The memory is copied for a forked child by the parent's fork(), whatever its size.
+ * addresses or mappings are short: for those __vmalloc() waits with __GFP_NOFAIL. It is not for contexts that
+ * cannot wait, and zone DMA has no frames that can be mapped: with such flags, or __GFP_DMA, it returns NULL. The
+ * memory is copied for a forked child by the parent's fork(), whatever its size.
  */
 void *vmalloc(size_t size) KMEM_API __attribute__((malloc));
 void *vzalloc(size_t size) KMEM_API __attribute__((malloc));
