@@ -33,6 +33,29 @@ static void test_knobs(void **state)
     kmem_cache_destroy(s);
 }
 
+/* Half of the size's logarithm, 5 to 10; the caches of sheaves, whose objects come and go by the thousand, keep 1. */
+static void test_min_partial_by_size(void **state)
+{
+    static const unsigned sizes[] = {8, 4096, 65536, 1 << 22}, expected[] = {5, 6, 8, 10};
+    unsigned of_sheaves = 0;
+
+    (void)state;
+    if (knob("min_partial=") >= 0 || kmem_config.debug)
+        skip();
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct kmem_cache *s = kmem_cache_create("by size", sizes[i], 0, SLAB_NO_MERGE, NULL);
+
+        assert_int_equal(s->min_partial, expected[i]);
+        kmem_cache_destroy(s);
+    }
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        if (strncmp(s->name, "sheaf-", 6) == 0) {
+            assert_int_equal(s->min_partial, 1);
+            of_sheaves++;
+        }
+    assert_int_equal(of_sheaves, SHEAF_CLASSES);
+}
+
 /* How many objects a CPU keeps in partial slabs, by their size. */
 static void test_cpu_partial_by_size(void **state)
 {
@@ -407,6 +430,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_knobs),
+        cmocka_unit_test(test_min_partial_by_size),
         cmocka_unit_test(test_cpu_partial_by_size),
         cmocka_unit_test(test_alloc_node),
         cmocka_unit_test(test_own_node_by_name),
