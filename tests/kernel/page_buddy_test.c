@@ -337,6 +337,7 @@ static void test_run_gives_its_tail_back(void **state)
     assert_int_equal(held.present_bytes, before.present_bytes);
     assert_int_equal(page_frames(run), 37);
     assert_ptr_equal(page_head(run + 36), run);
+    assert_null(alloc_page_run(GFP_KERNEL, MAX_ORDER_NR_PAGES + 1, 0));
     assert_whole();
     /* Into what is free behind, but not into what is not. */
     assert_true(resize_page_run(run, 40, &absent));

@@ -280,7 +280,7 @@ void slub_shrink_all(void);
 /* One line on standard error that names objects in use, after cache_shrink(). A damaged free list ends the process. */
 void cache_say_in_use(struct kmem_cache *s);
 /*
- * Its two halves, under slab_mutex; the first between a stop and its end. What is left is sorted, or no slab is
+ * The two halves of slub_shrink_all(), under slab_mutex; the first between a stop and its end. What is left is sorted, or no slab is
  * looked at that cannot go.
  */
 void slub_drain_blocks(void);
