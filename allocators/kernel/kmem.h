@@ -66,6 +66,7 @@ void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp) KMEM_API __attribute__((
 void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node) KMEM_API
     __attribute__((malloc));
 void *kmem_cache_zalloc(struct kmem_cache *s, gfp_t gfp) KMEM_API __attribute__((malloc));
+/* NULL is ignored. */
 void kmem_cache_free(struct kmem_cache *s, void *object) KMEM_API;
 
 /* All `count` objects into `p`, or none: count or 0. */
@@ -79,11 +80,13 @@ void kmem_cache_free_bulk(struct kmem_cache *s, size_t count, void **p) KMEM_API
 /* Gives back what is free: CPU lists, sheaves, empty slabs. 0: nothing is left; else 1. */
 int kmem_cache_shrink(struct kmem_cache *s) KMEM_API;
 
+/* Bytes of an object: as many as were asked for, or more where the cache is one with another that asked for more. */
 unsigned kmem_cache_size(struct kmem_cache *s) KMEM_API;
 
 /*
  * The caches in the format of /proc/slabinfo; with the knob stats=1 followed by their counts. A name is one field:
- * blanks and control characters in it become _.
+ * blanks and control characters in it become _. What cannot be written to `fd` is left out, and nobody is told; errno
+ * stays.
  */
 void kmem_slabinfo(int fd) KMEM_API;
 
@@ -107,7 +110,7 @@ void *kmalloc_node(size_t size, gfp_t gfp, int node) KMEM_API __attribute__((mal
 void *krealloc(const void *object, size_t size, gfp_t gfp) KMEM_API;
 /* Also objects of kmem_cache_alloc(). NULL and ZERO_SIZE_PTR are ignored. */
 void kfree(const void *object) KMEM_API;
-/* Bytes that may be used. */
+/* Bytes that may be used; of NULL and ZERO_SIZE_PTR none, 0. */
 size_t ksize(const void *object) KMEM_API;
 
 /* ---- Pages ---------------------------------------------------------------------------------- */
@@ -118,6 +121,7 @@ struct page;
  * 2^order pages (order 0 to 10) in a row, aligned to their size; by address or by page structure.
  * Freed by the call of the same kind, with the same order. Addresses of __GFP_HIGHMEM pages are
  * usable, too; only such pages can be mapped by vmap() (where the whole pool lies in memfds: all).
+ * An address of 0, or NULL: memory is short, or the order is above 10.
  */
 unsigned long __get_free_pages(gfp_t gfp, unsigned order) KMEM_API;
 unsigned long get_zeroed_page(gfp_t gfp) KMEM_API;
@@ -132,6 +136,7 @@ void free_pages(unsigned long address, unsigned order) KMEM_API;
 /* As functions for programs; inside, alloc_pages() and virt_to_page() are inline. */
 struct page *kmem_alloc_pages(gfp_t gfp, unsigned order) KMEM_API;
 void kmem_free_pages(struct page *page, unsigned order) KMEM_API;
+/* Arithmetic: the address must lie in a page from here or in an object; of any other the result is no page. */
 struct page *kmem_virt_to_page(const void *address) KMEM_API;
 void *kmem_page_address(const struct page *page) KMEM_API;
 
@@ -144,8 +149,12 @@ void *kmem_page_address(const struct page *page) KMEM_API;
  * reclaim, and may use all of the reserve.
  */
 struct shrink_control {
-    gfp_t gfp_mask;
-    int nid;
+    gfp_t gfp_mask; /* of the allocation */
+    int nid;        /* the node that is short */
+    /*
+     * Objects, as count_objects counts them. For scan_objects: how many, 128 at most; and as many that were looked
+     * at, unless the hook says otherwise, with 0 that it is no use to go on.
+     */
     unsigned long nr_to_scan;
     unsigned long nr_scanned;
 };
@@ -179,8 +188,9 @@ typedef int pgprot_t; /* PROT_READ and so on, of sys/mman.h */
 /*
  * `size` bytes, rounded up to pages, in one piece of addresses that may lie in scattered page frames,
  * with an unmapped guard page behind. NULL: size 0, more than there is memory at all, or memory,
- * addresses or mappings are short. Not for contexts that cannot wait: __vmalloc() with such flags
- * returns NULL. The memory is copied for a forked child by the parent's fork(), whatever its size.
+ * addresses or mappings are short: for those __vmalloc() waits with __GFP_NOFAIL. It is not for contexts that
+ * cannot wait, and zone DMA has no frames that can be mapped: with such flags, or __GFP_DMA, it returns NULL. The
+ * memory is copied for a forked child by the parent's fork(), whatever its size.
  */
 void *vmalloc(size_t size) KMEM_API __attribute__((malloc));
 void *vzalloc(size_t size) KMEM_API __attribute__((malloc));
@@ -191,7 +201,7 @@ void *__vmalloc(size_t size, gfp_t gfp) KMEM_API __attribute__((malloc));
 /* NULL is ignored. The memory may stay mapped for a while: see vm_unmap_aliases(). */
 void vfree(const void *address) KMEM_API;
 
-/* Maps the caller's pages side by side; NULL also for pages that cannot be (see above). */
+/* Maps the caller's pages side by side; NULL also for pages that cannot be (see above). `flags` are ignored. */
 void *vmap(struct page **pages, unsigned count, unsigned long flags, pgprot_t prot) KMEM_API;
 /* Unmaps at once; what the system refuses to unmap stays mapped until vm_unmap_aliases(). NULL is ignored. */
 void vunmap(const void *address) KMEM_API;

@@ -53,12 +53,12 @@ static void test_calloc_clears_used_memory(void **state)
 
 static void test_mapped(void **state)
 {
-    size_t before = slub_mallinfo2().hblks;
+    size_t before = slub_mallinfo2().hblks, bytes = slub_mallinfo2().hblkhd;
     char *p = slub_malloc((size_t)40 << 20), *many[600];
 
     (void)state;
     assert_int_equal(slub_mallinfo2().hblks, before + 1);
-    assert_true(slub_mallinfo2().hblkhd >= (size_t)40 << 20);
+    assert_int_equal(slub_mallinfo2().hblkhd - bytes, (size_t)40 << 20);
     p[0] = 'a';
     p[((size_t)40 << 20) - 1] = 'z';
     p = slub_realloc(p, (size_t)90 << 20);
@@ -70,6 +70,7 @@ static void test_mapped(void **state)
     assert_int_equal(p[0], 'a');
     slub_free(p);
     assert_int_equal(slub_mallinfo2().hblks, before);
+    assert_int_equal(slub_mallinfo2().hblkhd, bytes);
     for (size_t i = 0; i < 600; i++)
         many[i] = slub_malloc((size_t)5 << 20);
     for (size_t i = 0; i < 600; i++)
@@ -77,7 +78,6 @@ static void test_mapped(void **state)
     assert_int_equal(slub_mallinfo2().hblks, before);
 }
 
-/* Large blocks hold what they need, in pages, and no power of two more. */
 /* Whole blocks up to 256 KiB, no more than the size takes above. */
 static size_t pages_held(size_t bytes)
 {
@@ -212,7 +212,7 @@ static void test_mallopt_perturb(void **state)
     assert_int_equal(kmem_check(), 0);
 }
 
-/* Bytes left after eight blocks of 4 MiB were freed. */
+/* Bytes left after sixteen blocks of 2 MiB were freed. */
 static size_t present_after_free(void)
 {
     struct page_stats pages;
@@ -263,6 +263,23 @@ static void test_trim(void **state)
     slub_malloc_trim(0);
     assert_true(slub_mallinfo2().arena < before / 4);
     assert_int_equal(kmem_check(), 0);
+}
+
+/* So much as is asked for stays present, and not much less than that. */
+static void test_trim_keeps(void **state)
+{
+    enum { BLOCKS = 32, KEPT = 24 << 20 };
+    struct page_stats pages;
+    void *p[BLOCKS];
+
+    (void)state;
+    for (int i = 0; i < BLOCKS; i++)
+        memset(p[i] = slub_malloc(2 << 20), 1, 2 << 20);
+    for (int i = 0; i < BLOCKS; i++)
+        slub_free(p[i]);
+    assert_int_equal(slub_malloc_trim(KEPT), 1);
+    kmem_pages_stats(&pages);
+    assert_in_range(pages.present_bytes, KEPT - (4 << 20), KEPT);
 }
 
 static void test_mallinfo(void **state)
@@ -362,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_mallopt_mmap),
         cmocka_unit_test(test_mallopt_perturb),
         cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_trim_keeps),
         cmocka_unit_test(test_mallinfo),
         cmocka_unit_test(test_malloc_info),
         cmocka_unit_test(test_malloc_info_allocates),

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "malloc/large.h"
+#include "malloc/mapped.h"
 #include "malloc/slub_malloc.h"
 #include "os.h"
 #include "page/inject.h"
@@ -91,6 +92,32 @@ static bool refuse_unmap(void *start, size_t bytes)
     (void)start;
     (void)bytes;
     return false;
+}
+
+/* An object that is to be shorter stays as it is where there is no shorter one: it holds what is asked for. */
+static void test_refused_shorter(void **state)
+{
+    struct fail_attr all = {.of_1024 = 1024, .random = 1};
+    char *p = slub_malloc(1000), *q, **first = NULL;
+    char **object;
+
+    (void)state;
+    strcpy(p, "contents");
+    kmem_inject(&all, &all);
+    while ((object = slub_malloc(100)) != NULL) { /* what the CPU has */
+        *object = (char *)first;
+        first = object;
+    }
+    q = slub_realloc(p, 100);
+    kmem_inject(NULL, NULL);
+    assert_ptr_equal(q, p);
+    assert_string_equal(p, "contents");
+    assert_true(slub_malloc_usable_size(p) >= 1000);
+    slub_free(p);
+    for (; first; first = object) {
+        object = (char **)*first;
+        slub_free(first);
+    }
 }
 
 static bool is_resident(void *page)
@@ -226,6 +253,26 @@ static void test_stand_ins_are_bounded(void **state)
     assert_int_equal(kmem_check(), 0);
 }
 
+/* A mapping with another behind it grows elsewhere, and takes its pages with it. */
+static void test_mapping_moves(void **state)
+{
+    char *p = mapped_alloc(8 * MIB, 1), *q, *behind;
+
+    (void)state;
+    strcpy(p, "contents");
+    behind = mmap(p + 8 * MIB, PAGE_SIZE, PROT_NONE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    q = mapped_resize(p, 20 * MIB);
+    assert_non_null(q);
+    assert_ptr_not_equal(q, p);
+    assert_string_equal(q, "contents");
+    assert_int_equal(mapped_size(q), 20 * MIB);
+    assert_int_equal(mapped_size(p), 0);
+    assert_true(mapped_free(q));
+    if (behind != MAP_FAILED)
+        munmap(behind, PAGE_SIZE);
+}
+
 /* The system keeps mappings that lie side by side as one, and to free one of them makes two. */
 static void free_at_the_limit(void)
 {
@@ -267,10 +314,12 @@ int main(void)
         cmocka_unit_test(test_ahead),
         cmocka_unit_test(test_tolerance),
         cmocka_unit_test(test_refused_ahead),
+        cmocka_unit_test(test_refused_shorter),
         cmocka_unit_test(test_refused_unmap),
         cmocka_unit_test(test_refused_purge),
         cmocka_unit_test(test_tries_are_bounded),
         cmocka_unit_test(test_stand_ins_are_bounded),
+        cmocka_unit_test(test_mapping_moves),
         cmocka_unit_test(test_limit_of_mappings),
     };
 

@@ -329,12 +329,15 @@ static void test_run_gives_its_tail_back(void **state)
     pcp_drain_all(GFP_KERNEL);
     kmem_pages_release(0);
     kmem_pages_stats(&before);
+    assert_int_equal(before.used_bytes + before.present_bytes + before.absent_bytes,
+                     before.pool_bytes); /* memory beyond the frontier among it */
     run = alloc_page_run(GFP_KERNEL, 37, 6);
     kmem_pages_stats(&held);
     assert_int_equal(held.used_bytes - before.used_bytes, 37 * PAGE_SIZE);
     assert_int_equal(held.present_bytes, before.present_bytes);
     assert_int_equal(page_frames(run), 37);
     assert_ptr_equal(page_head(run + 36), run);
+    assert_null(alloc_page_run(GFP_KERNEL, MAX_ORDER_NR_PAGES + 1, 0));
     assert_whole();
     /* Into what is free behind, but not into what is not. */
     assert_true(resize_page_run(run, 40, &absent));

@@ -37,6 +37,28 @@ static void test_no_system_no_fresh_memory(void **state)
     assert_null(alloc_pages(GFP_ATOMIC, 0));
 }
 
+/* Nor what lies untouched in this CPU's list, which is filled several pages at a time. */
+static void test_no_system_no_fresh_page_in_list(void **state)
+{
+    struct zone *z = normal();
+    struct page *p, *q;
+
+    (void)state;
+    stay_on_this_cpu();
+    kmem_pages_release(0);
+    p = alloc_pages(GFP_KERNEL, 0);
+    assert_non_null(p);
+    assert_true(this_pcp(z)->count[pcp_list(UNMOVABLE, 0)] > 0);
+    assert_null(alloc_pages(GFP_NOWAIT, 0));
+    assert_null(alloc_pages(GFP_ATOMIC, 0));
+    __free_pages(p, 0);
+    q = alloc_pages(GFP_NOWAIT, 0);
+    assert_ptr_equal(q, p);
+    __free_pages(q, 0);
+    kmem_pages_release(0);
+    assert_whole();
+}
+
 /* Present frames between absent ones are found. */
 static void test_no_system_finds_present_runs(void **state)
 {
@@ -574,6 +596,7 @@ static void test_late_memory(void **state)
 
 static const struct CMUnitTest fresh_tests[] = {
     cmocka_unit_test(test_no_system_no_fresh_memory),
+    cmocka_unit_test(test_no_system_no_fresh_page_in_list),
     cmocka_unit_test(test_no_system_finds_present_runs),
     cmocka_unit_test(test_no_system_drains_lists),
     cmocka_unit_test(test_no_system_runs),

@@ -214,7 +214,42 @@ static void test_vmalloc_beyond_a_node(void **state)
     assert_whole();
 }
 
+static int shrunk_node;
+
+static unsigned long note_node(struct shrinker *s, struct shrink_control *sc)
+{
+    (void)s;
+    shrunk_node = sc->nid;
+    return 0;
+}
+
+static unsigned long free_none(struct shrinker *s, struct shrink_control *sc)
+{
+    (void)s;
+    (void)sc;
+    return SHRINK_STOP;
+}
+
+/* They are told which node is short. */
+static void test_shrinkers_know_the_node(void **state)
+{
+    static struct shrinker s = {.count_objects = note_node, .scan_objects = free_none};
+
+    (void)state;
+    assert_int_equal(register_shrinker(&s), 0);
+    for (int node = 0; node < (int)nodes; node++) {
+        size_t n;
+
+        shrunk_node = -1;
+        free_hoard(hoard_on(node, GFP_KERNEL | __GFP_THISNODE, &n));
+        assert_int_equal(shrunk_node, node);
+    }
+    unregister_shrinker(&s);
+    assert_whole();
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_shrinkers_know_the_node),
     cmocka_unit_test(test_layout),
     cmocka_unit_test(test_short_node),
     cmocka_unit_test(test_this_node),

@@ -294,12 +294,95 @@ static const struct CMUnitTest tests[] = {
 
 DEFINE_GROUP(watermarks, tests)
 
+/* ---- Where the program says what is to stay, for which there is no way back ---------------------- */
+
+/* So much is made readable at a time. */
+static void test_pad_grows(void **state)
+{
+    enum { PAD = 32 };
+    struct zone *z = normal();
+    size_t committed = z->committed;
+
+    (void)state;
+    kmem_pages_pad(PAD * MIB);
+    while (z->committed == committed)
+        assert_non_null(alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER));
+    assert_int_equal(z->committed - committed, PAD * MIB / PAGE_SIZE);
+    kmem_pages_pad(0);
+}
+
+static size_t surplus(struct zone *z)
+{
+    size_t frames;
+
+    lock_take(&z->lock);
+    frames = zone_surplus(z);
+    lock_drop(&z->lock);
+    return frames;
+}
+
+/* However little is to stay present, the reserve is, and the pad if that is more. */
+static void test_reserve_stays(void **state)
+{
+    struct zone *z = normal();
+
+    (void)state;
+    kmem_pages_keep(0);
+    some_free();
+    assert_true(z->present > 30);
+    assert_int_equal(surplus(z), z->present);
+    z->reserve = z->present - 10;
+    assert_int_equal(surplus(z), 10);
+    kmem_pages_pad((z->present - 5) * PAGE_SIZE);
+    assert_int_equal(surplus(z), 5);
+    kmem_pages_pad(0);
+    z->reserve = z->present + 10;
+    assert_int_equal(surplus(z), 0);
+    z->reserve = 0;
+}
+
+/* Much goes in parts, 64 MiB for each look, lest one call pays for all. */
+static void test_idle_goes_in_parts(void **state)
+{
+    enum { BLOCKS = 40, PART = 16 };
+    struct zone *z = normal();
+    struct page *p[BLOCKS];
+    size_t released;
+
+    (void)state;
+    for (int i = 0; i < BLOCKS; i++)
+        assert_non_null(p[i] = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER));
+    kmem_pages_keep(SIZE_MAX);
+    for (int i = 0; i < BLOCKS; i++)
+        __free_pages(p[i], MAX_PAGE_ORDER);
+    kmem_pages_keep(0);
+    for (int left = BLOCKS; left > PART; left -= PART) {
+        released = z->released;
+        assert_true(zone_release_idle(z));
+        assert_int_equal(z->released - released, PART * MAX_ORDER_NR_PAGES);
+    }
+    assert_false(zone_release_idle(z));
+    assert_int_equal(z->present, 0);
+    assert_whole();
+}
+
+static const struct CMUnitTest chosen_tests[] = {
+    cmocka_unit_test(test_pad_grows),
+    cmocka_unit_test(test_reserve_stays),
+    cmocka_unit_test(test_idle_goes_in_parts),
+};
+
+DEFINE_GROUP(chosen, chosen_tests)
+
 int main(void)
 {
+    const struct page_config large = {.pool_bytes = 512 * MIB,
+                                      .highmem_bytes = 4 * MIB,
+                                      .nodes = 1};
     const struct page_config c = {.pool_bytes = 64 * MIB,
                                   .highmem_bytes = 4 * MIB,
                                   .nodes = 1,
                                   .min_bytes = 2 * MIB};
 
-    return in_child("watermarks", &c, watermarks) != 0;
+    return in_child("watermarks", &c, watermarks) + in_child("chosen", &large, chosen) != 0;
 }

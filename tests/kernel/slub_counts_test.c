@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "kmem.h"
+#include "os.h"
 #include "slub/slub.h"
 
 static void test_slabinfo(void **state)
@@ -62,6 +63,67 @@ static void test_stats(void **state)
     assert_int_equal(frees, kmem_config.stats ? 500 : 0);
     if (kmem_config.stats)
         assert_true(cache_stat(s, ALLOC_SLAB) >= 500 / 64);
+    kmem_cache_destroy(s);
+}
+
+static struct kmem_os real_os;
+static long counts_mapped;
+
+static void *map_and_note(size_t bytes)
+{
+    counts_mapped += bytes == sizeof(struct cache_stats);
+    return real_os.map(bytes);
+}
+
+static bool unmap_and_note(void *start, size_t bytes)
+{
+    counts_mapped -= bytes == sizeof(struct cache_stats);
+    return real_os.unmap(start, bytes);
+}
+
+/* What a cache's counts lie in goes with it. */
+static void test_counts_go_with_their_cache(void **state)
+{
+    struct kmem_cache *s;
+
+    (void)state;
+    real_os = kmem_os;
+    kmem_os.map = map_and_note;
+    kmem_os.unmap = unmap_and_note;
+    s = kmem_cache_create("counted", 64, 0, SLAB_NO_MERGE, NULL);
+    assert_int_equal(counts_mapped, kmem_config.stats != 0);
+    kmem_cache_destroy(s);
+    kmem_os = real_os;
+    assert_int_equal(counts_mapped, 0);
+}
+
+/* A few at once come from the CPU's sheaf, and are counted so; many come from slabs. */
+static void test_bulk_is_counted(void **state)
+{
+    enum { FEW = 5, MANY = 100 };
+    struct kmem_cache *s = kmem_cache_create("in bulk", 100, 0, SLAB_NO_MERGE, NULL);
+    unsigned long fast, slow;
+    void *p[MANY];
+
+    (void)state;
+    if (!s->stats || s->path != PATH_SHEAF || s->debug) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    stay_on_this_cpu();
+    kmem_cache_free(s, kmem_cache_alloc(s, GFP_KERNEL)); /* with a sheafful */
+    fast = cache_stat(s, ALLOC_FASTPATH);
+    slow = cache_stat(s, ALLOC_SLOWPATH);
+    assert_int_equal(kmem_cache_alloc_bulk(s, GFP_KERNEL, FEW, p), FEW);
+    assert_int_equal(cache_stat(s, ALLOC_FASTPATH) - fast, FEW);
+    assert_int_equal(cache_stat(s, ALLOC_SLOWPATH), slow);
+    kmem_cache_free_bulk(s, FEW, p);
+    kmem_cache_shrink(s); /* no sheaf is left */
+    assert_int_equal(kmem_cache_alloc_bulk(s, GFP_KERNEL, MANY, p), MANY);
+    assert_int_equal(cache_stat(s, ALLOC_FASTPATH) + cache_stat(s, ALLOC_SLOWPATH),
+                     fast + slow + FEW + MANY);
+    assert_true(cache_stat(s, ALLOC_SLOWPATH) - slow >= MANY / 2);
+    kmem_cache_free_bulk(s, MANY, p);
     kmem_cache_destroy(s);
 }
 
@@ -199,6 +261,8 @@ int main(void)
         cmocka_unit_test(test_slabinfo_holds_nobody_up),
         cmocka_unit_test(test_slabinfo_of_odd_names),
         cmocka_unit_test(test_next_cache),
+        cmocka_unit_test(test_counts_go_with_their_cache),
+        cmocka_unit_test(test_bulk_is_counted),
     };
 
     slub_start(); /* which reads the knobs */

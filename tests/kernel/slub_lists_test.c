@@ -33,6 +33,29 @@ static void test_knobs(void **state)
     kmem_cache_destroy(s);
 }
 
+/* Half of the size's logarithm, 5 to 10; the caches of sheaves, whose objects come and go by the thousand, keep 1. */
+static void test_min_partial_by_size(void **state)
+{
+    static const unsigned sizes[] = {8, 4096, 65536, 1 << 22}, expected[] = {5, 6, 8, 10};
+    unsigned of_sheaves = 0;
+
+    (void)state;
+    if (knob("min_partial=") >= 0 || kmem_config.debug)
+        skip();
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct kmem_cache *s = kmem_cache_create("by size", sizes[i], 0, SLAB_NO_MERGE, NULL);
+
+        assert_int_equal(s->min_partial, expected[i]);
+        kmem_cache_destroy(s);
+    }
+    for (struct kmem_cache *s = slab_caches; s; s = s->next)
+        if (strncmp(s->name, "sheaf-", 6) == 0) {
+            assert_int_equal(s->min_partial, 1);
+            of_sheaves++;
+        }
+    assert_int_equal(of_sheaves, SHEAF_CLASSES);
+}
+
 /* How many objects a CPU keeps in partial slabs, by their size. */
 static void test_cpu_partial_by_size(void **state)
 {
@@ -74,6 +97,106 @@ static void test_alloc_node(void **state)
     }
     assert_null(kmem_cache_alloc_node(s, GFP_KERNEL, (int)node_count()));
     assert_null(kmem_cache_alloc_node(s, GFP_KERNEL, -7));
+    kmem_cache_destroy(s);
+}
+
+/* So many calls were counted, all but a few of them as served by what the CPU has. */
+static void assert_served_fast(struct kmem_cache *s, unsigned long calls)
+{
+    unsigned long fast = cache_stat(s, ALLOC_FASTPATH), slow = cache_stat(s, ALLOC_SLOWPATH);
+
+    if (!kmem_config.stats)
+        return;
+    assert_int_equal(fast + slow, calls);
+    assert_true(fast >= calls * 9 / 10);
+    assert_int_equal(cache_stat(s, ALLOC_NODE_MISMATCH), 0);
+}
+
+/* The CPU's own node asked for by name: what was freed last comes first, as without a name. */
+static void test_own_node_by_name(void **state)
+{
+    enum { CALLS = 3000 };
+    struct kmem_cache *s = kmem_cache_create("own node", 300, 0, SLAB_NO_MERGE, NULL);
+    void *first, *p;
+    int here;
+
+    (void)state;
+    stay_on_this_cpu();
+    here = percpu_node();
+    first = kmem_cache_alloc_node(s, GFP_KERNEL, here);
+    kmem_cache_free(s, first);
+    for (int i = 1; i < CALLS; i++) {
+        p = kmem_cache_alloc_node(s, i % 2 ? GFP_KERNEL : GFP_KERNEL | __GFP_THISNODE, here);
+        assert_ptr_equal(p, first);
+        kmem_cache_free(s, p);
+    }
+    assert_served_fast(s, CALLS);
+    assert_int_equal(s->node[here]->nr_slabs, 1);
+    kmem_cache_destroy(s);
+    p = kmalloc_node(300, GFP_KERNEL, here);
+    kfree(p);
+    assert_ptr_equal(kmalloc_node(300, GFP_KERNEL, here), p);
+    kfree(p);
+}
+
+static int node_of_cpu_slab(const struct kmem_cache *s)
+{
+    struct slab *slab =
+        percpu_peek(PERCPU_SLOW_CELL(s->index) + offsetof(struct kmem_cache_cpu, slab));
+
+    return slab ? slab_nid(slab) : -1;
+}
+
+/*
+ * A CPU may have objects of another node, from slabs of which that one has more than it keeps. Who asks for this node
+ * gets none of them, and none is lost; once they are gone, it is served by the CPU again.
+ */
+static void test_own_node_among_others(void **state)
+{
+    enum { OBJECTS = 400, CALLS = 2000 };
+    struct kmem_cache *s = kmem_cache_create("among others", 500, 0, SLAB_NO_MERGE, NULL);
+    void *p[OBJECTS], *strange, *q[CALLS];
+    int here, there;
+
+    (void)state;
+    if (node_count() < 2) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    stay_on_this_cpu();
+    here = percpu_node();
+    there = !here;
+    for (int i = 0; i < OBJECTS; i++) {
+        assert_non_null(p[i] = kmem_cache_alloc_node(s, GFP_KERNEL, there));
+        assert_int_equal(page_to_node(virt_to_page(p[i])), there);
+    }
+    if (kmem_config.stats)
+        assert_int_equal(cache_stat(s, ALLOC_NODE_MISMATCH), OBJECTS);
+    for (int i = 0; i < OBJECTS; i += 2)
+        kmem_cache_free(s, p[i]);
+    kmem_cache_shrink(s); /* all of them to that node's list */
+    strange = kmem_cache_alloc(s, GFP_KERNEL);
+    assert_int_equal(page_to_node(virt_to_page(strange)), there);
+    for (int i = 0; i < CALLS; i++) {
+        q[i] = kmem_cache_alloc_node(s, i % 2 ? GFP_KERNEL : GFP_KERNEL | __GFP_THISNODE, here);
+        assert_non_null(q[i]);
+        assert_int_equal(page_to_node(virt_to_page(q[i])), here);
+    }
+    assert_int_equal(kmem_check(), 0);
+    if (s->path == PATH_CPU)
+        assert_int_equal(node_of_cpu_slab(s), here);
+    if (kmem_config.stats) {
+        unsigned long fast = cache_stat(s, ALLOC_FASTPATH), slow = cache_stat(s, ALLOC_SLOWPATH);
+
+        assert_int_equal(fast + slow, OBJECTS + 1 + CALLS);
+        assert_true(fast > CALLS / 2);
+    }
+    kmem_cache_free(s, strange);
+    for (int i = 1; i < OBJECTS; i += 2)
+        kmem_cache_free(s, p[i]);
+    for (int i = 0; i < CALLS; i++)
+        kmem_cache_free(s, q[i]);
+    assert_int_equal(kmem_cache_shrink(s), 0);
     kmem_cache_destroy(s);
 }
 
@@ -345,8 +468,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_knobs),
+        cmocka_unit_test(test_min_partial_by_size),
         cmocka_unit_test(test_cpu_partial_by_size),
         cmocka_unit_test(test_alloc_node),
+        cmocka_unit_test(test_own_node_by_name),
+        cmocka_unit_test(test_own_node_among_others),
         cmocka_unit_test(test_page_flags),
         cmocka_unit_test(test_page_flags_of_callers),
         cmocka_unit_test(test_min_partial),

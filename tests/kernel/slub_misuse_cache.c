@@ -7,7 +7,7 @@
 
 #include "kmem.h"
 #include "slub/link.h"
-#include "slub/slub.h"
+#include "slub/slab.h"
 
 static void panic(void)
 {
@@ -48,27 +48,52 @@ static void destroy_no_cache(void)
     kmem_cache_destroy(kmalloc(100, GFP_KERNEL));
 }
 
-/* Live ones on a full slab and on a partial one; the free ones between them are not named. */
+/* For the test, where no more is said before it: which objects are to be named. */
+static void say_expected(void *const *p, int count)
+{
+    char line[400];
+    int used = 0;
+
+    for (int i = 0; i < count; i++)
+        used += snprintf(line + used, sizeof line - (size_t)used, "expected %p\n", p[i]);
+    if (write(STDERR_FILENO, line, (size_t)used) < 0)
+        _exit(3);
+}
+
+/* Slabs without a free object, which are on a list of their own. */
+static void destroy_with_full_slabs(void)
+{
+    struct kmem_cache *a =
+        kmem_cache_create("full", 2000, 0, SLAB_NO_MERGE | SLAB_NO_SHEAVES, NULL);
+    void *p[32];
+    int count = 0;
+
+    do
+        p[count++] = kmem_cache_alloc(a, GFP_KERNEL);
+    while ((unsigned)count < a->objects);
+    if (count > 16 || !a->node[slab_nid(slab_of(p[0]))]->full.first)
+        _exit(4);
+    kmem_cache_destroy(a);
+    say_expected(p, count);
+}
+
+/* Live ones here and there; the free ones between them are not named. */
 static void destroy_with_some_objects(void)
 {
     struct kmem_cache *a = kmem_cache_create("some", 64, 0, SLAB_NO_MERGE, NULL);
     enum { OBJECTS = 300 };
     static const int live[] = {0, 1, 63, 64, 150, 255, 299};
-    void *p[OBJECTS];
-    char line[400];
-    int used = 0;
+    void *p[OBJECTS], *expected[7];
 
     for (int i = 0; i < OBJECTS; i++)
         p[i] = kmem_cache_alloc(a, GFP_KERNEL);
     for (int i = 0, next = 0; i < OBJECTS; i++)
-        if (i == live[next])
-            used +=
-                snprintf(line + used, sizeof line - (size_t)used, "expected %p\n", p[live[next++]]);
+        if (next < 7 && i == live[next])
+            expected[next++] = p[i];
         else
             kmem_cache_free(a, p[i]);
     kmem_cache_destroy(a);
-    if (write(STDERR_FILENO, line, (size_t)used) < 0)
-        _exit(3);
+    say_expected(expected, 7);
 }
 
 static size_t count_of(const char *text, const char *word)
@@ -81,18 +106,18 @@ static size_t count_of(const char *text, const char *word)
 }
 
 /* Each live object is named, in whatever order, and nothing else. */
-void test_destroy_names_the_objects(void **state)
+static void expect_names(void (*destroy)(void), const char *what)
 {
-    struct ending e = ending_of(destroy_with_some_objects);
+    struct ending e = ending_of(destroy);
     char *expected = strchr(e.said, '\n');
     char *word, *rest;
 
-    (void)state;
     assert_int_equal(e.status, 0);
     assert_non_null(expected);
     *expected++ = '\0';
-    assert_non_null(strstr(e.said, "cache 'some' still has objects"));
-    assert_int_equal(count_of(e.said, " 0x"), 7);
+    assert_non_null(strstr(e.said, what));
+    assert_true(count_of(expected, "expected 0x") > 0);
+    assert_int_equal(count_of(e.said, " 0x"), count_of(expected, "expected 0x"));
     for (word = strtok_r(expected, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
         if (strncmp(word, "0x", 2) == 0) {
             size_t length = strlen(word);
@@ -101,6 +126,13 @@ void test_destroy_names_the_objects(void **state)
             if (!named || (named[length] != ' ' && named[length] != '\0'))
                 fail_msg("'%s' is not named: '%s'", word, e.said);
         }
+}
+
+void test_destroy_names_the_objects(void **state)
+{
+    (void)state;
+    expect_names(destroy_with_some_objects, "cache 'some' still has objects");
+    expect_names(destroy_with_full_slabs, "cache 'full' still has objects");
 }
 
 static unsigned live_objects;

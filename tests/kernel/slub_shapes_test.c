@@ -81,6 +81,15 @@ static void clear_first(void *object)
     *(unsigned char *)object = 0;
 }
 
+static bool exists(const struct kmem_cache *s)
+{
+    const struct kmem_cache *at = slab_caches;
+
+    while (at && at != s)
+        at = at->next;
+    return at != NULL;
+}
+
 static void test_merging(void **state)
 {
     struct kmem_cache *a = kmem_cache_create("first", 120, 0, 0, NULL);
@@ -100,11 +109,13 @@ static void test_merging(void **state)
     kmem_cache_destroy(b);
     kmem_cache_free(a, kmem_cache_alloc(a, GFP_KERNEL)); /* still there */
     kmem_cache_destroy(a);
+    assert_false(exists(a)); /* as often destroyed as made */
     kmem_cache_destroy(c);
     kmem_cache_destroy(d);
     kmem_cache_destroy(e);
     assert_null(kmem_cache_create("bad", 0, 0, 0, NULL));
     assert_null(kmem_cache_create("bad", 64, 3, 0, NULL));
+    assert_null(kmem_cache_create("bad", 64, 2 * PAGE_SIZE, 0, NULL));
     assert_null(kmem_cache_create("bad", KMALLOC_MAX_SIZE + 1, 0, 0, NULL));
     assert_null(kmem_cache_create_usercopy("bad", 64, 0, 0, 60, 8, NULL));
 }

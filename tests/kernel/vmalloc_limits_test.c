@@ -240,6 +240,61 @@ static void test_bound(void **state)
     assert_int_equal(highmem_used(), 0);
 }
 
+/* ---- Flags ------------------------------------------------------------------------------------ */
+
+static void *free_later(void *p)
+{
+    usleep(50000);
+    vfree(p);
+    return NULL;
+}
+
+/* At the bound nothing is to be had until another thread frees: that is waited for. In a shrinker's hook it is not. */
+static void test_no_fail(void **state)
+{
+    size_t usual = vmalloc_space.mappings_max;
+    char *held, *p;
+    pthread_t other;
+
+    (void)state;
+    vm_unmap_aliases();
+    vmalloc_space.mappings_max = vmalloc_space.mappings + 2;
+    held = vmalloc(PAGE_SIZE);
+    assert_non_null(held);
+    in_reclaim = true;
+    assert_null(__vmalloc(2 * PAGE_SIZE, GFP_KERNEL | __GFP_NOFAIL));
+    in_reclaim = false;
+    assert_int_equal(pthread_create(&other, NULL, free_later, held), 0);
+    p = __vmalloc(2 * PAGE_SIZE, GFP_KERNEL | __GFP_NOFAIL | __GFP_ZERO);
+    pthread_join(other, NULL);
+    vmalloc_space.mappings_max = usual;
+    assert_non_null(p);
+    assert_true(is_filled((unsigned char *)p, 2 * PAGE_SIZE, 0));
+    vfree(p);
+    vm_unmap_aliases();
+    assert_whole();
+    assert_int_equal(highmem_used(), 0);
+}
+
+/* There are no frames for them, however long one waits. */
+static void test_flags_without_frames(void **state)
+{
+    size_t calls;
+
+    (void)state;
+    vfree(vmalloc(PAGE_SIZE));
+    calls = system_calls();
+    assert_null(__vmalloc(PAGE_SIZE, GFP_KERNEL | GFP_DMA));
+    assert_null(__vmalloc(PAGE_SIZE, GFP_KERNEL | GFP_DMA | __GFP_NOFAIL));
+    assert_null(__vmalloc(PAGE_SIZE, GFP_NOWAIT));
+    assert_null(__vmalloc(PAGE_SIZE, GFP_ATOMIC | __GFP_NOFAIL));
+    assert_null(__vmalloc(129 * MIB, GFP_KERNEL | __GFP_NOFAIL));
+    assert_int_equal(system_calls(), calls);
+    vm_unmap_aliases();
+}
+
+/* ---- Where the system refuses ----------------------------------------------------------------- */
+
 /* As long as the system refuses, vfree() tries one area, and not all that there are. */
 static void test_refused_purges(void **state)
 {
@@ -530,12 +585,20 @@ static void test_fork_after_closing_all(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_vunmap_refused),       cmocka_unit_test(test_stuck_is_not_reused),
-    cmocka_unit_test(test_half_mapped_vmalloc),  cmocka_unit_test(test_half_mapped_vmap),
-    cmocka_unit_test(test_half_of_the_mappings), cmocka_unit_test(test_bound),
-    cmocka_unit_test(test_refused_purges),       cmocka_unit_test(test_recovery),
-    cmocka_unit_test(test_limit_of_mappings),    cmocka_unit_test(test_fork_while_building),
-    cmocka_unit_test(test_fork_without_memfd),   cmocka_unit_test(test_fork_after_closing_all),
+    cmocka_unit_test(test_vunmap_refused),
+    cmocka_unit_test(test_stuck_is_not_reused),
+    cmocka_unit_test(test_half_mapped_vmalloc),
+    cmocka_unit_test(test_half_mapped_vmap),
+    cmocka_unit_test(test_half_of_the_mappings),
+    cmocka_unit_test(test_bound),
+    cmocka_unit_test(test_refused_purges),
+    cmocka_unit_test(test_recovery),
+    cmocka_unit_test(test_limit_of_mappings),
+    cmocka_unit_test(test_fork_while_building),
+    cmocka_unit_test(test_fork_without_memfd),
+    cmocka_unit_test(test_fork_after_closing_all),
+    cmocka_unit_test(test_no_fail),
+    cmocka_unit_test(test_flags_without_frames),
 };
 
 /* What other nodes have a part in: which node's memfd it is. */

@@ -168,7 +168,7 @@ static void stats_text(char *text, size_t bytes)
 void test_malloc_stats(void **state)
 {
     static char text[1 << 16];
-    char total[200];
+    char total[200], *most;
     void *small = ptm_malloc(50000), *mapped = ptm_malloc((size_t)40 << 20);
     struct mallinfo2 m = ptm_mallinfo2();
 
@@ -182,6 +182,9 @@ void test_malloc_stats(void **state)
     if (!strstr(text, total))
         fail_msg("expected '%s', got '%s'", total, text);
     assert_non_null(strstr(text, "max mmap regions = "));
+    most = strstr(text, "\nmax mmap bytes   = ");
+    assert_non_null(most);
+    assert_true(strtoull(strchr(most, '=') + 1, NULL, 10) >= (size_t)40 << 20);
     ptm_free(mapped);
     ptm_free(small);
 }

@@ -9,8 +9,9 @@
 
 /* `zero`: the memory shall read as zero. NULL: refused. */
 void *large_alloc(size_t bytes, size_t align, bool zero);
-/* Aborts with `function` in the message unless `memory` starts a block or a mapping. */
+/* Ends the process unless `memory` starts a block or a mapping. */
 void large_free(void *memory);
+/* The same, saying `wrong` of an address inside of a block, or that is no mapping's. */
 size_t large_size(const void *memory, const char *wrong);
 /*
  * In place, into free pages behind or giving back those at the end, or by moving page tables; NULL: must

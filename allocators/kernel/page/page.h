@@ -137,7 +137,7 @@ static inline struct page *alloc_pages(gfp_t gfp, unsigned order)
  * What the layer above keeps free for itself, set by it: whether there is anything, to have it all given back,
  * which says whether to look for pages again, and to be told that there was nothing in it. Asked by those who may
  * reclaim, in front of all shrinkers, when pages run out; no lock is held. It must neither reclaim nor wait for
- * long. And every few seconds, by whoever comes by, perhaps with a lock of the layer above: what nobody used since
+ * long. And every IDLE_WINDOW_MS, by whoever comes by, perhaps with a lock of the layer above: what nobody used since
  * the last time is to be given back.
  */
 struct page_keeper {
@@ -156,11 +156,13 @@ bool pages_may_flush(void);
 void __free_pages(struct page *page, unsigned order);
 
 /*
- * Runs: any number of frames in a row, 1 to 1024, aligned to 2^order frames. With order 0 and GFP_KERNEL
- * the lowest that are free and present, wherever they lie; else cut out of a block, and what it has
- * beyond them goes back at once, as with the kernel's alloc_pages_exact(); without GFP_KERNEL it is kept
- * where the zone's lock is not to be had. A run that could be a block is one. Freed by free_page_run(),
- * which also frees plain blocks; anything else aborts. Any thread.
+ * Runs: any number of frames in a row, at least 1, aligned to 2^order frames; above 1024: NULL. Cut out of a
+ * block, and what it has beyond them goes back at once, as with the kernel's alloc_pages_exact(); without
+ * GFP_KERNEL it is kept where the zone's lock is not to be had. But with order 0, GFP_KERNEL and more than 8
+ * frames, more than CPU lists have, the lowest that are free and present come first, whatever blocks they lie in: of
+ * this CPU's zone NORMAL, among the first pageblocks of the right mobility that have as many (buddy_take_span()). A run
+ * that could be a block is one. Freed by free_page_run(), which also frees plain blocks; anything else aborts.
+ * Any thread.
  */
 struct page *alloc_page_run(gfp_t gfp, size_t pages, unsigned order)
     __attribute__((warn_unused_result));
@@ -307,7 +309,7 @@ int cpu_to_node(unsigned cpu);
  * Gives free memory back to the operating system, largest blocks first, until at most `keep_bytes`
  * of it are present (never less than the reserve). In the steady state the zones do so themselves, with
  * whole 4 MiB blocks as soon as they come free, and now and then with what else there is from 64 KiB on, as
- * long as more is present than was in use at any time of the last 5 to 10 s plus 1 MiB.
+ * long as more is present than was in use at any time of this IDLE_WINDOW_MS (tick.h) and the last plus 1 MiB.
  */
 void kmem_pages_release(size_t keep_bytes);
 
@@ -333,7 +335,7 @@ struct page_stats {
     size_t cached_bytes;    /* in CPU lists */
     size_t present_bytes;   /* free and present */
     size_t absent_bytes;    /* free: never touched, or given back */
-    size_t used_bytes_peak; /* of the last 5 to 10 s */
+    size_t used_bytes_peak; /* of this IDLE_WINDOW_MS and the last */
     size_t released_bytes;  /* given back since the start */
     size_t reclaims;        /* times that shrinkers ran */
     size_t failures;        /* allocations that returned NULL */

@@ -9,7 +9,7 @@
 #include "os.h"
 #include "zone.h"
 
-enum { WINDOW_MS = 5000, PAUSE_MS = 10 /* before the next part of much */ };
+enum { PAUSE_MS = 10 /* before the next part of much */ };
 
 __thread unsigned tick_count;
 
@@ -20,7 +20,7 @@ static void end_window(uint64_t now)
 {
     if (now < __atomic_load_n(&window_ends_ms, __ATOMIC_RELAXED))
         return;
-    __atomic_store_n(&window_ends_ms, now + WINDOW_MS, __ATOMIC_RELAXED);
+    __atomic_store_n(&window_ends_ms, now + IDLE_WINDOW_MS, __ATOMIC_RELAXED);
     if (page_keeper)
         page_keeper->window_over();
 }
@@ -43,11 +43,11 @@ void tick_look(void)
         return;
     now = os_now_ms();
     /* Who sets the next time does it, and what it frees itself does not lead here again. */
-    if (now < next || !__atomic_compare_exchange_n(&next_ms, &next, now + WINDOW_MS, false,
+    if (now < next || !__atomic_compare_exchange_n(&next_ms, &next, now + IDLE_WINDOW_MS, false,
                                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return;
     if (next == 0) { /* nothing can have lain idle for so long */
-        __atomic_store_n(&window_ends_ms, now + WINDOW_MS, __ATOMIC_RELAXED);
+        __atomic_store_n(&window_ends_ms, now + IDLE_WINDOW_MS, __ATOMIC_RELAXED);
         return;
     }
     end_window(now);

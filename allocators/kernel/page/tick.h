@@ -7,6 +7,12 @@
 /* What brings the next look at the clock nearer, by as much as would not be noticed in what the path takes itself. */
 enum { TICK_SHEAVES = 1, TICK_PAGES = 2, TICK_LOOK = 128 };
 
+/*
+ * Memory that was in use in this window or the last stays present; sheaves and empty slabs that nobody used in one
+ * go back. README.md names its length, too.
+ */
+enum { IDLE_WINDOW_MS = 5000 };
+
 extern __thread unsigned tick_count;
 
 void tick_look(void);

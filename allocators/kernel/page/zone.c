@@ -2,8 +2,9 @@
 
 #include "inject.h"
 #include "os.h"
+#include "tick.h"
 
-enum { PEAK_WINDOW_MS = 5000, SLACK_FRAMES = 256 };
+enum { SLACK_FRAMES = 256 };
 
 /* See kmem_pages_keep(). Frames; read and written without a lock. */
 static size_t keep_chosen = SIZE_MAX; /* nobody chose */
@@ -112,11 +113,11 @@ static size_t recent_peak(struct zone *z)
     uint64_t now = os_now_ms();
 
     if (now >= z->peak.ends_ms) {
-        bool idle = now >= z->peak.ends_ms + PEAK_WINDOW_MS;
+        bool idle = now >= z->peak.ends_ms + IDLE_WINDOW_MS;
 
         z->peak.before = idle ? zone_used_frames(z) : z->peak.now;
         z->peak.now = zone_used_frames(z);
-        z->peak.ends_ms = now + PEAK_WINDOW_MS;
+        z->peak.ends_ms = now + IDLE_WINDOW_MS;
     }
     return z->peak.now > z->peak.before ? z->peak.now : z->peak.before;
 }

@@ -30,7 +30,7 @@ size_t zone_take_span(struct zone *z, enum mobility mobility, size_t count);
 /* Gives a used block back. Lock held. True: zone_release_surplus() is due. */
 bool zone_give(struct zone *z, size_t frame, unsigned order);
 
-/* Present frames beyond what was in use at any time of the last 5 to 10 s, plus 1 MiB. Lock held. */
+/* Present frames beyond what was in use at any time of this IDLE_WINDOW_MS and the last, plus 1 MiB. Lock held. */
 size_t zone_surplus(struct zone *z);
 
 /* What kmem_pages_pad() says, frames. */

@@ -9,6 +9,7 @@
 #include "cpu_sheaf.h"
 #include "debug.h"
 #include "fault.h"
+#include "frozen.h"
 #include "node.h"
 #include "slab.h"
 
@@ -109,10 +110,36 @@ void *kmem_cache_zalloc(struct kmem_cache *s, gfp_t gfp)
     return alloc(s, gfp | __GFP_ZERO);
 }
 
+/*
+ * From what this CPU has at hand, whose node was asked for, or gets from there without effort. An object of another
+ * node, of which it may have some, goes to its slab. The call is counted, whatever comes of it.
+ */
+static void *alloc_here(struct kmem_cache *s, gfp_t gfp, int node)
+{
+    void *object = alloc_by_path(s, gfp_here(gfp));
+
+    if (object && unlikely(slab_nid(slab_of(object)) != node)) {
+        free_to_slab(s, slab_of(object), object, false);
+        object = NULL;
+    }
+    return object;
+}
+
 static void *alloc_on(struct kmem_cache *s, gfp_t gfp, int node)
 {
-    stat(s, ALLOC_SLOWPATH);
-    return slabs_take_on(s, gfp, node);
+    bool was = atomic_begin(gfp);
+    void *object = NULL;
+
+    if (node != percpu_node()) {
+        stat(s, ALLOC_SLOWPATH);
+        stat(s, ALLOC_NODE_MISMATCH);
+    } else if (may_put_back(s)) {
+        object = alloc_here(s, gfp, node);
+    }
+    if (!object)
+        object = slabs_take_on(s, gfp, node);
+    atomic_end(was);
+    return object;
 }
 
 void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node)
@@ -123,8 +150,6 @@ void *kmem_cache_alloc_node(struct kmem_cache *s, gfp_t gfp, int node)
         return NULL;
     if (node == NUMA_NO_NODE || node_count() == 1)
         return alloc(s, gfp);
-    if (node != percpu_node())
-        stat(s, ALLOC_NODE_MISMATCH);
     object = handed_out(s, should_fail_object(gfp) ? NULL : alloc_on(s, gfp, node));
     if (object && (gfp & __GFP_ZERO))
         memset(object, 0, s->object_size);

@@ -9,6 +9,7 @@
 #include "fault.h"
 #include "frozen.h"
 #include "link.h"
+#include "slab.h"
 
 #define PAIR_CELL(s)    PERCPU_SLOW_CELL((s)->index)
 #define PARTIAL_CELL(s) (PERCPU_SLOW_CELL((s)->index) + offsetof(struct kmem_cache_cpu, partial))
@@ -109,7 +110,18 @@ static struct slab *find_slab(struct kmem_cache *s, gfp_t gfp, void **freelist)
 
 static bool may_find_slab(struct kmem_cache *s, gfp_t gfp)
 {
-    return !keeps_nothing() && percpu_ready(gfp) && (!in_atomic || lists_are_free_soon(s));
+    return !keeps_nothing() && percpu_ready(gfp) && may_put_back(s);
+}
+
+/* Where only this node will do, another node's slab would be in the way for as long as it has objects. */
+static void send_stranger_home(struct kmem_cache *s)
+{
+    struct slab *slab = percpu_peek(PAIR_CELL(s) + offsetof(struct cpu_pair, second));
+    struct cpu_pair old;
+
+    if (slab && slab_nid(slab) != percpu_node() &&
+        percpu_swap(PAIR_CELL(s), (struct cpu_pair){NULL, NULL}, &old) && old.second)
+        thaw_slab(s, old.second, old.first);
 }
 
 void *cpu_alloc(struct kmem_cache *s, gfp_t gfp)
@@ -117,6 +129,8 @@ void *cpu_alloc(struct kmem_cache *s, gfp_t gfp)
     void *object, *freelist;
     struct slab *slab;
 
+    if (gfp & __GFP_THISNODE && may_put_back(s))
+        send_stranger_home(s);
     object = percpu_list_take(PAIR_CELL(s), s->offset, s->random);
     if (object) {
         stat(s, ALLOC_FASTPATH);

@@ -50,9 +50,9 @@ static struct slab *freeze_partial(struct kmem_cache *s, int node, void **freeli
     return slab;
 }
 
-bool lists_are_free_soon(struct kmem_cache *s)
+bool may_put_back(struct kmem_cache *s)
 {
-    for (unsigned n = 0; n < node_count(); n++)
+    for (unsigned n = 0; n < node_count() && in_atomic; n++)
         if (!lock_is_free_soon(&s->node[n]->list_lock))
             return false;
     return true;

@@ -11,10 +11,10 @@
 struct slab *freeze_slab(struct kmem_cache *s, gfp_t gfp, int node, void **freelist,
                          struct slab **more);
 /*
- * For who must not wait, before it takes slabs into its hands that it could not put back without their nodes' locks:
- * false while somebody holds one, perhaps for ever, as what the handler of a signal interrupted.
+ * May the caller take slabs or objects into its hands that it cannot put back without their nodes' locks? Not if it
+ * must not wait while somebody holds one, perhaps for ever, as what the handler of a signal interrupted.
  */
-bool lists_are_free_soon(struct kmem_cache *s);
+bool may_put_back(struct kmem_cache *s);
 /* What was freed to a frozen slab from elsewhere, or a few fresh objects; NULL: nothing, thawed. */
 void *refill_frozen(struct kmem_cache *s, struct slab *slab);
 /* The slab goes to its node's lists, with the objects that are left. */

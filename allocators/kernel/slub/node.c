@@ -111,11 +111,9 @@ unsigned slabs_take(struct kmem_cache *s, gfp_t gfp, int node, unsigned count, v
 /* A node that was asked for has a new slab made for it before others' partial slabs are looked at, if it has pages. */
 void *slabs_take_on(struct kmem_cache *s, gfp_t gfp, int node)
 {
-    gfp_t here = (gfp & ~(__GFP_NOFAIL | __GFP_RETRY_MAYFAIL)) | __GFP_THISNODE | __GFP_NO_RECLAIM |
-                 __GFP_NOWARN;
     void *object;
 
-    if (slabs_take(s, here, node, 1, &object))
+    if (slabs_take(s, gfp_here(gfp), node, 1, &object))
         return object;
     return slabs_take(s, gfp, node, 1, &object) ? object : NULL;
 }

@@ -20,6 +20,13 @@ bool node_give_up_empty(struct kmem_cache *s, struct kmem_cache_node *n);
 /* As many empty slabs as there were at any time since the last call. */
 void node_give_up_idle(struct kmem_cache *s, struct kmem_cache_node *n);
 
+/* From one node, as long as that takes no effort: what another attempt follows. */
+static inline gfp_t gfp_here(gfp_t gfp)
+{
+    return (gfp & ~(__GFP_NOFAIL | __GFP_RETRY_MAYFAIL)) | __GFP_THISNODE | __GFP_NO_RECLAIM |
+           __GFP_NOWARN;
+}
+
 /* Has the node more partial slabs than it keeps for itself? */
 bool node_may_be_robbed(struct kmem_cache *s, int node);
 /*

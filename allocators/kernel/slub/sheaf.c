@@ -35,7 +35,7 @@ void sheaves_start(void)
 
     for (unsigned i = 0; i < SHEAF_CLASSES; i++) {
         sheaf_caches[i] = create_cache(new_cache_memory(), names[i], SHEAF_BYTES_MIN << i, 64,
-                                       SLAB_NO_SHEAVES | SLAB_NO_MERGE | SLAB_PANIC, 0, 0, NULL);
+                                       SLAB_NO_SHEAVES | SLAB_NO_MERGE, 0, 0, NULL);
         /* They come and go by the thousand objects, and most of a size only until a cache has grown. */
         if (sheaf_caches[i] && kmem_config.min_partial == CONFIG_AUTO)
             sheaf_caches[i]->min_partial = 1;

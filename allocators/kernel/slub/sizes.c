@@ -7,7 +7,7 @@
 #include "debug.h"
 #include "slub.h"
 
-/* The kernel's is always the smaller: of these objects it would leave a slab with one to three. */
+/* The kernel's is always 3, which would leave a slab with one to three of the objects above 8 KiB. */
 static unsigned max_order(unsigned size)
 {
     return size > KMALLOC_MAX_CACHE_SIZE ? 5 : 3;

@@ -98,7 +98,7 @@ bool cache_shrink(struct kmem_cache *s, bool *reached);
 /* The same for all caches. */
 void slub_shrink_all(void);
 /*
- * Its two halves, under slab_mutex; the first between a stop and its end. What is left is sorted, or no slab is
+ * The two halves of slub_shrink_all(), under slab_mutex; the first between a stop and its end. What is left is sorted, or no slab is
  * looked at that cannot go.
  */
 void slub_drain_blocks(void);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "../os.h"
+#include "../page/context.h"
 #include "../page/pool.h"
+#include "../page/reclaim.h"
 #include "fault.h"
 #include "space.h"
 
@@ -124,6 +126,22 @@ static struct vmap_area *build(size_t pages, gfp_t gfp, int node)
     return NULL;
 }
 
+/* Frames, mappings and addresses come back from others, and from what is lazy: __GFP_NOFAIL waits for them. */
+static struct vmap_area *build_patiently(size_t pages, gfp_t gfp, int node)
+{
+    bool never_fails = gfp & __GFP_NOFAIL && !in_reclaim;
+    struct vmap_area *a = build(pages, gfp, node);
+
+    if (!a && purge_lazy() > 0)
+        a = build(pages, gfp, node);
+    while (!a && never_fails) {
+        page_waiters_wait(page_waiters_ticket(), 1);
+        (void)purge_lazy();
+        a = build(pages, gfp, node);
+    }
+    return a;
+}
+
 static void *vmalloc_with(size_t size, gfp_t gfp, int node)
 {
     size_t pages = size / PAGE_SIZE + (size % PAGE_SIZE != 0);
@@ -133,7 +151,8 @@ static void *vmalloc_with(size_t size, gfp_t gfp, int node)
     gfp |= __GFP_HIGHMEM;
     if (node != NUMA_NO_NODE && (unsigned)node >= node_count())
         return NULL;
-    if (pages == 0 || !(gfp & __GFP_DIRECT_RECLAIM) || pages > frames_there_are() || !space_start())
+    if (pages == 0 || !(gfp & __GFP_DIRECT_RECLAIM) || gfp & __GFP_DMA ||
+        pages > frames_there_are() || !space_start())
         return NULL;
     a = lazy_take(pages, node);
     if (a) {
@@ -141,9 +160,7 @@ static void *vmalloc_with(size_t size, gfp_t gfp, int node)
             memset((void *)a->start, 0, pages << PAGE_SHIFT);
         return publish(a, AREA_VMALLOC);
     }
-    a = build(pages, gfp, node);
-    if (!a && purge_lazy() > 0)
-        a = build(pages, gfp, node);
+    a = build_patiently(pages, gfp, node);
     if (!a)
         return NULL;
     if (gfp & __GFP_ZERO)

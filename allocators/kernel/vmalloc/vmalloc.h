@@ -4,7 +4,9 @@
  * An area's life: BUILDING while its frames are found and mapped, VMALLOC or VMAP while it is in
  * use, LAZY once freed: still mapped, its frames still its own, until so much is lazy that unmapping
  * pays, or memory is short. An allocation of the same size takes a lazy area as it is, without a
- * system call. vunmap() unmaps at once, since the frames are the caller's and may change hands.
+ * system call. vunmap() unmaps at once, since the frames are the caller's and may change hands. An area that goes
+ * at once, this one or one that could not be built, is LEAVING meanwhile; if the system refuses to unmap it, STUCK: it
+ * waits among the lazy ones, and nobody takes it.
  *
  * What is fast: taking a lazy area again (two locks, no system call). What is not: all else, one
  * system call for each run of frames, and a page fault for each page on its first touch here.
