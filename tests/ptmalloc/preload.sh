@@ -16,6 +16,7 @@ serves_programs
 # Threads end, and their keys' destructors run, after a dlclose, too.
 "$(dirname "$0")/../system/fork_handlers.sh" "$library" || fail "a fork with a handler that allocates does not end well"
 "$(dirname "$0")/../system/fork_in_handler.sh" "$library" || fail "a fork in a signal's handler does not end well"
+"$(dirname "$0")/../system/cancelled.sh" "$library" || fail "a cancelled thread does not end well"
 readelf -d "$library" | grep -q 'Flags:.* NODELETE' || fail "a dlclose would unload the library: no -z nodelete"
 "$answers" >"$work/plain"
 LD_PRELOAD=$library "$answers" >"$work/loaded"

@@ -6,7 +6,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../os.h"
@@ -15,6 +14,7 @@
 #include "fault.h"
 #include "out.h"
 #include "slab.h"
+#include "uncancelled.h"
 
 struct checked {
     struct kmem_cache *s;
@@ -292,7 +292,7 @@ static bool check_one(struct checked *c)
             return false;
         if (all_slabs_found(c))
             return true;
-        nanosleep(&(struct timespec){0, 1000000}, NULL);
+        uncancelled_sleep(1000000);
     }
     return fail(c, "slabs that are on no list", c->s);
 }
