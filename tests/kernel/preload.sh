@@ -136,6 +136,7 @@ done
 for knobs in '' percpu=thread sheaves=0 debug=1; do
     HEAPMARK_SLUB=$knobs "$(dirname "$0")/../system/cancelled.sh" "$library" || fail "'$knobs': a cancelled thread does not end well"
     HEAPMARK_SLUB=$knobs "$(dirname "$0")/../system/first_in_resolver.sh" "$library" || fail "'$knobs': a first call during relocation does not end well"
+    HEAPMARK_SLUB=$knobs "$(dirname "$0")/../system/two_copies.sh" "$library" || fail "'$knobs': two copies in a process do not go together"
 done
 expect_line 'sheaf=1' "unknown knob 'sheaf=1'"
 expect_line 'sheaves=1:frob=2' "unknown knob 'frob=2'"

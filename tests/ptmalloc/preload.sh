@@ -18,6 +18,7 @@ serves_programs
 "$(dirname "$0")/../system/fork_in_handler.sh" "$library" || fail "a fork in a signal's handler does not end well"
 "$(dirname "$0")/../system/cancelled.sh" "$library" || fail "a cancelled thread does not end well"
 "$(dirname "$0")/../system/first_in_resolver.sh" "$library" || fail "a first call during relocation does not end well"
+"$(dirname "$0")/../system/two_copies.sh" "$library" || fail "two copies in a process do not go together"
 readelf -d "$library" | grep -q 'Flags:.* NODELETE' || fail "a dlclose would unload the library: no -z nodelete"
 "$answers" >"$work/plain"
 LD_PRELOAD=$library "$answers" >"$work/loaded"
