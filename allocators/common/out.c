@@ -3,7 +3,8 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <unistd.h>
+
+#include "uncancelled.h"
 
 void out_flush(struct out *o)
 {
@@ -13,7 +14,7 @@ void out_flush(struct out *o)
         fwrite(o->text, 1, o->used, o->stream);
     } else {
         for (size_t done = 0; done < o->used;) {
-            ssize_t n = write(o->fd, o->text + done, o->used - done);
+            ssize_t n = uncancelled_write(o->fd, o->text + done, o->used - done);
 
             if (n < 0 && errno != EINTR)
                 break;

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "uncancelled.h"
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -113,7 +115,7 @@ static int move_up(int fd)
     high = fcntl(fd, F_DUPFD_CLOEXEC, limit.rlim_cur > 4096 ? 4000 : (int)limit.rlim_cur - 64);
     if (high < 0)
         return fd;
-    close(fd);
+    uncancelled_close(fd);
     return high;
 }
 
@@ -144,7 +146,7 @@ static int os_memfd(size_t bytes)
     } else if (!set_size(fd, bytes) || fcntl(fd, F_ADD_SEALS, SEALS) != 0) {
         int refused = -errno;
 
-        close(fd);
+        uncancelled_close(fd);
         fd = refused;
     } else {
         fd = move_up(fd);
@@ -166,7 +168,7 @@ static void os_close(int fd)
     int saved = errno;
 
     if (is_ours(fd, 0))
-        close(fd);
+        uncancelled_close(fd);
     errno = saved;
 }
 
@@ -271,12 +273,12 @@ static bool os_membarrier(int command)
 static ssize_t os_read_text(const char *path, char *text, size_t bytes)
 {
     int saved = errno;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = uncancelled_open(path);
     ssize_t n = -1;
 
     if (fd >= 0) {
-        n = read(fd, text, bytes - 1);
-        close(fd);
+        n = uncancelled_read(fd, text, bytes - 1);
+        uncancelled_close(fd);
     }
     text[n > 0 ? n : 0] = '\0';
     errno = saved;

@@ -11,6 +11,7 @@
 #include "os.h"
 #include "streams.h"
 #include "tcache.h"
+#include "uncancelled.h"
 
 static bool ready;
 static struct lock ready_lock;
@@ -63,7 +64,7 @@ static uintptr_t random_key(void)
 {
     uintptr_t key = 0;
 
-    if (getrandom(&key, sizeof key, GRND_NONBLOCK) != sizeof key)
+    if (uncancelled_getrandom(&key, sizeof key, GRND_NONBLOCK) != sizeof key)
         key = (uintptr_t)__builtin_ia32_rdtsc() * 0x9e3779b97f4a7c15u ^ (uintptr_t)&key << 17;
     return key ? key : 1;
 }

@@ -310,10 +310,17 @@ void tcache_flush(struct tcache *tc)
     }
 }
 
-void tcache_end(void *tcache)
+/*
+ * What the key holds is not looked at: a second C library in the process (dlmopen) numbers its keys like the first,
+ * in the same place of the thread, so that it may be the cache of another copy of us; perhaps after our own.
+ */
+void tcache_end(void *unused)
 {
-    struct tcache *tc = tcache;
+    struct tcache *tc = &ptm_tcache;
 
+    (void)unused;
+    if (tc->state == TCACHE_DEAD)
+        return;
     tc->state = TCACHE_DEAD;
     tcache_flush(tc);
     for (unsigned i = 0; i < PTM_TCACHE_BINS; i++)

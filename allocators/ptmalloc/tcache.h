@@ -104,6 +104,6 @@ bool is_cached(struct tcache *tc, struct chunk *c, size_t size);
 void tcache_flush(struct tcache *tc);
 
 /* The destructor of a thread: flush, leave the arena, and serve later calls without a cache. */
-void tcache_end(void *tcache);
+void tcache_end(void *unused);
 
 #endif

@@ -134,6 +134,11 @@ done
 "$(dirname "$0")/../system/fork_handlers.sh" "$library" || fail "a fork with a handler that allocates does not end well"
 "$(dirname "$0")/../system/fork_in_handler.sh" "$library" || fail "a fork in a signal's handler does not end well"
 "$(dirname "$0")/../system/fork_in_flush.sh" "$library" || fail "a fork beside fflush(NULL) does not end well"
+for knobs in '' percpu=thread sheaves=0 debug=1; do
+    HEAPMARK_SLUB=$knobs "$(dirname "$0")/../system/cancelled.sh" "$library" || fail "'$knobs': a cancelled thread does not end well"
+    HEAPMARK_SLUB=$knobs "$(dirname "$0")/../system/first_in_resolver.sh" "$library" || fail "'$knobs': a first call during relocation does not end well"
+    HEAPMARK_SLUB=$knobs "$(dirname "$0")/../system/two_copies.sh" "$library" || fail "'$knobs': two copies in a process do not go together"
+done
 expect_line 'sheaf=1' "unknown knob 'sheaf=1'"
 expect_line 'sheaves=1:frob=2' "unknown knob 'frob=2'"
 expect_line 'sheaves=' "no number for knob 'sheaves='"

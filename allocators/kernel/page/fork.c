@@ -18,6 +18,7 @@
 #include "os.h"
 #include "pool.h"
 #include "reclaim.h"
+#include "uncancelled.h"
 #include "zone.h"
 
 /* From before to after: not where the process has one thread, see slub/fork.c. */
@@ -112,7 +113,7 @@ void kmem_pages_before_fork(void)
 static void close_end(int i)
 {
     if (copied[i] >= 0)
-        close(copied[i]);
+        uncancelled_close(copied[i]);
     copied[i] = -1;
 }
 
@@ -124,7 +125,7 @@ void kmem_pages_after_fork_parent(void)
     if (!page_globals.bytes)
         return;
     close_end(1);
-    while (copied[0] >= 0 && read(copied[0], &none, 1) < 0 && errno == EINTR)
+    while (copied[0] >= 0 && uncancelled_read(copied[0], &none, 1) < 0 && errno == EINTR)
         ;
     close_end(0);
     if (locked)
@@ -155,7 +156,7 @@ static void copy_run(struct zone *z, int fd, size_t frame, size_t frames)
     off_t to = (off_t)((frame - z->start) << PAGE_SHIFT);
 
     for (size_t left = frames << PAGE_SHIFT; left > 0;) {
-        ssize_t n = pwrite(fd, from, left, to);
+        ssize_t n = uncancelled_pwrite(fd, from, left, to);
 
         if (n <= 0 && errno != EINTR)
             cannot_copy(z);
@@ -196,7 +197,7 @@ static int in_its_place(int fd, int place)
     int moved = fd == place ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, place);
 
     if (moved >= 0)
-        close(moved == place ? fd : moved);
+        uncancelled_close(moved == place ? fd : moved);
     return moved == place ? place : fd;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "topology.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include "os.h"
@@ -52,6 +53,34 @@ static unsigned count_cpus(void)
     for (const char *at = text; (at = read_range(at, &first, &last)) != NULL;)
         if (last < CPUS_MAX && last >= cpus)
             cpus = last + 1;
+    return cpus;
+}
+
+/* Where there is no /sys, those that the process may use. */
+static unsigned count_online(void)
+{
+    char text[TEXT_BYTES];
+    unsigned first, last, cpus = 0;
+    cpu_set_t set;
+
+    if (kmem_os.read_text(SYS "cpu/online", text, sizeof text) > 0)
+        for (const char *at = text; (at = read_range(at, &first, &last)) != NULL;)
+            cpus += last - first + 1;
+    else if (sched_getaffinity(0, sizeof set, &set) == 0)
+        cpus = (unsigned)CPU_COUNT(&set);
+    return cpus ? cpus : 1;
+}
+
+/*
+ * Not by sysconf(): the first call may be that of an IFUNC's resolver, when the C library has no locale yet, with
+ * which it reads numbers.
+ */
+unsigned topology_online(void)
+{
+    static unsigned cpus;
+
+    if (cpus == 0)
+        cpus = count_online();
     return cpus;
 }
 

@@ -12,6 +12,9 @@ struct topology {
     uint8_t real_node[MAX_NUMNODES]; /* the system's number of each of our nodes */
 };
 
+/* CPUs that are on, at the first call. */
+unsigned topology_online(void);
+
 /* Counts; `pretend` is the number of nodes to pretend, or 0. Nothing readable: one of each. */
 void topology_count(struct topology *t, unsigned pretend);
 

@@ -28,15 +28,18 @@ static bool fence_needed = true;
 
 /*
  * The thread is going: its objects go back. Destructors of others may still allocate and free; they
- * work on the slabs.
+ * work on the slabs. What the key holds is not looked at: a second C library in the process (dlmopen) numbers
+ * its keys like the first, in the same place of the thread, so that it may be the block of another copy of us.
  */
 static void give_back(void *block)
 {
-    struct cpu_block *b = block;
+    struct cpu_block *b = mine.block;
 
+    (void)block;
     mine.dead = true;
     mine.block = NULL;
-    percpu_free_slot(b);
+    if (b)
+        percpu_free_slot(b);
 }
 
 void slots_start(void)

@@ -8,6 +8,7 @@
 #include "node.h"
 #include "out.h"
 #include "sheaf.h"
+#include "uncancelled.h"
 
 struct lock slab_mutex;
 struct kmem_cache *slab_caches;
@@ -36,7 +37,7 @@ static uintptr_t random_key(const void *seed)
 {
     uintptr_t key;
 
-    if (getrandom(&key, sizeof key, GRND_NONBLOCK) != sizeof key)
+    if (uncancelled_getrandom(&key, sizeof key, GRND_NONBLOCK) != sizeof key)
         key = (uintptr_t)seed * 0x9e3779b97f4a7c15u ^ (uintptr_t)&key << 17;
     return key;
 }

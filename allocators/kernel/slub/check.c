@@ -6,7 +6,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../os.h"
@@ -16,6 +15,7 @@
 #include "out.h"
 #include "sheaf.h"
 #include "slab.h"
+#include "uncancelled.h"
 
 struct checked {
     struct kmem_cache *s;
@@ -293,7 +293,7 @@ static bool check_one(struct checked *c)
             return false;
         if (all_slabs_found(c))
             return true;
-        nanosleep(&(struct timespec){0, 1000000}, NULL);
+        uncancelled_sleep(1000000);
     }
     return fail(c, "slabs that are on no list", c->s);
 }

@@ -2,8 +2,7 @@
  * The kernel's calculation of what a cache is like: how far its objects lie apart, how many pages a slab
  * has, how much is kept.
  */
-#include <unistd.h>
-
+#include "../page/topology.h"
 #include "debug.h"
 #include "slub.h"
 
@@ -116,7 +115,7 @@ bool cache_sizes(struct kmem_cache *s)
     }
     s->size = align_up(size, s->align);
     s->magic = cell_magic(s->size);
-    order = slab_calculate_order(s->size, (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
+    order = slab_calculate_order(s->size, topology_online());
     if (order < 0)
         return false;
     s->order = (unsigned)order;

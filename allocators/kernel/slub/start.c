@@ -84,7 +84,7 @@ static void start_once(void)
     start_pages();
     percpu_drain_block = slub_drain_block;
     page_keeper = &slub_keeper;
-    while (nr_barns < BARNS_MAX && nr_barns < (unsigned)sysconf(_SC_NPROCESSORS_ONLN))
+    while (nr_barns < BARNS_MAX && nr_barns < topology_online())
         nr_barns *= 2;
     percpu_start((enum percpu_mode)kmem_config.percpu, PERCPU_CELLS / node_count());
     caches_start();

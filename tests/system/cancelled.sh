@@ -1,0 +1,185 @@
+#!/bin/sh
+# cancelled.sh LIBRARY: no call into the allocator is a place where a thread is cancelled, but for one that writes to a
+# program's stream. It calls none of the C library's functions that are such places; and threads with a
+# cancellation pending come through its calls, and leave no lock behind, under preload. Exit status 0: so it is.
+set -eu
+library=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Those of POSIX, then the C library's own, then those of stdio, which POSIX leaves open.
+cancellation_points() {
+    tr ' ' '\n' <<'NAMES'
+accept aio_suspend clock_nanosleep close connect creat fcntl fdatasync fsync getmsg getpmsg lockf mq_receive mq_send
+mq_timedreceive mq_timedsend msgrcv msgsnd msync nanosleep open openat pause poll pread pselect pthread_cond_timedwait
+pthread_cond_wait pthread_join pthread_testcancel putmsg putpmsg pwrite read readv recv recvfrom recvmsg select
+sem_timedwait sem_wait send sendmsg sendto sigpause sigsuspend sigtimedwait sigwait sigwaitinfo sleep system tcdrain
+usleep wait waitid waitpid write writev
+accept4 copy_file_range epoll_pwait epoll_pwait2 epoll_wait fallocate getentropy getrandom posix_fallocate ppoll preadv
+preadv2 pthread_clockjoin_np pthread_cond_clockwait pthread_timedjoin_np pwritev pwritev2 recvmmsg sem_clockwait
+sendmmsg splice sync_file_range tee thrd_join thrd_sleep vmsplice wait3 wait4
+dprintf fclose fflush fgetc fgets fopen fprintf fputc fputs fread fscanf fwrite getc getdelim getline opendir pclose
+perror popen posix_spawn posix_spawnp printf putc putchar puts readdir syslog vdprintf vfprintf vprintf
+NAMES
+}
+
+# fcntl: only where it waits for a lock of a file. fwrite: malloc_info() to the stream it is given, no lock in its hands.
+excepted='^(fcntl|fwrite)$'
+
+cancellation_points | sort >"$work/points"
+# Without versions, and what checked and large-file variants add to a name.
+nm -D --undefined-only "$library" | awk '{ print $2 }' |
+    sed 's/@.*//; s/^__//; s/_chk$//; s/_2$//; s/64$//' | sort -u >"$work/called"
+if comm -12 "$work/points" "$work/called" | grep -vE "$excepted" >"$work/found"; then
+    echo "cancelled.sh: '$library' calls functions where a thread is cancelled; see common/uncancelled.h:" \
+        "$(tr '\n' ' ' <"$work/found")" >&2
+    exit 1
+fi
+
+cat >"$work/cancelled.c" <<'EOT'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static int returned;
+static void *(*map)(size_t);
+static void (*unmap)(void *);
+static int (*check)(void);
+/* The allocator then goes other ways. */
+static void refuse_barriers(void)
+{
+    struct sock_filter f[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {4, f};
+
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
+}
+static void use_heap(void)
+{
+    static void *many[3000];
+
+    for (size_t n = 1; n < 6000000; n = n * 6 / 5 + 1) {
+        char *p = realloc(malloc(n), 2 * n);
+        p[0] = 1;
+        free(p);
+    }
+    for (int i = 0; i < 3000; i++)
+        many[i] = malloc(i % 2 ? 20000 : 500);
+    for (int i = 0; i < 3000; i++)
+        free(many[i]);
+}
+static void use_maps(void)
+{
+    void *p = map ? map(200000) : NULL, *q = map ? map(100000) : NULL;
+
+    if (q)
+        unmap(q);
+    if (p)
+        memset(p, 1, 200000);
+}
+static void do_fork(void)
+{
+    int status = 1;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(!malloc(100));
+    while (!syscall(SYS_wait4, child, &status, 0, NULL) && errno == EINTR)
+        ;
+    if (status != 0)
+        _exit(3);
+}
+static void trim(void)
+{
+    malloc_trim(0);
+}
+static void report(void)
+{
+    (void)mallinfo2();
+    malloc_stats();
+    if (check && check() != 0)
+        _exit(4);
+}
+/* It may be cancelled here, in stdio. */
+static void write_stream(void)
+{
+    malloc_info(0, stderr);
+}
+static void all(void)
+{
+    use_heap();
+    use_maps();
+    trim();
+    report();
+    do_fork();
+    use_heap();
+}
+static const struct {
+    const char *name;
+    void (*call)(void);
+} calls[] = {{"heap", use_heap}, {"maps", use_maps},     {"fork", do_fork},
+             {"trim", trim},     {"reports", report}, {"stream", write_stream}, {"all", all}};
+static void *thread(void *name)
+{
+    pthread_cancel(pthread_self());
+    for (int i = 0; i < (int)(sizeof calls / sizeof calls[0]); i++)
+        if (strcmp(calls[i].name, name) == 0)
+            calls[i].call();
+    returned = 1;
+    pthread_testcancel();
+    return NULL;
+}
+static void *idle(void *unused)
+{
+    pause();
+    return unused;
+}
+int main(int argc, char **argv)
+{
+    pthread_t t;
+
+    map = (void *(*)(size_t))dlsym(RTLD_DEFAULT, "vmalloc");
+    unmap = (void (*)(void *))dlsym(RTLD_DEFAULT, "vfree");
+    check = (int (*)(void))dlsym(RTLD_DEFAULT, "kmem_check");
+    pthread_create(&t, NULL, idle, NULL);
+    if (strcmp(argv[1], "fork") == 0)
+        use_maps();
+    if (argc > 2)
+        refuse_barriers();
+    pthread_create(&t, NULL, thread, argv[1]);
+    pthread_join(t, NULL);
+    if (!returned && strcmp(argv[1], "stream") != 0)
+        return 2;
+    write_stream();
+    all();
+    return 0;
+}
+EOT
+cc "$work/cancelled.c" -o "$work/cancelled" -pthread -ldl
+# What comes first is in a program of its own; a hang takes the children along.
+for call in heap maps fork trim reports stream all; do
+    for barriers in '' refused; do
+        # shellcheck disable=SC2086
+        LD_PRELOAD=$library timeout -s KILL 20 "$work/cancelled" $call $barriers 2>"$work/err" || {
+            echo "cancelled.sh: '$call${barriers:+, no barriers}' in a thread that is cancelled:" \
+                "status $? (2: in the middle of it, 137: hangs): $(tail -n 3 "$work/err")" >&2
+            exit 1
+        }
+    done
+done
