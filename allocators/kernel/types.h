@@ -32,7 +32,8 @@
  * from present frames alone; everybody else prefers them, lest the process grow.
  *
  * Lock order: pcp lock, zone lock. Nothing is called, and the operating system is not entered,
- * with a zone lock held, except to make reserved memory readable when a zone grows.
+ * with a zone lock held, except to make reserved memory readable when a zone grows, and to give up addresses when
+ * they are limited.
  */
 #ifndef KMEM_TYPES_H
 #define KMEM_TYPES_H

@@ -20,7 +20,7 @@ kernel_names() {
 {
     malloc_names
     echo heapmark_allocator_flags
-    echo vfork
+    printf '%s\n' prlimit prlimit64 setrlimit setrlimit64 vfork
     kernel_names
 } | exports_only
 serves_programs
@@ -95,6 +95,75 @@ EOT
 cc "$work/info.c" -o "$work/info"
 LD_PRELOAD=$library timeout 20 "$work/info" >"$work/out" || fail "malloc_info as the first that writes: status $?"
 grep -q '^  <size from=' "$work/out" || fail "malloc_info lists no sizes"
+# A program that limits its address space when it has begun: there is room for threads, libraries, other programs and
+# mappings, and the heap ends at the limit.
+cat >"$work/limit.c" <<'EOT'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <kmem.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+static size_t fill(void)
+{
+    void **last = NULL, **p;
+    size_t n = 0;
+
+    while (n < 6000 && (p = malloc(1 << 20)) != NULL) {
+        *p = last;
+        last = p;
+        n++;
+    }
+    for (; last; last = p) {
+        p = *last;
+        free(last);
+    }
+    return n;
+}
+static void *in_a_thread(void *unused)
+{
+    void *volatile p = malloc(10);
+
+    free(p);
+    return unused;
+}
+int main(int argc, char **argv)
+{
+    struct rlimit limit = {(size_t)2 << 30, (size_t)2 << 30}, was = {0, 0};
+    void *volatile p = malloc(10);
+    pthread_t thread;
+
+    (void)argv;
+    if (argc > 1 ? setrlimit(RLIMIT_AS, &limit) : prlimit(0, RLIMIT_AS, &limit, &was))
+        return 2;
+    if (getrlimit(RLIMIT_AS, &was) != 0 || was.rlim_cur != limit.rlim_cur)
+        return 3;
+    if (pthread_create(&thread, NULL, in_a_thread, NULL) != 0 || pthread_join(thread, NULL) != 0)
+        return 4;
+    if (system("true") != 0 || !dlopen("libresolv.so.2", RTLD_NOW))
+        return 5;
+    for (int i = 0; i < 2; i++) {
+        size_t n = fill();
+        if (n < 1500 || n > 2048)
+            return 6;
+    }
+    free(p);
+    limit.rlim_cur = (size_t)4 << 30;
+    limit.rlim_max = (size_t)1 << 30;
+    errno = 0;
+    if (setrlimit(RLIMIT_AS, &limit) == 0 || errno != EINVAL)
+        return 7;
+    return kmem_check() != 0;
+}
+EOT
+cc -I"$(dirname "$header")" "$work/limit.c" -o "$work/limit" "$library" -pthread -ldl
+for knobs in '' nodes=2 percpu=thread sheaves=0 pool=256m; do
+    for how in '' set; do
+        # shellcheck disable=SC2086
+        HEAPMARK_SLUB=$knobs LD_PRELOAD=$library "$work/limit" $how || fail "a late limit with '$knobs': status $?"
+    done
+done
 # Its shrinker is asked when the pool is used up, and with warn=1 the allocation that failed in the end is told of.
 cat >"$work/shrink.c" <<'EOT'
 #include <kmem.h>

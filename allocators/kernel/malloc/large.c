@@ -95,11 +95,21 @@ static struct page *block_at(const void *memory, const char *wrong)
     return frame_to_page(frame);
 }
 
+/*
+ * Not a mapping. These lie in the pool's range, too, where a late limit of address space has left a hole: frames there
+ * are never in use.
+ */
+static bool is_pages(const void *memory)
+{
+    return in_page_pool(memory) &&
+           (frame_is_used(frame_state(virt_to_frame(memory))) || !mapped_size(memory));
+}
+
 void large_free(void *memory)
 {
     static const char interior[] = "free: pointer into the middle of an object";
 
-    if (!in_page_pool(memory)) {
+    if (!is_pages(memory)) {
         if (!mapped_free(memory))
             fault("free: not from malloc, or freed before", memory);
         return;
@@ -111,7 +121,7 @@ size_t large_size(const void *memory, const char *wrong)
 {
     size_t bytes;
 
-    if (in_page_pool(memory))
+    if (is_pages(memory))
         return page_frames(block_at(memory, wrong)) << PAGE_SHIFT;
     bytes = mapped_size(memory);
     if (!bytes)
@@ -138,7 +148,7 @@ static bool resize_pages(void *memory, size_t bytes)
 
 void *large_resize(void *memory, size_t bytes)
 {
-    if (in_page_pool(memory))
+    if (is_pages(memory))
         return bytes > MALLOC_CACHE_MAX && bytes <= pages_max() && resize_pages(memory, bytes)
                    ? memory
                    : NULL;

@@ -1,7 +1,6 @@
 #include "mapped.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <sys/mman.h>
 
 #include "../os.h"
@@ -157,6 +156,17 @@ size_t mapped_size(const void *memory)
     bytes = m && m->start ? m->bytes : 0;
     lock_drop(&table_lock);
     return bytes;
+}
+
+bool mapped_between(uintptr_t from, uintptr_t to)
+{
+    bool found = false;
+
+    lock_take(&table_lock);
+    for (size_t i = 0; i < table_size && !found; i++)
+        found = table[i].start >= from && table[i].start < to;
+    lock_drop(&table_lock);
+    return found;
 }
 
 bool mapped_free(void *memory)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Zeroed, aligned to `align` (a power of two); NULL: refused. */
 void *mapped_alloc(size_t bytes, size_t align);
@@ -16,6 +17,9 @@ size_t mapped_size(const void *memory);
 bool mapped_free(void *memory);
 /* Resizes by moving page tables; NULL: refused, nothing has changed. */
 void *mapped_resize(void *memory, size_t bytes);
+
+/* Does any of them lie there? */
+bool mapped_between(uintptr_t from, uintptr_t to);
 
 struct mapped_count {
     size_t count, bytes, count_max, bytes_max;

@@ -30,12 +30,17 @@ static void set_mmap_threshold(size_t bytes)
                      __ATOMIC_RELAXED);
 }
 
+void open_fast_paths(void)
+{
+    slub_fast_paths(!malloc_options.perturb && !kmem_config.stats);
+}
+
 /* Filling every object takes a way that knows its size: the fast paths are closed. */
 static void set_perturb(unsigned byte)
 {
     slub_start();
     __atomic_store_n(&malloc_options.perturb, byte, __ATOMIC_RELAXED);
-    slub_fast_paths(byte == 0 && !kmem_config.stats);
+    open_fast_paths();
 }
 
 int slub_mallopt(int parameter, int value)

@@ -18,6 +18,9 @@ struct malloc_options {
 
 extern struct malloc_options malloc_options;
 
+/* As far as these options and the knobs allow it; also when the pool has changed. */
+void open_fast_paths(void);
+
 static inline void perturb_new(void *memory, size_t bytes)
 {
     if (__builtin_expect(malloc_options.perturb != 0 && memory, 0))

@@ -248,6 +248,7 @@ void kmem_pages_after_fork_child(void)
 
     if (!page_globals.bytes)
         return;
+    pool.process = getpid();
     close_end(0);
     for (struct zone *z = zone_first(); z; z = zone_next(z))
         expect_at_rest(z);

@@ -1,7 +1,7 @@
 /*
  * Growing: the frontier of a zone moves up, low addresses first, in small steps so that the page
  * structures and free lists of untouched memory stay untouched, too. Memory is made readable in
- * larger steps, and what describes it made writable with it. This is the only way into the operating
+ * larger steps, and what describes it made writable with it. This, and limit.c, are the only ways into the operating
  * system with a zone lock held.
  */
 #include "buddy.h"

@@ -69,7 +69,10 @@ enum page_state {
     PAGE_IS_SLAB = 0x80     /* of an allocated block: page_mark_slab() */
 };
 
-/* Hidden, written by kmem_pages_start(), but for listed_orders only then, read by everybody: one cache line. */
+/*
+ * Hidden, written by kmem_pages_start(), and later only listed_orders, and bytes and frames by kmem_pages_limit(); read
+ * by everybody: one cache line.
+ */
 struct page_globals {
     uintptr_t base; /* of the pool */
     size_t bytes;   /* of all slices, gaps included; 0 before the start */
@@ -107,6 +110,22 @@ uint16_t *kmem_pages_cells(void);
  */
 #define CELLS_IN_FRONT ((size_t)1 << 28)
 bool kmem_pages_cells_in_front(void);
+
+/* There is a pool, and this process made it or inherited it by fork(): a child of vfork() uses its parent's. */
+bool kmem_pages_are_mine(void);
+
+/*
+ * Address space is to be limited to `limit` bytes: what there is beyond the shares that the pool would have got at a
+ * start under this limit, and was never made readable, goes back to the system. First page_globals says so, and `told`
+ * is called, with locks of this layer held; only then are the addresses given up. Any thread. A signal's handler that
+ * interrupted this layer is served with nothing.
+ *
+ * Cells beyond the pool go with the last of these functions alone, when nobody reads them any more: behind the first,
+ * which makes kmem_pages_cells_in_front() say no, and the second.
+ */
+void kmem_pages_cells_apart(void);
+void kmem_pages_limit(size_t limit, void (*told)(void));
+void kmem_pages_limit_cells(void);
 
 /*
  * For the entrances of programs, whose first call may be any: starts everything with the configuration of

@@ -5,6 +5,8 @@
 #ifndef KMEM_POOL_H
 #define KMEM_POOL_H
 
+#include <sys/types.h>
+
 #include "context.h"
 #include "page.h"
 
@@ -74,10 +76,22 @@ struct pool {
     uint8_t *pageblock;          /* written when the frontier enters it */
     uint16_t *pageblock_present; /* frames of each that are free and present */
     uint64_t short_nodes;        /* see zone_is_short(); atomic */
+    size_t cell_frames;          /* of so many there are cells, in use or not */
+    bool size_chosen;            /* by who configured it */
+    bool limited;                /* kmem_pages_limit() was called */
+    pid_t process;               /* whose memory this is: not that of a child of vfork() */
     size_t failures, reclaims;
 };
 
 extern struct pool pool;
+
+/* Of limited address space: sixteenths for what is not HIGHMEM, and for HIGHMEM. */
+enum { LOW_SHARE = 7, HIGH_SHARE = 1, SHARES = 16 };
+
+/* By how large the zone is, and all nodes' of its part. Lock held, once there are others. */
+void zone_set_watermarks(struct zone *z, size_t part_bytes);
+/* Of node 0, by the frames of its DMA and NORMAL. */
+void dma_set_lowmem_reserve(size_t low);
 
 #define NO_FRAME (~(size_t)0)
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include "os.h"
 #include "topology.h"
@@ -151,6 +152,7 @@ static bool reserve(const struct layout *l, const struct topology *t)
     page_globals.nodes = t->nodes;
     page_globals.frames = frames;
     page_globals.listed_orders = PCP_ORDERS;
+    pool.cell_frames = pool.cells_in_front ? CELLS_IN_FRONT : frames;
     return true;
 }
 
@@ -165,15 +167,35 @@ static size_t square_root(size_t n)
 }
 
 /* Frames of a zone's min watermark: its share, by size, of the whole one. */
-static size_t min_frames(size_t frames, size_t pool_bytes)
+static size_t min_frames(size_t frames, size_t part_bytes)
 {
     size_t all =
-        pool.config.min_bytes ? pool.config.min_bytes : square_root(pool_bytes >> 10) * 4 << 10;
+        pool.config.min_bytes ? pool.config.min_bytes : square_root(part_bytes >> 10) * 4 << 10;
 
-    return (size_t)((unsigned __int128)all * frames / pool_bytes);
+    return (size_t)((unsigned __int128)all * frames / part_bytes);
 }
 
-static void make_zone(int node, enum zone_kind kind, size_t start, size_t frames, size_t pool_bytes)
+void zone_set_watermarks(struct zone *z, size_t part_bytes)
+{
+    size_t frames = z->end - z->start;
+
+    if (frames == 0)
+        return;
+    z->watermark[WMARK_MIN] = min_frames(frames, part_bytes);
+    z->watermark[WMARK_LOW] = z->watermark[WMARK_MIN] * 5 / 4;
+    z->watermark[WMARK_HIGH] = z->watermark[WMARK_MIN] * 3 / 2;
+}
+
+/* Ordinary allocations must not use up what only DMA can use: as much as 1/256 of theirs. */
+void dma_set_lowmem_reserve(size_t low)
+{
+    struct zone *z = node_zone(0, ZONE_DMA);
+    size_t half = (z->end - z->start) / 2;
+
+    z->lowmem_reserve = half < low / 256 ? half : low / 256;
+}
+
+static void make_zone(int node, enum zone_kind kind, size_t start, size_t frames, size_t part_bytes)
 {
     struct zone *z = node_zone(node, kind);
 
@@ -183,11 +205,7 @@ static void make_zone(int node, enum zone_kind kind, size_t start, size_t frames
     z->fd = -1;
     z->start = z->frontier = z->committed = start;
     z->end = start + frames;
-    if (frames == 0)
-        return;
-    z->watermark[WMARK_MIN] = min_frames(frames, pool_bytes);
-    z->watermark[WMARK_LOW] = z->watermark[WMARK_MIN] * 5 / 4;
-    z->watermark[WMARK_HIGH] = z->watermark[WMARK_MIN] * 3 / 2;
+    zone_set_watermarks(z, part_bytes);
 }
 
 static void make_node(const struct topology *t, const struct layout *l, unsigned node)
@@ -200,9 +218,8 @@ static void make_node(const struct topology *t, const struct layout *l, unsigned
     make_zone((int)node, ZONE_DMA, start, dma, low_bytes);
     make_zone((int)node, ZONE_NORMAL, start + dma, l->low - dma, low_bytes);
     make_zone((int)node, ZONE_HIGHMEM, start + l->low, l->high, high_bytes);
-    /* Ordinary allocations must not use up what only DMA can use: as much as 1/256 of theirs. */
-    node_zone((int)node, ZONE_DMA)->lowmem_reserve =
-        dma / 2 < l->low / 256 ? dma / 2 : l->low / 256;
+    if (node == 0)
+        dma_set_lowmem_reserve(l->low);
     topology_order(t, node, pool.nodes[node].by_distance);
     if (!t->pretended && t->nodes > 1)
         kmem_os.bind((void *)(page_globals.base + (start << PAGE_SHIFT)),
@@ -225,9 +242,9 @@ static void fill_in_sizes(struct page_config *c)
     struct rlimit limit;
     size_t bytes = sysinfo(&s) == 0 ? s.totalram * s.mem_unit : (size_t)1 << 30, high = bytes;
 
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / 16 * 7 < bytes) {
-        bytes = limit.rlim_cur / 16 * 7;
-        high = limit.rlim_cur / 16;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / SHARES * LOW_SHARE < bytes) {
+        bytes = limit.rlim_cur / SHARES * LOW_SHARE;
+        high = limit.rlim_cur / SHARES * HIGH_SHARE;
     }
     if (c->highmem_bytes == 0)
         c->highmem_bytes = at_least_a_block(c->pool_bytes ? c->pool_bytes : high);
@@ -245,6 +262,8 @@ int kmem_pages_start(const struct page_config *config)
     if (config->nodes > MAX_NUMNODES)
         return -EINVAL;
     pool.config = *config;
+    pool.size_chosen = config->pool_bytes != 0;
+    pool.process = getpid();
     fill_in_sizes(&pool.config);
     topology_count(&t, config->nodes);
     for (l = plan(&pool.config, t.nodes); !reserve(&l, &t); l = plan(&pool.config, t.nodes)) {

@@ -67,6 +67,46 @@ static bool reserve_range(void)
     return false;
 }
 
+/* Or behind what is in use. */
+static void end_range_at(uintptr_t end)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+    struct vmap_area *last = area_floor(&v->free, v->end - 1);
+    size_t behind;
+
+    if (!last || last->end != v->end)
+        return;
+    if (end < last->start)
+        end = last->start;
+    if (end >= v->end)
+        return;
+    behind = v->end - end;
+    area_remove(&v->free, last);
+    last->end = end;
+    __atomic_store_n(&v->end, end, __ATOMIC_RELAXED);
+    if (last->start < end)
+        area_insert(&v->free, last);
+    else
+        meta_free(last);
+    (void)kmem_os.unmap((void *)end, behind); /* refused: nobody uses them */
+}
+
+/* In the handler of a signal that interrupted who has the lock nothing can be done. */
+void kmem_vmalloc_limit(void)
+{
+    struct vmalloc_space *v = &vmalloc_space;
+
+    if (!__atomic_load_n(&v->start, __ATOMIC_ACQUIRE))
+        return;
+    if (!lock_try(&v->lock)) {
+        if (single_threaded())
+            return;
+        lock_take(&v->lock);
+    }
+    end_range_at(v->start + memory_bytes() * RANGE_TIMES_MEMORY);
+    lock_drop(&v->lock);
+}
+
 bool space_start(void)
 {
     bool started;

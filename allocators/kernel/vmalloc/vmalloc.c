@@ -198,7 +198,7 @@ bool is_vmalloc_addr(const void *address)
     uintptr_t at = (uintptr_t)address,
               start = __atomic_load_n(&vmalloc_space.start, __ATOMIC_ACQUIRE);
 
-    return start && at >= start && at < vmalloc_space.end;
+    return start && at >= start && at < __atomic_load_n(&vmalloc_space.end, __ATOMIC_RELAXED);
 }
 
 /* What is wrong with freeing the area that starts at or below an address; NULL: nothing. */

@@ -1,0 +1,55 @@
+#include "limit.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../vmalloc/vmalloc.h"
+#include "classes.h"
+#include "lock.h"
+#include "mapped.h"
+#include "options.h"
+
+/*
+ * From here on free() is not the near one. False: a thread may be in one that began before, about to read the cell of
+ * a mapping above the pool, where free() is asked for nothing but mappings. (One that is made now is freed later.)
+ */
+static bool leave_cells_in_front(void)
+{
+    uintptr_t end = page_globals.base + page_globals.bytes;
+
+    kmem_pages_cells_apart();
+    open_fast_paths();
+    return single_threaded() ||
+           !mapped_between(end, page_globals.base + (CELLS_IN_FRONT << PAGE_SHIFT));
+}
+
+static void give_up_addresses(size_t limit)
+{
+    bool unread = leave_cells_in_front();
+
+    kmem_pages_limit(limit, open_fast_paths);
+    if (unread)
+        kmem_pages_limit_cells();
+    kmem_vmalloc_limit();
+}
+
+/* So far away that all that is reserved, and what vmalloc() may yet reserve, is but a part of it. */
+static bool is_far(size_t limit)
+{
+    return limit / 8 >= page_globals.bytes + CELLS_IN_FRONT * sizeof *kmem_pages_cells();
+}
+
+/* Of this process, for which alone `pid` may stand. */
+static bool is_short_of_space(pid_t pid, size_t limit)
+{
+    return (pid == 0 || pid == getpid()) && kmem_pages_are_mine() && !is_far(limit);
+}
+
+/* First, lest another thread meet the limit in between. For a refused one it was in vain. */
+int slub_prlimit(pid_t pid, int resource, const struct rlimit *limit, struct rlimit *old)
+{
+    if (resource == RLIMIT_AS && limit && limit->rlim_cur <= limit->rlim_max &&
+        is_short_of_space(pid, limit->rlim_cur))
+        give_up_addresses(limit->rlim_cur);
+    return (int)syscall(SYS_prlimit64, pid, resource, limit, old);
+}
