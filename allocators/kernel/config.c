@@ -33,7 +33,7 @@ static const struct knob table[] = {
     KNOB("cpu_partial", cpu_partial, 0, 1024, NULL),
     KNOB("min_partial", min_partial, 0, 1024, NULL),
     KNOB("nodes", nodes, 1, MAX_NUMNODES, NULL),
-    KNOB("pool", pool, (size_t)4 << 20, (size_t)1 << 46, NULL),
+    KNOB("pool", pool, (size_t)4 << 20, (size_t)1 << 42, NULL),
     KNOB("reserve", reserve, 0, (size_t)1 << 40, NULL),
     KNOB("barn", barn, 0, (size_t)1 << 30, NULL),
     KNOB("near", near, 0, 1, NULL),

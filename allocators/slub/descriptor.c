@@ -15,7 +15,7 @@ static const struct allocator_knob knobs[] = {
     {"min_partial", KNOB_COUNT, 0, 1024, NULL,
      "empty slabs that a node keeps for each cache (default: by size)"},
     {"nodes", KNOB_COUNT, 1, 64, NULL, "split CPUs and memory into so many pretend nodes"},
-    {"pool", KNOB_BYTES, 4 << 20, 64 * TIB, NULL,
+    {"pool", KNOB_BYTES, 4 << 20, 4 * TIB, NULL,
      "bytes of page frames (default: as much as the machine has memory)"},
     {"reserve", KNOB_BYTES, 0, TIB, NULL, "bytes that only GFP_ATOMIC may use"},
     {"barn", KNOB_BYTES, 0, 1 << 30, NULL,

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "page/pcp.h"
-#include "page/reclaim.h"
+#include "page/waiters.h"
 
 static struct zone *normal(void)
 {

@@ -215,7 +215,7 @@ expect_line 'sheaves=2' "out of range for knob 'sheaves=2'"
 expect_line 'percpu=maybe' "no such value for knob 'percpu=maybe'"
 expect_line 'pool=12q' "no number for knob 'pool=12q'.*k, m and g are units"
 expect_line 'nodes=0' "out of range for knob 'nodes=0'"
-expect_line 'pool=1' "'pool=1' in HEAPMARK_SLUB; knobs, joined by ':', are .* pool=4m..65536g, "
+expect_line 'pool=1' "'pool=1' in HEAPMARK_SLUB; knobs, joined by ':', are .* pool=4m..4096g, "
 expect_line 'min_partial=1,cpu_partial=3' "',' in place of ':' in 'min_partial=1,cpu_partial=3'"
 for knobs in 'sheaves=0:cpu_partial=2:min_partial=3' 'percpu=thread:pool=64m' 'nodes=2:barn=0' 'stats=1' 'debug=1' 'warn=1'; do
     expect_silence "$knobs"

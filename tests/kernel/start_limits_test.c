@@ -15,6 +15,7 @@
 #include "kmem.h"
 #include "malloc/slub_malloc.h"
 #include "os.h"
+#include "page/page.h"
 #include "slub/slub.h"
 
 #define LEAST      ((size_t)8 << 20) /* the pool of a node, half of it HIGHMEM */
@@ -269,12 +270,38 @@ static void test_small_files(void **state)
     assert_int_equal(ending_of(small_files).status, 0);
 }
 
+/* On a machine that has more memory than frames can be numbered there is half of it, or half of that. */
+static void huge_machine(void)
+{
+    const struct page_config huge = {.pool_bytes = (size_t)1 << 45, .nodes = 2};
+    struct page *p;
+
+    if (kmem_pages_start(&huge) != 0)
+        _exit(2);
+    p = alloc_pages_node(1, GFP_KERNEL, 0);
+    if (!p || page_to_node(p) != 1 || page_globals.frames > (size_t)1 << 32)
+        _exit(3);
+    __free_pages(p, 0);
+    p = alloc_pages_node(1, GFP_KERNEL | __GFP_HIGHMEM, 0);
+    if (!p)
+        _exit(4);
+    __free_pages(p, 0);
+    _exit(0);
+}
+
+static void test_huge_machine(void **state)
+{
+    (void)state;
+    assert_int_equal(ending_of(huge_machine).status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_locked),      cmocka_unit_test(test_charged),
-        cmocka_unit_test(test_limited),     cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_small_files), cmocka_unit_test(test_mappings_used_up),
+        cmocka_unit_test(test_locked),       cmocka_unit_test(test_charged),
+        cmocka_unit_test(test_limited),      cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_small_files),  cmocka_unit_test(test_mappings_used_up),
+        cmocka_unit_test(test_huge_machine),
     };
 
     setenv("HEAPMARK_SLUB", LARGE_POOL, 1); /* each test starts it in a child */

@@ -12,6 +12,7 @@
 #include "pcp.h"
 #include "state.h"
 #include "tick.h"
+#include "waiters.h"
 #include "zonelist.h"
 
 /* Changes at any time: see lists_open_or_close(). */

@@ -19,6 +19,7 @@
 #include "pool.h"
 #include "reclaim.h"
 #include "uncancelled.h"
+#include "waiters.h"
 #include "zone.h"
 
 /* From before to after: not where the process has one thread, see slub/fork.c. */

@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include "fault.h"
+#include "keeper.h"
 #include "os.h"
 #include "out.h"
 #include "pcp.h"
 #include "reclaim.h"
+#include "waiters.h"
 #include "zonelist.h"
 
 /* Above this order nobody waits long for neighbours to come free. */
@@ -60,14 +62,14 @@ static size_t take_idle(int node, gfp_t gfp, unsigned order, enum urgency u)
 
     if (highest_zone(gfp) == ZONE_HIGHMEM)
         return NO_FRAME;
-    if (reclaim_idle_wait())
+    if (keeper_wait())
         frame = take_anywhere(node, gfp, order, u);
-    if (frame == NO_FRAME && (flushed = reclaim_idle())) {
+    if (frame == NO_FRAME && (flushed = keeper_flush())) {
         pcp_drain_all(gfp);
         frame = take_anywhere(node, gfp, order, u);
     }
     if (frame == NO_FRAME)
-        reclaim_idle_in_vain(flushed);
+        keeper_flushed_in_vain(flushed);
     return frame;
 }
 

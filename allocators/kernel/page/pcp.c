@@ -1,4 +1,5 @@
 #include "pcp.h"
+#include "waiters.h"
 
 /* In descending order onto the stack, so that they are taken in ascending order. */
 static void reverse(uint32_t *frames, unsigned n)

@@ -9,6 +9,7 @@
 #include "inject.h"
 #include "state.h"
 #include "tick.h"
+#include "waiters.h"
 #include "zone.h"
 
 /* Frames that go back: somebody may have written to them since they came, or nobody has seen them. */

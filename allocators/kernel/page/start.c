@@ -134,14 +134,15 @@ static bool reserve_apart(size_t frames, struct range *all, struct range *cells)
 static bool reserve(const struct layout *l, const struct topology *t)
 {
     size_t frames = ((size_t)(t->nodes - 1) << l->node_shift) + l->low + l->high;
-    struct range r[] = {
-        {kmem_os.reserve(frames * sizeof(struct page)), frames * sizeof(struct page)},
-        {kmem_os.reserve_zeros(frames), frames},
-        {NULL, 0},
-        {NULL, 0},
-    };
-    bool pool_there = reserve_in_front(frames, &r[2]) || reserve_apart(frames, &r[2], &r[3]);
+    struct range r[4] = {{NULL, 0}};
+    bool pool_there;
 
+    if (frames > FRAMES_MAX)
+        return false;
+    r[0] =
+        (struct range){kmem_os.reserve(frames * sizeof(struct page)), frames * sizeof(struct page)};
+    r[1] = (struct range){kmem_os.reserve_zeros(frames), frames};
+    pool_there = reserve_in_front(frames, &r[2]) || reserve_apart(frames, &r[2], &r[3]);
     if (!pool_there || !all_there(r, 2) || !map_tables(t->nodes, t->cpus, frames)) {
         unmap_all(r, 4);
         return false;

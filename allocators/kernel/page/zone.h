@@ -82,7 +82,4 @@ void zone_release_surplus(struct zone *z);
  */
 bool zone_release_idle(struct zone *z);
 
-/* Wakes those who wait for memory. */
-void page_waiters_wake(void);
-
 #endif

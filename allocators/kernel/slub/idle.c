@@ -7,7 +7,7 @@
  * in a full pool pays nothing for this. Nor does one that frees a little in between: for some time after a flush
  * that was in vain the slow paths, which all paths are then, leave nothing behind.
  */
-#include "../page/reclaim.h"
+#include "../page/waiters.h"
 #include "slub.h"
 
 enum { MUTEX_WAIT_MS = 16, SPARING_CALLS = 256 };

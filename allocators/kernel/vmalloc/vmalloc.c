@@ -8,7 +8,7 @@
 #include "../os.h"
 #include "../page/context.h"
 #include "../page/pool.h"
-#include "../page/reclaim.h"
+#include "../page/waiters.h"
 #include "fault.h"
 #include "space.h"
 
