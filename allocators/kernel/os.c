@@ -273,7 +273,7 @@ static bool os_membarrier(int command)
 static ssize_t os_read_text(const char *path, char *text, size_t bytes)
 {
     int saved = errno;
-    int fd = uncancelled_open(path);
+    int fd = uncancelled_open(path, O_RDONLY);
     ssize_t n = -1;
 
     if (fd >= 0) {

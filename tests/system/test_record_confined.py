@@ -111,14 +111,6 @@ def test_filters_that_are_tried_where_nobody_can_make_room(tmp_path):
     record(tmp_path, SUBJECT, "tries_filters_alone")
 
 
-@pytest.mark.parametrize("options", [[], ["--stacks=4"]])
-def test_what_is_no_cancellation_point(tmp_path, options):
-    """A thread that is to end goes on through filters, calls, exec() that fails and fork()."""
-    done = subprocess.run([HEAPMARK, "record", *options, "-o", "t.hmt", "--", SUBJECT, "is_cancelled"], cwd=tmp_path,
-                          text=True, capture_output=True, timeout=20)
-    assert done.returncode == 0, done.stderr
-
-
 def test_strict_mode(tmp_path):
     """There the clock is shut off as well: the recording ends."""
     done = record(tmp_path, SUBJECT, "goes_strict")

@@ -1,13 +1,14 @@
 #include "workloads/trace/elf_program.h"
 
+#include "allocators/common/uncancelled.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 
 static bool read_at(int fd, void *buffer, size_t bytes, uint64_t at)
 {
-    return at <= INT64_MAX && pread(fd, buffer, bytes, (off_t)at) == (ssize_t)bytes;
+    return at <= INT64_MAX && uncancelled_pread(fd, buffer, bytes, (off_t)at) == (ssize_t)bytes;
 }
 
 static bool read_segment(int fd, const Elf64_Ehdr *header, unsigned index, Elf64_Phdr *segment)

@@ -1,5 +1,7 @@
 #include "workloads/trace/identity.h"
 
+#include "allocators/common/uncancelled.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,10 +23,10 @@ static uint64_t birth_in(char *text)
 /* "" where it cannot be read. */
 static void read_text(const char *path, char text[STAT_BYTES])
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd >= 0 ? read(fd, text, STAT_BYTES - 1) : -1;
+    int fd = uncancelled_open(path, O_RDONLY);
+    ssize_t got = fd >= 0 ? uncancelled_read(fd, text, STAT_BYTES - 1) : -1;
     if (fd >= 0)
-        close(fd);
+        uncancelled_close(fd);
     text[got > 0 ? got : 0] = '\0';
 }
 

@@ -7,6 +7,8 @@
  */
 #include "workloads/trace/recorder_calls.h"
 
+#include "allocators/common/uncancelled.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -69,7 +71,7 @@ void *calls_find(const char *name)
     if (function != NULL)
         return function;
     static const char text[] = "heapmark: the recorder found no allocator behind it\n";
-    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
+    ssize_t ignored = uncancelled_write(STDERR_FILENO, text, sizeof text - 1);
     (void)ignored;
     abort();
 }

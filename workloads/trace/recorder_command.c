@@ -5,9 +5,10 @@
  */
 #include "workloads/trace/recorder_log.h"
 
+#include "allocators/common/uncancelled.h"
+
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 static struct raw_command own;
 
@@ -15,7 +16,7 @@ static size_t read_all(int fd, char *text, size_t room)
 {
     size_t used = 0;
     ssize_t got;
-    while (used < room && (got = read(fd, text + used, room - used)) > 0)
+    while (used < room && (got = uncancelled_read(fd, text + used, room - used)) > 0)
         used += (size_t)got;
     return used;
 }
@@ -36,7 +37,7 @@ static void keep_program(void)
 void log_read_command(void)
 {
     char more;
-    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    int fd = uncancelled_open("/proc/self/cmdline", O_RDONLY);
     if (fd < 0)
         return;
     own.bytes = (uint32_t)read_all(fd, own.words, sizeof own.words);
@@ -45,7 +46,7 @@ void log_read_command(void)
         keep_program();
     else if (!is_ended && own.bytes > 0)
         own.words[own.bytes++] = '\0';
-    close(fd);
+    uncancelled_close(fd);
 }
 
 void log_put_command(struct raw_segment *segment)

@@ -290,10 +290,7 @@ static bool tell_lost(const struct call *call, bool no_room, struct raw_lost **l
         mmap(NULL, sizeof *room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED)
         return false;
-    int cancelable;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable); /* as exec() is no such point */
     int error = check_target(call, &path, room);
-    pthread_setcancelstate(cancelable, &cancelable);
     bool refuses = error == -ENOEXEC || error == -EPERM; /* the others: there is no such program */
     bool is_away = error == 0 && !is_in_reach();
     bool is_lost = refuses || is_away || no_room;

@@ -5,6 +5,8 @@
  */
 #include "workloads/trace/recorder_log.h"
 
+#include "allocators/common/uncancelled.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -27,10 +29,10 @@ static bool may_lock_all(void)
 static uint64_t mapped_bytes_of_program(void)
 {
     char text[64];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    int fd = uncancelled_open("/proc/self/statm", O_RDONLY);
+    ssize_t got = fd >= 0 ? uncancelled_read(fd, text, sizeof text - 1) : -1;
     if (fd >= 0)
-        close(fd);
+        uncancelled_close(fd);
     text[got > 0 ? got : 0] = '\0';
     uint64_t all = strtoull(text, NULL, 10) * RAW_PAGE_BYTES, ours = log_mapped_bytes();
     return all > ours ? all - ours : 0;

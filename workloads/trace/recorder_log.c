@@ -1,5 +1,7 @@
 #include "workloads/trace/recorder_log.h"
 
+#include "allocators/common/uncancelled.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -7,7 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 __thread struct log_thread log_thread = {.cursor = LOG_NOWHERE};
@@ -60,12 +61,13 @@ uint64_t log_mapped_bytes(void)
 
 static bool open_recording(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = uncancelled_open(path, O_RDWR);
     if (fd < 0)
         return false;
     struct stat file;
     struct raw_header *header = fstat(fd, &file) == 0 ? map_file(fd, (uint64_t)file.st_size) : NULL;
-    close(fd); /* the mapping stays: the program may close or reuse any descriptor it likes */
+    /* The mapping stays: the program may close or reuse any descriptor it likes. */
+    uncancelled_close(fd);
     if (header == NULL)
         return false;
     if (memcmp(header->magic, RAW_MAGIC, sizeof header->magic) == 0 &&
@@ -174,14 +176,12 @@ static bool begin_child(void)
     return state == STARTED;
 }
 
-/* The program's calls are no cancellation points, though files are opened and read here. */
 bool log_start(void)
 {
     struct log_thread *t = &log_thread;
     if (state == INERT || t->busy)
         return false;
-    int saved_errno = errno, cancelable;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable);
+    int saved_errno = errno;
     t->busy = 1;
     bool on = log_guard.recording != 0; /* another thread may have been faster */
     if (!on && state == WAITING)
@@ -189,7 +189,6 @@ bool log_start(void)
     else if (!on && state == STARTED)
         on = begin_child();
     log_thread.busy = 0;
-    pthread_setcancelstate(cancelable, &cancelable);
     errno = saved_errno;
     return on;
 }
@@ -211,14 +210,9 @@ static bool is_own(void)
     return log_confined > 0 || process->pid == (uint32_t)getpid();
 }
 
-/* No cancellation point, as prctl() and syscall() are none. */
 static void pause_ms(void)
 {
-    const struct timespec pause = {.tv_nsec = 1000000};
-    int cancelable;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable);
-    nanosleep(&pause, NULL);
-    pthread_setcancelstate(cancelable, &cancelable);
+    uncancelled_sleep(1000000);
 }
 
 /*

@@ -9,8 +9,9 @@
  */
 #include "workloads/trace/recorder_log.h"
 
+#include "allocators/common/uncancelled.h"
+
 #include <fcntl.h>
-#include <pthread.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,9 +50,9 @@ static bool copy(int from, int to)
     ssize_t got = -1;
     if (getrlimit(RLIMIT_FSIZE, &limit) != 0)
         return false;
-    while ((got = read(from, bytes, sizeof bytes)) > 0) {
+    while ((got = uncancelled_read(from, bytes, sizeof bytes)) > 0) {
         total += (rlim_t)got;
-        if (total > limit.rlim_cur || write(to, bytes, (size_t)got) != got)
+        if (total > limit.rlim_cur || uncancelled_write(to, bytes, (size_t)got) != got)
             return false;
     }
     return got == 0 && total > 0;
@@ -65,33 +66,30 @@ static void save(const char *path)
 {
     strcpy(fresh, path);
     strcat(fresh, RAW_MAPS_NEW);
-    int from =
-        open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC); /* the main thread may be gone */
-    int to = from >= 0 ? open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
+    /* The main thread may be gone. */
+    int from = uncancelled_open("/proc/thread-self/maps", O_RDONLY);
+    int to = from >= 0 ? uncancelled_open(fresh, O_WRONLY | O_CREAT | O_TRUNC) : -1;
     if (to >= 0) {
         bool good = copy(from, to);
-        close(to);
+        uncancelled_close(to);
         if (!good || rename(fresh, path) != 0)
             unlink(fresh);
     }
     if (from >= 0)
-        close(from);
+        uncancelled_close(from);
 }
 
 /*
  * One thread at a time; another one that comes meanwhile leaves it at that, and so does a child of
  * vfork(), whose memory this is too. A child of fork() is not kept out by a thread that it does not
  * have: its page with the flag is zero. What fails here, as in a chroot(), costs the names and nothing
- * else. The program's malloc() does not become a cancellation point by it.
+ * else.
  */
 void log_save_modules(uint32_t process)
 {
     if (log_confined > 0 || atomic_exchange(&log_guard.saving_modules, 1) != 0)
         return;
-    int cancelable;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable);
     if (log_confined == 0 && make_path(wanted, process)) /* log_confine() waits from here on */
         save(wanted);
-    pthread_setcancelstate(cancelable, &cancelable);
     log_guard.saving_modules = 0;
 }

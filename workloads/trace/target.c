@@ -1,5 +1,6 @@
 #include "workloads/trace/target.h"
 
+#include "allocators/common/uncancelled.h"
 #include "workloads/trace/elf_program.h"
 
 #include <errno.h>
@@ -171,7 +172,7 @@ static int look_into(int fd, char next[HEAD_BYTES], struct failure *failure)
         return fail(failure, -errno, "%s", strerrordesc_np(errno));
     if (!S_ISREG(file.st_mode))
         return fail(failure, -EACCES, "it is not an executable file");
-    ssize_t got = read(fd, head.text, sizeof head.text - 1);
+    ssize_t got = uncancelled_read(fd, head.text, sizeof head.text - 1);
     int result;
     if (got >= (ssize_t)sizeof head.elf && memcmp(head.elf.e_ident, ELFMAG, SELFMAG) == 0)
         result = check_elf(fd, &head.elf, next, failure);
@@ -188,13 +189,13 @@ static int look_into(int fd, char next[HEAD_BYTES], struct failure *failure)
 /* As look_into(). To open a pipe must not wait for its other end, nor a terminal become this process's. */
 static int look_at(const char *path, bool is_script, char next[HEAD_BYTES], struct failure *failure)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = uncancelled_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return is_script ? fail(failure, -errno, "its first line names the interpreter '%s': %s",
                                 path, strerrordesc_np(errno))
                          : fail(failure, -errno, "%s", strerrordesc_np(errno));
     int result = look_into(fd, next, failure);
-    close(fd);
+    uncancelled_close(fd);
     return result;
 }
 

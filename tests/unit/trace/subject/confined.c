@@ -215,45 +215,6 @@ static int tries_filters_alone(void)
     return good > 0 || ended.tv_sec - began.tv_sec > 1;
 }
 
-/*
- * What is no cancellation point stays none: filters that fail, calls and exec() in a thread that is to end, and the
- * first call of its child.
- */
-static void *goes_on(void *cancelled)
-{
-    char *arguments[] = {"subject", NULL};
-    while (!atomic_load((atomic_bool *)cancelled))
-        continue;
-    kill(getppid(), SIGSTOP);
-    int good = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == 0;
-    kill(getppid(), SIGCONT);
-    pairs();
-    execv("/etc/passwd", arguments);
-    pid_t child = fork();
-    if (child == 0) {
-        free(grab(10));
-        _exit(3);
-    }
-    int status = 0;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 3 && !good ? NULL : cancelled;
-}
-
-static int is_cancelled(void)
-{
-    atomic_bool cancelled = false;
-    pthread_t thread;
-    void *result;
-    free(grab(10));
-    if (pthread_create(&thread, NULL, goes_on, &cancelled) != 0)
-        return 1;
-    pthread_cancel(thread);
-    cancelled = true;
-    pthread_join(thread, &result);
-    return result != NULL;
-}
-
 static void *has_a_filter_of_its_own(void *result)
 {
     *(int *)result = forbid_madvise();
@@ -373,7 +334,6 @@ const struct scene confined_scenes[] = {
     {"tries_filters", tries_filters},
     {"tries_filters_alone", tries_filters_alone},
     {"fails_for_all_threads", fails_for_all_threads},
-    {"is_cancelled", is_cancelled},
     {"goes_strict", goes_strict},
     {"goes_strict_in_vain", goes_strict_in_vain},
     {"shuts_the_clock_off_at_once", shuts_the_clock_off_at_once},

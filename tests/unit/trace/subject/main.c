@@ -4,9 +4,9 @@
 #include "scene.h"
 
 static const struct scene *const tables[] = {
-    call_scenes, thread_scenes,       join_scenes,     signal_scenes,
-    fork_scenes, daemon_scenes,       exec_scenes,     environment_scenes,
-    room_scenes, surroundings_scenes, confined_scenes, end_scenes,
+    call_scenes,     thread_scenes,    join_scenes,        signal_scenes, fork_scenes,
+    daemon_scenes,   exec_scenes,      environment_scenes, room_scenes,   surroundings_scenes,
+    confined_scenes, cancelled_scenes, end_scenes,
 };
 
 int main(int argc, char **argv)

@@ -17,7 +17,7 @@ struct scene {
 /* Each ends with a scene without a name. */
 extern const struct scene call_scenes[], thread_scenes[], join_scenes[], signal_scenes[],
     fork_scenes[], daemon_scenes[], exec_scenes[], environment_scenes[], room_scenes[],
-    surroundings_scenes[], confined_scenes[], end_scenes[];
+    surroundings_scenes[], confined_scenes[], cancelled_scenes[], end_scenes[];
 
 enum { ROUNDS = 10000 };
 
