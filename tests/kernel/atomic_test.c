@@ -17,6 +17,7 @@
 #include "config.h"
 #include "kmem.h"
 #include "page/page.h"
+#include "page/zone.h"
 #include "slub/frozen.h"
 #include "slub/node.h"
 #include "slub/slab.h"
@@ -293,6 +294,8 @@ static void beside_held_locks(void)
         well &= !kmem_cache_alloc(cache, contexts[c]);
         well &= !kmem_cache_alloc(made, contexts[c]);
         well &= !kmem_cache_alloc_node(made, contexts[c], 0);
+        well &= !kmem_cache_alloc_node(cache, contexts[c], percpu_node());
+        well &= !kmem_cache_alloc(cache, contexts[c] | __GFP_THISNODE);
         well &= kmem_cache_alloc_bulk(cache, contexts[c], 40, kept) == 0;
     }
     drop_all_locks();
@@ -376,9 +379,62 @@ static void test_lock_of_a_slab(void **state)
     expect_no_system_call(beside_the_lock_of_a_slab);
 }
 
+static void take_zones(void (*take)(struct lock *))
+{
+    for (struct zone *z = zone_first(); z; z = zone_next(z))
+        take(&z->lock);
+}
+
+/*
+ * What a CPU has of another node is in the way of who wants its own node's. It goes home, but the slab's pages do not,
+ * however empty it is.
+ */
+static void beside_the_lock_of_a_zone(void)
+{
+    enum { OBJECTS = 800, STAY = 8 };
+    int here, there;
+    void *object;
+
+    prepare();
+    if (node_count() < 2)
+        _exit(SKIPPED);
+    stay_on_this_cpu();
+    here = percpu_node();
+    there = !here;
+    cache = kmem_cache_create("strange", 4000, 0, SLAB_NO_MERGE, NULL);
+    for (int i = 0; i < OBJECTS; i++)
+        kept[i] = kmem_cache_alloc_node(cache, GFP_KERNEL, there);
+    for (int i = 0; i < OBJECTS; i++)
+        if (i % STAY)
+            kmem_cache_free(cache, kept[i]);
+    kmem_cache_shrink(cache);
+    object = kmem_cache_alloc(cache, GFP_KERNEL);
+    if (slab_nid(slab_of(object)) != there)
+        _exit(5); /* the CPU was to have one of these slabs */
+    kmem_cache_free(cache, object);
+    for (int i = 0; i < OBJECTS; i += STAY)
+        kmem_cache_free(cache, kept[i]);
+    take_zones(lock_take);
+    (void)kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_THISNODE);
+    (void)kmem_cache_alloc_node(cache, GFP_ATOMIC, here);
+    take_zones(lock_drop);
+    _exit(kmem_check() != 0);
+}
+
+static void test_lock_of_a_zone(void **state)
+{
+    struct ending e = ending_of(beside_the_lock_of_a_zone);
+
+    (void)state;
+    if (e.status == SKIPPED << 8)
+        skip();
+    if (e.status != 0)
+        fail_msg("status %#x, '%s'", e.status, e.said);
+}
+
 /* ---- in the handler of a signal, which interrupted who holds a lock ---- */
 
-enum { INTERRUPTIONS = 20000, INTERVAL_NS = 50000 };
+enum { INTERRUPTIONS = 20000, INTERVAL_NS = 50000, SECONDS_MOST = 10 /* where timers are slow */ };
 
 static volatile int interruptions;
 static void *from_handlers[64];
@@ -407,11 +463,13 @@ static void interrupt_often(void)
 /* Nobody waits for what goes on only when he is done. */
 static void in_handlers(void)
 {
+    time_t end = time(NULL) + SECONDS_MOST;
+
     prepare();
     if (cache->path != PATH_CPU || percpu_mode != PERCPU_RSEQ)
         _exit(SKIPPED);
     interrupt_often();
-    while (interruptions < INTERRUPTIONS) {
+    while (interruptions < INTERRUPTIONS && time(NULL) < end) {
         for (int i = 0; i < MANY; i++)
             kept[i] = kmem_cache_alloc(cache, GFP_KERNEL);
         for (int i = 0; i < MANY; i++)
@@ -527,8 +585,9 @@ int main(void)
         cmocka_unit_test(test_first_calls),         cmocka_unit_test(test_use_up),
         cmocka_unit_test(test_what_is_given_back),  cmocka_unit_test(test_held_locks),
         cmocka_unit_test(test_held_barns),          cmocka_unit_test(test_lock_of_a_slab),
-        cmocka_unit_test(test_in_handlers),         cmocka_unit_test(test_others_may),
-        cmocka_unit_test(test_no_endless_spinning), cmocka_unit_test(test_free_never_reclaims),
+        cmocka_unit_test(test_lock_of_a_zone),      cmocka_unit_test(test_in_handlers),
+        cmocka_unit_test(test_others_may),          cmocka_unit_test(test_no_endless_spinning),
+        cmocka_unit_test(test_free_never_reclaims),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -262,6 +262,13 @@ static void test_left_is_what_is_drawn(void **state)
     elsewhere(take_one, s);
     assert_int_equal(barn->nr_full, full - 1);
     kmem_cache_free(s, taken.first);
+    for (int k = 0; k < OBJECTS; k++) /* what is kept for good was not drawn lately for ever */
+        assert_non_null(objects[k] = kmem_cache_alloc(s, GFP_KERNEL));
+    assert_true(barn->drawn > 0);
+    kmem_cache_shrink(s);
+    assert_int_equal(barn->drawn, 0);
+    for (int k = 0; k < OBJECTS; k++)
+        kmem_cache_free(s, objects[k]);
     assert_int_equal(kmem_check(), 0);
     kmem_cache_destroy(s);
 }

@@ -135,6 +135,8 @@ static void *alloc_on(struct kmem_cache *s, gfp_t gfp, int node)
         stat(s, ALLOC_NODE_MISMATCH);
     } else if (may_put_back(s)) {
         object = alloc_here(s, gfp, node);
+    } else {
+        stat(s, ALLOC_SLOWPATH);
     }
     if (!object)
         object = slabs_take_on(s, gfp, node);

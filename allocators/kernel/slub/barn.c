@@ -41,13 +41,20 @@ static bool barn_serves(struct node_barn *barn, enum taker taker)
     return false;
 }
 
-/* What is wanted is how far its own CPUs draw on it, not how often: half of what it holds at most. */
+/*
+ * What is wanted is how far its own CPUs draw on it. Of objects that share lines it is how often they come: what two
+ * CPUs write side by side costs more than so little memory.
+ */
 static void note_drawn(struct kmem_cache *s, struct node_barn *barn)
 {
+    unsigned wanted = __atomic_load_n(&barn->wanted, __ATOMIC_RELAXED), now;
+
     barn->drawn++;
-    if (barn->drawn > __atomic_load_n(&barn->wanted, __ATOMIC_RELAXED) &&
-        barn->drawn <= s->barn_max / 2)
-        __atomic_store_n(&barn->wanted, barn->drawn, __ATOMIC_RELAXED);
+    now = s->size <= BARN_LINE ? wanted + 1 : barn->drawn;
+    if (now > s->barn_max / 2)
+        now = s->barn_max / 2;
+    if (now > wanted)
+        __atomic_store_n(&barn->wanted, now, __ATOMIC_RELAXED);
 }
 
 /* A full sheaf for an empty one, which may be NULL; NULL: there is none, and `empty` stays. */
@@ -161,6 +168,7 @@ static void flush_one(struct kmem_cache *s, struct node_barn *barn, enum whose_s
     empty = cut(&barn->sheaves_empty, &barn->nr_empty, all ? barn->nr_empty : barn->idle_empty);
     barn->idle_full = barn->nr_full;
     barn->idle_empty = barn->nr_empty;
+    barn->drawn = 0; /* or else what is kept for good would count for ever */
     lock_drop(&barn->lock);
     for (; full; full = next) {
         next = full->next;

@@ -95,7 +95,7 @@ static void set_up_barns(struct kmem_cache *s)
 {
     for (unsigned n = 0; n < node_count(); n++)
         for (unsigned i = 0; i < nr_barns; i++)
-            s->node[n]->barn[i].wanted = s->size <= 64 ? s->barn_max / 4 : 0;
+            s->node[n]->barn[i].wanted = s->size <= BARN_LINE ? s->barn_max / 4 : 0;
 }
 
 static void release(struct kmem_cache *s)

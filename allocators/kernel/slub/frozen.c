@@ -108,7 +108,8 @@ void thaw_slab(struct kmem_cache *s, struct slab *slab, void *freelist)
         freelist = next;
     }
     slab->frozen = 0;
-    empty = slab->inuse == 0 && n->nr_partial >= s->min_partial;
+    /* Pages go back under the lock of their zone, which a call that must not wait cannot do without. */
+    empty = slab->inuse == 0 && n->nr_partial >= s->min_partial && !in_atomic;
     if (slab_exhausted(slab))
         list_add(&n->full, slab, true);
     else if (!empty)

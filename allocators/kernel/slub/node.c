@@ -131,7 +131,8 @@ bool settle(struct kmem_cache *s, struct kmem_cache_node *n, struct slab *slab, 
         return false;
     if (!was_full) /* else it has been counted just now */
         count_empty(n, slab, 1);
-    if (n->nr_partial <= s->min_partial && !__atomic_load_n(&slub_sparing, __ATOMIC_RELAXED)) {
+    if (in_atomic ||
+        (n->nr_partial <= s->min_partial && !__atomic_load_n(&slub_sparing, __ATOMIC_RELAXED))) {
         note_idle();
         return false;
     }

@@ -120,8 +120,10 @@ void sheaf_empty(struct kmem_cache *s, struct sheaf *sheaf)
 static uint64_t worn_off(struct kmem_cache *s, unsigned each_ms)
 {
     unsigned now = (unsigned)os_now_ms();
-    unsigned elapsed = now - __atomic_load_n(&s->sheaf_traffic_ms, __ATOMIC_RELAXED);
+    int elapsed = (int)(now - __atomic_load_n(&s->sheaf_traffic_ms, __ATOMIC_RELAXED));
 
+    if (elapsed <= 0) /* others may have looked at the clock later */
+        return 0;
     __atomic_store_n(&s->sheaf_traffic_ms, now, __ATOMIC_RELAXED);
     return (uint64_t)elapsed * each_ms;
 }
@@ -129,7 +131,8 @@ static uint64_t worn_off(struct kmem_cache *s, unsigned each_ms)
 /*
  * What larger sheaves save is one exchange in so many calls; what they cost is memory, by the size of the objects.
  * So it takes exchanges that come fast enough to be felt: threads that allocate and free at random go on to
- * exchange one now and then, and would all have the largest in the end. Threads may count in vain.
+ * exchange one now and then, and would all have the largest in the end. Threads may count in vain; calls that must not
+ * enter the operating system count without a look at the clock, as time wears it off with the next one that may.
  */
 void sheaves_grow(struct kmem_cache *s, gfp_t gfp)
 {

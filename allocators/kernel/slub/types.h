@@ -99,13 +99,16 @@ enum { SHEAF_CLASSES = 7, SHEAF_BYTES_MIN = 128 };
 struct node_barn {
     struct lock lock;
     unsigned nr_full, nr_empty;
-    unsigned wanted;                /* full sheaves that are left to the barn's own CPUs */
-    unsigned drawn;                 /* full sheaves that they took and did not bring back */
+    unsigned wanted; /* full sheaves that are left to the barn's own CPUs */
+    unsigned drawn;  /* that these took and did not bring back since slub_grew() looked */
     unsigned idle_full, idle_empty; /* the fewest of each since slub_grew() looked */
     struct sheaf *sheaves_full, *sheaves_empty;
 } __attribute__((aligned(64)));
 
 enum { BARNS_MAX = 8 };
+enum {
+    BARN_LINE = 64
+}; /* bytes; objects no larger share lines, or what the CPU fetches with one */
 extern unsigned nr_barns; /* of each node: a power of two */
 
 struct slab_list {
@@ -153,8 +156,7 @@ struct kmem_cache {
     unsigned sheaf_class_max;
     unsigned sheaf_traffic;    /* exchanges since it grew, fewer with time */
     unsigned sheaf_traffic_ms; /* when the last was counted */
-    unsigned sheaf_since;
-    unsigned barn_max; /* full sheaves that a barn keeps */
+    unsigned barn_max;         /* full sheaves that a barn keeps */
     unsigned useroffset, usersize;
     void (*ctor)(void *);
     void (*user_ctor)(void *); /* with debug: `ctor` is that of debug.c, and calls this */
