@@ -414,6 +414,8 @@ static void beside_the_lock_of_a_zone(void)
     kmem_cache_free(cache, object);
     for (int i = 0; i < OBJECTS; i += STAY)
         kmem_cache_free(cache, kept[i]);
+    __atomic_store_n(&page_globals.listed_orders, 0,
+                     __ATOMIC_RELAXED); /* or else a list may have room for them */
     take_zones(lock_take);
     (void)kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_THISNODE);
     (void)kmem_cache_alloc_node(cache, GFP_ATOMIC, here);
