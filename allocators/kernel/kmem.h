@@ -44,9 +44,10 @@ struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned size, u
 
 /*
  * To be called before `n` bytes at `memory` are copied to a user, or from one: ends the process if these
- * lie in a slab and not all in the part of one object that its cache allows, if `memory` is NULL or ZERO_SIZE_PTR, or if
- * they wrap around the end of all addresses. Objects of kmalloc() and malloc() may be copied whole, those of plain
- * kmem_cache_create() not at all; other memory outside of slabs is not looked at. `n` 0: all is well.
+ * lie in a slab and not all in the part of one object that its cache allows, if `memory` is NULL or
+ * ZERO_SIZE_PTR, or if they wrap around the end of all addresses. Objects of kmalloc() and malloc() may
+ * be copied whole, those of plain kmem_cache_create() not at all; other memory outside of slabs is not
+ * looked at. `n` 0: all is well.
  */
 void check_object_size(const void *memory, size_t n, bool to_user) KMEM_API;
 

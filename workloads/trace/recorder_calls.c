@@ -244,7 +244,10 @@ static void *realloc_ending(void *block, size_t size)
     return next.realloc(block, size);
 }
 
-/* A resized object stays in the sample, or outside it. For which there is no room, it ends: its free would not be seen. */
+/*
+ * A resized object stays in the sample, or outside it. For which there is no room, it ends: its free
+ * would not be seen.
+ */
 static void *realloc_described(void *block, size_t size, const void *frame)
 {
     if (!log_is_plain && !log_leave_sample((uintptr_t)block))

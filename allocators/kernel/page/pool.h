@@ -95,7 +95,10 @@ void dma_set_lowmem_reserve(size_t low);
 
 #define NO_FRAME (~(size_t)0)
 
-/* CPUs' lists and vmalloc's extents keep a frame's number in 32 bits: 16 TiB, HIGHMEM and the gaps between nodes included. */
+/*
+ * CPUs' lists and vmalloc's extents keep a frame's number in 32 bits: 16 TiB, HIGHMEM and the gaps
+ * between nodes included.
+ */
 #define FRAMES_MAX ((size_t)1 << 32)
 
 /* Walks all zones that have memory. */

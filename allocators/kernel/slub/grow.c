@@ -3,9 +3,10 @@
  * cache: good as long as it is wanted again, a waste once the program has turned to other sizes. So whenever so
  * much fresh memory was taken, each barn gives back the sheaves that nobody took out since the time before: the
  * fewest that lay there meanwhile, which is the working set of a depot in Bonwick and Adams, "Magazines and
- * Vmem" (2001), by growth instead of by time. A process that does not grow pays nothing, but that every few seconds
- * somebody looks, lest what it keeps after a peak be kept for ever. Then those of the CPU's own sheaves that are as they
- * were go as well: by growth they took the slabs of sizes away that came again (memory of cc1 1.11, of lua 1.02).
+ * Vmem" (2001), by growth instead of by time. A process that does not grow pays nothing, but that every few
+ * seconds somebody looks, lest what it keeps after a peak be kept for ever. Then those of the CPU's own sheaves
+ * that are as they were go as well: by growth they took the slabs of sizes away that came again (memory of cc1
+ * 1.11, of lua 1.02).
  */
 #include "barn.h"
 #include "cpu_sheaf.h"

@@ -98,8 +98,8 @@ bool cache_shrink(struct kmem_cache *s, bool *reached);
 /* The same for all caches. */
 void slub_shrink_all(void);
 /*
- * The two halves of slub_shrink_all(), under slab_mutex; the first between a stop and its end. What is left is sorted, or no slab is
- * looked at that cannot go.
+ * The two halves of slub_shrink_all(), under slab_mutex; the first between a stop and its end. What is left
+ * is sorted, or no slab is looked at that cannot go.
  */
 void slub_drain_blocks(void);
 enum what_is_left { SORTED, AS_IT_IS };
