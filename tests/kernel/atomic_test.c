@@ -53,8 +53,6 @@ static void prepare(void)
     __free_pages(p, 8);
 }
 
-enum { SKIPPED = 77 };
-
 static void forbid_the_system(void)
 {
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
@@ -425,13 +423,8 @@ static void beside_the_lock_of_a_zone(void)
 
 static void test_lock_of_a_zone(void **state)
 {
-    struct ending e = ending_of(beside_the_lock_of_a_zone);
-
     (void)state;
-    if (e.status == SKIPPED << 8)
-        skip();
-    if (e.status != 0)
-        fail_msg("status %#x, '%s'", e.status, e.said);
+    expect_well_or_skipped(beside_the_lock_of_a_zone);
 }
 
 /* ---- in the handler of a signal, which interrupted who holds a lock ---- */
@@ -488,13 +481,8 @@ static void in_handlers(void)
 
 static void test_in_handlers(void **state)
 {
-    struct ending e = ending_of(in_handlers);
-
     (void)state;
-    if (e.status == SKIPPED << 8)
-        skip();
-    if (e.status != 0)
-        fail_msg("status %#x, '%s'", e.status, e.said);
+    expect_well_or_skipped(in_handlers);
 }
 
 /* ---- what is not atomic may, and so the test can tell ---- */

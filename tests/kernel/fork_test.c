@@ -18,15 +18,6 @@
 #include "vmalloc/meta.h"
 #include "vmalloc/space.h"
 
-/* In a child the framework's assertions would end nothing but the child, and as if all were well. */
-#define expect(what)                                               \
-    do {                                                           \
-        if (!(what)) {                                             \
-            fprintf(stderr, "line %d: not %s\n", __LINE__, #what); \
-            _exit(1);                                              \
-        }                                                          \
-    } while (0)
-
 /* ---- another thread ---- */
 
 static sem_t go_on, inside;

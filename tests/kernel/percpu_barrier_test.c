@@ -24,7 +24,7 @@
 #include "percpu/blocks.h"
 #include "slub/slub.h"
 
-enum { OBJECTS = 2000, SKIPPED = 77, BLOCKS = 64 };
+enum { OBJECTS = 2000, BLOCKS = 64 };
 
 static struct kmem_os real;
 static atomic_uint barriers;

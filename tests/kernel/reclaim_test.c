@@ -25,15 +25,6 @@
 
 enum { MANY = 1 << 20, FAILURES = 200 };
 
-/* In a child the framework's assertions would end nothing but the child, and as if all were well. */
-#define expect(what)                                               \
-    do {                                                           \
-        if (!(what)) {                                             \
-            fprintf(stderr, "line %d: not %s\n", __LINE__, #what); \
-            _exit(1);                                              \
-        }                                                          \
-    } while (0)
-
 static void *objects[MANY];
 
 static void begin(void)

@@ -22,7 +22,7 @@
 #define A_FEW      (16 * MIB)        /* what all of this may take of locked or writable memory */
 #define LARGE_POOL "pool=64g"        /* of which the states alone are 32 MiB */
 
-enum { SKIPPED = 77, OBJECTS = 20000, BYTES = 100 };
+enum { OBJECTS = 20000, BYTES = 100 };
 
 /* Bytes: 0, of address space; 1, resident. */
 static size_t of_statm(unsigned field)

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -40,6 +42,9 @@ struct ending ending_of(void (*body)(void));
 
 /* Fails unless `body` ends with 0 in a child; and a test that is no more than that. */
 void expect_well(void (*body)(void));
+/* The same, or skips the test if the child said by its status that it cannot be done here. */
+enum { SKIPPED = 77 };
+void expect_well_or_skipped(void (*body)(void));
 
 #define TEST(body)                        \
     static void test_##body(void **state) \
@@ -50,5 +55,14 @@ void expect_well(void (*body)(void));
 
 /* 0, or the signal that ended it. */
 int signal_of(const struct ending *e);
+
+/* In a child the framework's assertions would end nothing but the child, and as if all were well. */
+#define expect(what)                                               \
+    do {                                                           \
+        if (!(what)) {                                             \
+            fprintf(stderr, "line %d: not %s\n", __LINE__, #what); \
+            _exit(1);                                              \
+        }                                                          \
+    } while (0)
 
 #endif

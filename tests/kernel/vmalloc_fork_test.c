@@ -14,7 +14,7 @@
 
 static bool forked, is_child;
 
-static void expect(bool right, int otherwise)
+static void expect_or_end(bool right, int otherwise)
 {
     if (!right)
         _exit(otherwise);
@@ -33,9 +33,9 @@ static void fork_here(void)
     is_child = child == 0;
     if (is_child)
         return;
-    expect(waitpid(child, &status, 0) == child, 90);
-    expect(!WIFSIGNALED(status), 91);
-    expect(status == 0, WEXITSTATUS(status));
+    expect_or_end(waitpid(child, &status, 0) == child, 90);
+    expect_or_end(!WIFSIGNALED(status), 91);
+    expect_or_end(status == 0, WEXITSTATUS(status));
 }
 
 /* Frames are mapped only where there is an area, which somebody has. */
@@ -53,7 +53,7 @@ static size_t stray_mappings(void)
     unsigned long start, end;
     size_t strays = 0;
 
-    expect(f != NULL, 92);
+    expect_or_end(f != NULL, 92);
     while (fgets(line, sizeof line, f))
         if (sscanf(line, "%lx-%lx %7s", &start, &end, access) == 3 && strcmp(access, "rw-s") == 0 &&
             is_vmalloc_addr((void *)start))
@@ -67,9 +67,9 @@ static void expect_whole(void)
     char why[200];
 
     vm_unmap_aliases();
-    expect(forked, 93);
-    expect(stray_mappings() == 0, 94);
-    expect(kmem_pages_check(why, sizeof why) && kmem_vmalloc_check(why, sizeof why), 95);
+    expect_or_end(forked, 93);
+    expect_or_end(stray_mappings() == 0, 94);
+    expect_or_end(kmem_pages_check(why, sizeof why) && kmem_vmalloc_check(why, sizeof why), 95);
     if (is_child)
         _exit(0);
 }
@@ -96,8 +96,8 @@ static struct shrinker forker = {.count_objects = count_one, .scan_objects = sca
 /* An area that has some of its frames, and gets no more. */
 static void fork_while_frames_are_found(void)
 {
-    expect(vmalloc(PAGE_SIZE) != NULL, 96);
-    expect(register_shrinker(&forker) == 0, 97);
+    expect_or_end(vmalloc(PAGE_SIZE) != NULL, 96);
+    expect_or_end(register_shrinker(&forker) == 0, 97);
     while (vmalloc(3 * MIB))
         ;
     expect_whole();
@@ -136,9 +136,9 @@ static void fork_as_it_maps(void)
     kmem_os.map_memfd = map_and_fork;
     q = vmalloc(2 * PAGE_SIZE);
     kmem_os = usual;
-    expect(q != NULL, 98);
+    expect_or_end(q != NULL, 98);
     *q = 8;
-    expect(*p == 7, 99);
+    expect_or_end(*p == 7, 99);
     expect_whole();
 }
 
@@ -168,7 +168,7 @@ static void fork_as_it_unmaps(void)
 {
     struct page *p[4];
 
-    expect(vmalloc(PAGE_SIZE) != NULL, 96);
+    expect_or_end(vmalloc(PAGE_SIZE) != NULL, 96);
     for (int i = 0; i < 4; i++)
         p[i] = alloc_pages(GFP_HIGHUSER, 0);
     __free_pages(p[0], 0);
@@ -177,7 +177,7 @@ static void fork_as_it_unmaps(void)
     maps_left = 1;
     kmem_os.map_memfd = map_one;
     kmem_os.hide = hide_and_fork;
-    expect(vmalloc(2 * PAGE_SIZE) == NULL, 97);
+    expect_or_end(vmalloc(2 * PAGE_SIZE) == NULL, 97);
     kmem_os = usual;
     expect_whole();
 }
@@ -199,11 +199,11 @@ static void *map_meta_and_fork(size_t bytes)
 /* More descriptions of areas are needed than there are. */
 static void fork_as_areas_are_described(void)
 {
-    expect(vmalloc(PAGE_SIZE) != NULL, 96);
+    expect_or_end(vmalloc(PAGE_SIZE) != NULL, 96);
     usual = kmem_os;
     kmem_os.map = map_meta_and_fork;
     while (!forked)
-        expect(vmalloc(PAGE_SIZE) != NULL, 97);
+        expect_or_end(vmalloc(PAGE_SIZE) != NULL, 97);
     kmem_os = usual;
     expect_whole();
 }
@@ -229,7 +229,7 @@ static void fork_inside(int signal)
     (void)signal;
     if (child == 0)
         _exit(0);
-    expect(waitpid(child, &status, 0) == child && status == 0, 96);
+    expect_or_end(waitpid(child, &status, 0) == child && status == 0, 96);
     interruptions++;
 }
 
@@ -268,8 +268,8 @@ static void fork_in_a_fork(void)
     if (child == 0)
         _exit(usr1_is_blocked() ? 97 : !is_filled((unsigned char *)p, BIG, 1));
     memset(p, 2, BIG);
-    expect(waitpid(child, &status, 0) == child && status == 0, 98);
-    expect(interruptions == 1 && !usr1_is_blocked(), 99);
+    expect_or_end(waitpid(child, &status, 0) == child && status == 0, 98);
+    expect_or_end(interruptions == 1 && !usr1_is_blocked(), 99);
     forked = true;
     vfree(p);
     expect_whole();

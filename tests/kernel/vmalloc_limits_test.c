@@ -375,7 +375,7 @@ static size_t mappings_of_process(void)
     return lines;
 }
 
-static void expect(bool right, int otherwise)
+static void expect_or_end(bool right, int otherwise)
 {
     if (!right)
         _exit(otherwise);
@@ -386,12 +386,12 @@ static void use_up_all(void)
 {
     char *page = mmap(NULL, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    expect(page != MAP_FAILED && use_up_mappings(), 77);
+    expect_or_end(page != MAP_FAILED && use_up_mappings(), 77);
     for (int i = 0; i < 3; i++)
         (void)mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    expect(mmap(page, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-               MAP_FAILED,
-           77);
+    expect_or_end(mmap(page, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                       0) == MAP_FAILED,
+                  77);
 }
 
 static bool all_whole(void)
@@ -412,14 +412,14 @@ static void fork_at_the_limit(void)
 
     if (child == 0) {
         for (int i = 0; i < SMALL; i++)
-            expect(*small[i] == (char)i, 2);
+            expect_or_end(*small[i] == (char)i, 2);
         vfree(small[0]);
         vm_unmap_aliases();
-        expect(vmalloc_space.lazy == NULL && all_whole(), 3);
+        expect_or_end(vmalloc_space.lazy == NULL && all_whole(), 3);
         _exit(0);
     }
     waitpid(child, &status, 0);
-    expect(status == 0, 80);
+    expect_or_end(status == 0, 80);
 }
 
 /* What vmalloc() holds when the process is at its limit comes back when it is freed, and forks go on. */
@@ -433,19 +433,19 @@ static void recover_from_the_limit(void)
     building = space_take(1, PAGE_SIZE); /* nothing is mapped there yet; a child unmaps it */
     for (int i = 1; i < SMALL; i++)
         *(small[i] = vmalloc(PAGE_SIZE)) = (char)i;
-    expect(all_whole(), 81); /* with what that maps */
+    expect_or_end(all_whole(), 81); /* with what that maps */
     use_up_all();
     before = mappings_of_process();
     fork_at_the_limit();
     space_retire(building);
-    expect(vmalloc(2 * PAGE_SIZE) == NULL, 82);
-    expect(all_whole(), 83);
+    expect_or_end(vmalloc(2 * PAGE_SIZE) == NULL, 82);
+    expect_or_end(all_whole(), 83);
     for (int i = 0; i < SMALL; i++)
         vfree(small[i]);
     vm_unmap_aliases();
     held = before - mappings_of_process();
-    expect(vmalloc_space.lazy == NULL && all_whole() && highmem_used() == 0, 84);
-    expect(held + 10 > (size_t)2 * SMALL && vmalloc(2 * PAGE_SIZE), 85);
+    expect_or_end(vmalloc_space.lazy == NULL && all_whole() && highmem_used() == 0, 84);
+    expect_or_end(held + 10 > (size_t)2 * SMALL && vmalloc(2 * PAGE_SIZE), 85);
 }
 
 static void test_recovery(void **state)
