@@ -1,7 +1,5 @@
 #include "space.h"
 
-#include <stdlib.h>
-
 #include "../os.h"
 #include "../page/pool.h"
 
@@ -26,10 +24,10 @@ static size_t memory_bytes(void)
 static size_t mappings_max(void)
 {
     char text[32];
-    unsigned long allowed = 0;
+    unsigned allowed = 0;
 
     if (kmem_os.read_text("/proc/sys/vm/max_map_count", text, sizeof text) > 0)
-        allowed = strtoul(text, NULL, 10);
+        (void)os_read_number(text, &allowed);
     return (allowed ? allowed : MAPPINGS_USUAL) / MAPPINGS_SHARE;
 }
 
