@@ -324,6 +324,25 @@ static void limited_with_vmalloc_and_fork(void)
     expect_whole();
 }
 
+/* HIGHMEM that was made readable stays, but not four times its addresses. */
+static void limited_with_much_vmalloc(void)
+{
+    char *area = vmalloc(64 * MIB);
+    int status;
+    pid_t child;
+
+    expect(area != NULL);
+    memset(area, 7, 64 * MIB);
+    limit_to(512 * MIB);
+    expect_threads();
+    child = fork();
+    if (child == 0)
+        _exit(area[64 * MIB - 1] != 7);
+    expect(waitpid(child, &status, 0) == child && status == 0);
+    vfree(area);
+    expect_whole();
+}
+
 static void first_vmalloc_behind(void)
 {
     slub_free(slub_malloc(1));
@@ -417,6 +436,7 @@ TEST(limited_by_vfork)
 TEST(limited_by_fork)
 TEST(limited_with_vmalloc)
 TEST(limited_with_vmalloc_and_fork)
+TEST(limited_with_much_vmalloc)
 TEST(first_vmalloc_behind)
 TEST(limited_beside_threads)
 TEST(limited_with_a_mapping_above)
@@ -444,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_limited_by_fork),
         cmocka_unit_test(test_limited_with_vmalloc),
         cmocka_unit_test(test_limited_with_vmalloc_and_fork),
+        cmocka_unit_test(test_limited_with_much_vmalloc),
         cmocka_unit_test(test_first_vmalloc_behind),
         cmocka_unit_test(test_limited_beside_threads),
         cmocka_unit_test(test_limited_with_a_mapping_above),

@@ -30,7 +30,7 @@ static void give_up_addresses(size_t limit)
     kmem_pages_limit(limit, open_fast_paths);
     if (unread)
         kmem_pages_limit_cells();
-    kmem_vmalloc_limit();
+    kmem_vmalloc_limit(limit);
 }
 
 /* So far away that all that is reserved, and what vmalloc() may yet reserve, is but a part of it. */

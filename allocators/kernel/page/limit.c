@@ -56,10 +56,10 @@ static void end_at(struct zone *z, size_t end)
     end = larger(end, z->start + 2 * zone_reserve(z));
     end = up(larger(end, z->start + 1), MAX_ORDER_NR_PAGES);
     if (end < z->end)
-        z->end = end;
+        __atomic_store_n(&z->end, end, __ATOMIC_RELEASE);
 }
 
-/* Down. Who counts frames without the lock sees too many rather than none. */
+/* Down. For zone_frames() the new end is there last. */
 static void move_to(struct zone *z, size_t start)
 {
     size_t frames = z->end - z->start;
@@ -109,8 +109,10 @@ static void set_watermarks(void)
 
 static void set_size(void)
 {
-    page_globals.frames = pool_end();
-    __atomic_store_n(&page_globals.bytes, page_globals.frames << PAGE_SHIFT, __ATOMIC_RELEASE);
+    size_t frames = pool_end();
+
+    __atomic_store_n(&page_globals.frames, frames, __ATOMIC_RELAXED);
+    __atomic_store_n(&page_globals.bytes, frames << PAGE_SHIFT, __ATOMIC_RELEASE);
 }
 
 /* Whole pages between the two. */
