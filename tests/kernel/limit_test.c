@@ -406,6 +406,7 @@ static void limited_with_a_mapping_above(void)
 {
     char *place = mmap(NULL, 64 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *p;
     pthread_t thread;
+    size_t frame;
     bool in_front;
 
     slub_free(slub_malloc(1));
@@ -414,11 +415,14 @@ static void limited_with_a_mapping_above(void)
     p = slub_malloc(5 * MIB);
     in_front = kmem_pages_cells_in_front();
     expect((uintptr_t)p > page_globals.base);
+    frame = ((uintptr_t)p - page_globals.base) >> PAGE_SHIFT;
     limit_to(LIMIT);
     expect(!kmem_pages_cells_in_front() && percpu_near_pool == PERCPU_NO_POOL);
-    /* As a free does that had begun before the limit. */
-    if (in_front)
-        expect(kmem_pages_cells()[((uintptr_t)p - page_globals.base) >> PAGE_SHIFT] == 0);
+    /* As a free does that had begun before the limit. Those behind are gone. */
+    if (in_front) {
+        expect(kmem_pages_cells()[frame] == 0);
+        expect(pool.cell_frames == frame + 1 && frame + 1 < CELLS_IN_FRONT);
+    }
     slub_free(p);
     limit_to(LIMIT);
     expect(pool.cell_frames == page_globals.frames);

@@ -10,26 +10,28 @@
 #include "options.h"
 
 /*
- * From here on free() is not the near one. False: a thread may be in one that began before, about to read the cell of
- * a mapping above the pool, where free() is asked for nothing but mappings. (One that is made now is freed later.)
+ * From here on free() is not the near one. But a thread may be in one that began before, about to read the cell of a
+ * mapping above the pool, where free() is asked for nothing but mappings: how many frames must have cells
+ * for that. (What is mapped now is freed later.)
  */
-static bool leave_cells_in_front(void)
+static size_t leave_cells_in_front(void)
 {
-    uintptr_t end = page_globals.base + page_globals.bytes;
+    uintptr_t base = page_globals.base, highest;
 
     kmem_pages_cells_apart();
     open_fast_paths();
-    return single_threaded() ||
-           !mapped_between(end, page_globals.base + (CELLS_IN_FRONT << PAGE_SHIFT));
+    if (single_threaded())
+        return 0;
+    highest = mapped_between(base + page_globals.bytes, base + (CELLS_IN_FRONT << PAGE_SHIFT));
+    return highest ? ((highest - base) >> PAGE_SHIFT) + 1 : 0;
 }
 
 static void give_up_addresses(size_t limit)
 {
-    bool unread = leave_cells_in_front();
+    size_t read = leave_cells_in_front();
 
     kmem_pages_limit(limit, open_fast_paths);
-    if (unread)
-        kmem_pages_limit_cells();
+    kmem_pages_limit_cells(read);
     kmem_vmalloc_limit(limit);
 }
 

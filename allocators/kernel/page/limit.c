@@ -188,11 +188,13 @@ void kmem_pages_cells_apart(void)
     pool.cells_in_front = false;
 }
 
-void kmem_pages_limit_cells(void)
+void kmem_pages_limit_cells(size_t least)
 {
-    if (!take_locks())
+    size_t frames = larger(least, page_globals.frames);
+
+    if (frames >= pool.cell_frames || !take_locks())
         return;
-    unmap_between(pool.cells + page_globals.frames, pool.cells + pool.cell_frames);
-    pool.cell_frames = page_globals.frames;
+    unmap_between(pool.cells + frames, pool.cells + pool.cell_frames);
+    pool.cell_frames = frames;
     drop_locks();
 }
