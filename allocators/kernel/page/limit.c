@@ -155,9 +155,9 @@ static size_t high_frames(size_t limit)
     return limit / SHARES * HIGH_SHARE / page_globals.nodes >> PAGE_SHIFT;
 }
 
-bool kmem_pages_are_mine(void)
+bool kmem_pages_are_anothers(void)
 {
-    return page_globals.bytes && pool.process == getpid();
+    return __atomic_load_n(&page_globals.bytes, __ATOMIC_ACQUIRE) && pool.process != getpid();
 }
 
 void kmem_pages_limit(size_t limit, void (*told)(void))

@@ -111,8 +111,8 @@ uint16_t *kmem_pages_cells(void);
 #define CELLS_IN_FRONT ((size_t)1 << 28)
 bool kmem_pages_cells_in_front(void);
 
-/* There is a pool, and this process made it or inherited it by fork(): a child of vfork() uses its parent's. */
-bool kmem_pages_are_mine(void);
+/* There is a pool, and this process neither made it nor inherited it by fork(): a child of vfork() uses its parent's. */
+bool kmem_pages_are_anothers(void);
 
 /*
  * Address space is to be limited to `limit` bytes: what there is beyond the shares that the pool would have got at a
