@@ -67,7 +67,8 @@ struct node {
 };
 
 /*
- * Written at the start; later only what is atomic, and by limit.c limited, cells_in_front and cell_frames.
+ * Written at the start; later only what is atomic, by limit.c limited, cells_in_front and cell_frames, and in the child
+ * of a fork process.
  */
 struct pool {
     struct page_config config;
