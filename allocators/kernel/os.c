@@ -285,6 +285,15 @@ static ssize_t os_read_text(const char *path, char *text, size_t bytes)
     return n;
 }
 
+const char *os_read_number(const char *text, unsigned *n)
+{
+    if (*text < '0' || *text > '9')
+        return NULL;
+    for (*n = 0; *text >= '0' && *text <= '9'; text++)
+        *n = *n * 10 + (unsigned)(*text - '0');
+    return text;
+}
+
 __thread struct cpu_seen os_cpu_seen;
 
 /* To ask the system costs more than what the answer is for: a thread asks now and then. */

@@ -63,6 +63,12 @@ void os_spare_keep(void);
 /* False: there were none. */
 bool os_spare_drop(void);
 
+/*
+ * Reads a number, and returns what is behind it; NULL: there is none. Not by strtoul(): in a resolver of the
+ * program's, which may make the first call, the C library has no locale yet.
+ */
+const char *os_read_number(const char *text, unsigned *n);
+
 unsigned os_cpu_without_rseq(void);
 
 /*

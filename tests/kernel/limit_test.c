@@ -324,6 +324,25 @@ static void limited_with_vmalloc_and_fork(void)
     expect_whole();
 }
 
+/* HIGHMEM that was made readable stays, but not four times its addresses. */
+static void limited_with_much_vmalloc(void)
+{
+    char *area = vmalloc(64 * MIB);
+    int status;
+    pid_t child;
+
+    expect(area != NULL);
+    memset(area, 7, 64 * MIB);
+    limit_to(512 * MIB);
+    expect_threads();
+    child = fork();
+    if (child == 0)
+        _exit(area[64 * MIB - 1] != 7);
+    expect(waitpid(child, &status, 0) == child && status == 0);
+    vfree(area);
+    expect_whole();
+}
+
 static void first_vmalloc_behind(void)
 {
     slub_free(slub_malloc(1));
@@ -376,6 +395,123 @@ static void limited_beside_threads(void)
     expect_whole();
 }
 
+static bool (*system_membarrier)(int);
+static bool asked, answered;
+
+static void *limit_when_asked(void *unused)
+{
+    while (!__atomic_load_n(&asked, __ATOMIC_ACQUIRE))
+        usleep(100);
+    limit_to(LIMIT);
+    __atomic_store_n(&answered, true, __ATOMIC_RELEASE);
+    return unused;
+}
+
+/* There is a pool, and no more than that. */
+static bool ask_in_the_start(int command)
+{
+    if (!asked) {
+        expect(page_globals.bytes && !slub_started);
+        __atomic_store_n(&asked, true, __ATOMIC_RELEASE);
+        usleep(100000);
+        expect(!__atomic_load_n(&answered, __ATOMIC_ACQUIRE));
+    }
+    return system_membarrier(command);
+}
+
+/* Who limits while another thread makes the first call waits for it. */
+static void limited_beside_the_start(void)
+{
+    pthread_t thread;
+
+    expect(pthread_create(&thread, NULL, limit_when_asked, NULL) == 0);
+    system_membarrier = kmem_os.membarrier;
+    kmem_os.membarrier = ask_in_the_start;
+    slub_free(slub_malloc(1));
+    expect(asked);
+    expect(pthread_join(thread, NULL) == 0);
+    expect(address_space() < LIMIT / 8 * 5);
+    expect_whole();
+}
+
+/* A limit that the system does not accept leaves everything as it is. */
+static void refused(void)
+{
+    struct rlimit limit = {(size_t)1 << 60, (size_t)1 << 60};
+    size_t bytes;
+
+    slub_free(slub_malloc(1));
+    bytes = page_globals.bytes;
+    expect(slub_prlimit(0, RLIMIT_AS, &limit, NULL) == 0);
+    expect(geteuid() != 0 || setuid(65534) == 0);
+    limit = (struct rlimit){LIMIT, RLIM_INFINITY};
+    expect(slub_prlimit(0, RLIMIT_AS, &limit, NULL) == -1 && errno == EPERM);
+    limit = (struct rlimit){LIMIT, 1};
+    expect(slub_prlimit(0, RLIMIT_AS, &limit, NULL) == -1 && errno == EINVAL);
+    limit = (struct rlimit){LIMIT, LIMIT};
+    expect(slub_prlimit(-1, RLIMIT_AS, &limit, NULL) == -1 && errno == ESRCH);
+    expect(page_globals.bytes == bytes && percpu_area.pool_bytes == bytes);
+    expect(slub_prlimit(0, RLIMIT_AS, &limit, NULL) == 0);
+    expect(page_globals.bytes < LIMIT || page_globals.nodes > 1);
+}
+
+/* Who has the right to may raise the hard limit when the other one comes. */
+static void limited_with_a_higher_hard_limit(void)
+{
+    struct rlimit limit = {(size_t)1 << 60, (size_t)1 << 60};
+
+    slub_free(slub_malloc(1));
+    expect(slub_prlimit(0, RLIMIT_AS, &limit, NULL) == 0);
+    limit = (struct rlimit){LIMIT, RLIM_INFINITY};
+    if (slub_prlimit(0, RLIMIT_AS, &limit, NULL) != 0)
+        return;
+    expect(address_space() < LIMIT / 8 * 5);
+    expect_threads();
+    expect_whole();
+}
+
+/* As the system itself: NULL is no limit, and a pointer that leads nowhere no crash. */
+static void limited_by_bad_pointers(void)
+{
+    struct rlimit *nowhere = (void *)8, limit = {LIMIT, RLIM_INFINITY};
+
+    for (int i = 0; i < 2; i++) {
+        expect(slub_prlimit(0, RLIMIT_AS, NULL, NULL) == 0);
+        errno = 0;
+        expect(slub_prlimit(0, RLIMIT_AS, nowhere, NULL) == -1 && errno == EFAULT);
+        errno = 0;
+        expect(slub_prlimit(0, RLIMIT_AS, NULL, nowhere) == -1 && errno == EFAULT);
+        slub_free(slub_malloc(1));
+    }
+    errno = 0;
+    expect(slub_prlimit(0, RLIMIT_AS, &limit, &limit) == 0 && errno == 0);
+    expect(limit.rlim_cur == RLIM_INFINITY);
+    expect(address_space() < LIMIT / 8 * 5);
+}
+
+static void *say_who(void *who)
+{
+    __atomic_store_n((pid_t *)who, gettid(), __ATOMIC_RELEASE);
+    pause();
+    return who;
+}
+
+/* A thread's limit is its process's. */
+static void limited_by_a_threads_id(void)
+{
+    const struct rlimit limit = {LIMIT, RLIM_INFINITY};
+    pthread_t thread;
+    pid_t who = 0;
+
+    slub_free(slub_malloc(1));
+    expect(pthread_create(&thread, NULL, say_who, &who) == 0);
+    while (!__atomic_load_n(&who, __ATOMIC_ACQUIRE))
+        usleep(100);
+    expect(slub_prlimit(who, RLIMIT_AS, &limit, NULL) == 0);
+    expect(address_space() < LIMIT / 8 * 5);
+    expect_threads();
+}
+
 static void *wait_for_ever(void *unused)
 {
     pause();
@@ -387,6 +523,7 @@ static void limited_with_a_mapping_above(void)
 {
     char *place = mmap(NULL, 64 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *p;
     pthread_t thread;
+    size_t frame;
     bool in_front;
 
     slub_free(slub_malloc(1));
@@ -395,11 +532,14 @@ static void limited_with_a_mapping_above(void)
     p = slub_malloc(5 * MIB);
     in_front = kmem_pages_cells_in_front();
     expect((uintptr_t)p > page_globals.base);
+    frame = ((uintptr_t)p - page_globals.base) >> PAGE_SHIFT;
     limit_to(LIMIT);
     expect(!kmem_pages_cells_in_front() && percpu_near_pool == PERCPU_NO_POOL);
-    /* As a free does that had begun before the limit. */
-    if (in_front)
-        expect(kmem_pages_cells()[((uintptr_t)p - page_globals.base) >> PAGE_SHIFT] == 0);
+    /* As a free does that had begun before the limit. Those behind are gone. */
+    if (in_front) {
+        expect(kmem_pages_cells()[frame] == 0);
+        expect(pool.cell_frames == frame + 1 && frame + 1 < CELLS_IN_FRONT);
+    }
     slub_free(p);
     limit_to(LIMIT);
     expect(pool.cell_frames == page_globals.frames);
@@ -417,8 +557,14 @@ TEST(limited_by_vfork)
 TEST(limited_by_fork)
 TEST(limited_with_vmalloc)
 TEST(limited_with_vmalloc_and_fork)
+TEST(limited_with_much_vmalloc)
 TEST(first_vmalloc_behind)
 TEST(limited_beside_threads)
+TEST(limited_beside_the_start)
+TEST(refused)
+TEST(limited_with_a_higher_hard_limit)
+TEST(limited_by_bad_pointers)
+TEST(limited_by_a_threads_id)
 TEST(limited_with_a_mapping_above)
 
 static void test_free_in_hole(void **state)
@@ -444,8 +590,14 @@ int main(void)
         cmocka_unit_test(test_limited_by_fork),
         cmocka_unit_test(test_limited_with_vmalloc),
         cmocka_unit_test(test_limited_with_vmalloc_and_fork),
+        cmocka_unit_test(test_limited_with_much_vmalloc),
         cmocka_unit_test(test_first_vmalloc_behind),
         cmocka_unit_test(test_limited_beside_threads),
+        cmocka_unit_test(test_limited_beside_the_start),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_limited_with_a_higher_hard_limit),
+        cmocka_unit_test(test_limited_by_bad_pointers),
+        cmocka_unit_test(test_limited_by_a_threads_id),
         cmocka_unit_test(test_limited_with_a_mapping_above),
         cmocka_unit_test(test_free_in_hole),
     };

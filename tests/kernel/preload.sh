@@ -135,6 +135,11 @@ int main(int argc, char **argv)
     pthread_t thread;
 
     (void)argv;
+    /* As without the library. */
+    struct rlimit *volatile none = NULL, *volatile nowhere = (struct rlimit *)8;
+    if (setrlimit(RLIMIT_AS, none) != 0 || setrlimit64(RLIMIT_AS, (void *)none) != 0 ||
+        setrlimit(RLIMIT_AS, nowhere) == 0 || errno != EFAULT)
+        return 8;
     if (argc > 1 ? setrlimit(RLIMIT_AS, &limit) : prlimit(0, RLIMIT_AS, &limit, &was))
         return 2;
     if (getrlimit(RLIMIT_AS, &was) != 0 || was.rlim_cur != limit.rlim_cur)

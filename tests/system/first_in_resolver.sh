@@ -8,6 +8,8 @@ trap 'rm -rf "$work"' EXIT
 cat >"$work/resolver.c" <<'EOT'
 #include <stdlib.h>
 #include <string.h>
+void *vmalloc(unsigned long) __attribute__((weak));
+void vfree(const void *) __attribute__((weak));
 static char *early;
 static int use(void)
 {
@@ -20,6 +22,8 @@ static void *resolve(void)
     for (int i = 1; i < 500; i++)
         free(malloc(100 * i));
     free(realloc(calloc(3, 5), 100));
+    if (vmalloc)
+        vfree(memset(vmalloc(100000), 1, 100000));
     return (void *)use;
 }
 int resolved(void) __attribute__((ifunc("resolve")));

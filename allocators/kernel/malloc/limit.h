@@ -4,7 +4,8 @@
  * mappings, and holds the heap.
  *
  * A limit that comes by other ways (from another process, by the bare system call) does neither. One that is raised
- * again leaves the pool as small as it is.
+ * again leaves the pool as small as it is: objects up to 2 KiB, which nothing else serves, get no memory beyond it.
+ * A program that lowers its limit for a while chooses a pool by the knob.
  */
 #ifndef KMEM_MALLOC_LIMIT_H
 #define KMEM_MALLOC_LIMIT_H

@@ -158,15 +158,16 @@ size_t mapped_size(const void *memory)
     return bytes;
 }
 
-bool mapped_between(uintptr_t from, uintptr_t to)
+uintptr_t mapped_between(uintptr_t from, uintptr_t to)
 {
-    bool found = false;
+    uintptr_t highest = 0;
 
     lock_take(&table_lock);
-    for (size_t i = 0; i < table_size && !found; i++)
-        found = table[i].start >= from && table[i].start < to;
+    for (size_t i = 0; i < table_size; i++)
+        if (table[i].start >= from && table[i].start < to && table[i].start > highest)
+            highest = table[i].start;
     lock_drop(&table_lock);
-    return found;
+    return highest;
 }
 
 bool mapped_free(void *memory)

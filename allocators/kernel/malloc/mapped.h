@@ -18,8 +18,8 @@ bool mapped_free(void *memory);
 /* Resizes by moving page tables; NULL: refused, nothing has changed. */
 void *mapped_resize(void *memory, size_t bytes);
 
-/* Does any of them lie there? */
-bool mapped_between(uintptr_t from, uintptr_t to);
+/* Where the highest of those begins that begin there; 0: none does. */
+uintptr_t mapped_between(uintptr_t from, uintptr_t to);
 
 struct mapped_count {
     size_t count, bytes, count_max, bytes_max;

@@ -11,13 +11,21 @@ EXPORT RSEQ_DEFINE_VFORK(vfork, percpu_after_vfork_parent)
 EXPORT_MALLOC_NAMES(slub);
 /* clang-format on */
 
+/*
+ * What setrlimit() is given may be NULL, which the system does not mind. The C library's header says that it never is:
+ * the compiler must not know, lest it drop the question.
+ */
+#define MAY_BE_NULL(pointer) __asm__("" : "+r"(pointer))
+
 EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit)
 {
+    MAY_BE_NULL(limit);
     return slub_prlimit(0, (int)resource, limit, NULL);
 }
 
 EXPORT int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit)
 {
+    MAY_BE_NULL(limit);
     return slub_prlimit(0, (int)resource, (const struct rlimit *)limit, NULL);
 }
 

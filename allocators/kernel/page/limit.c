@@ -56,10 +56,10 @@ static void end_at(struct zone *z, size_t end)
     end = larger(end, z->start + 2 * zone_reserve(z));
     end = up(larger(end, z->start + 1), MAX_ORDER_NR_PAGES);
     if (end < z->end)
-        z->end = end;
+        __atomic_store_n(&z->end, end, __ATOMIC_RELEASE);
 }
 
-/* Down. Who counts frames without the lock sees too many rather than none. */
+/* Down. For zone_frames() the new end is there last. */
 static void move_to(struct zone *z, size_t start)
 {
     size_t frames = z->end - z->start;
@@ -109,8 +109,10 @@ static void set_watermarks(void)
 
 static void set_size(void)
 {
-    page_globals.frames = pool_end();
-    __atomic_store_n(&page_globals.bytes, page_globals.frames << PAGE_SHIFT, __ATOMIC_RELEASE);
+    size_t frames = pool_end();
+
+    __atomic_store_n(&page_globals.frames, frames, __ATOMIC_RELAXED);
+    __atomic_store_n(&page_globals.bytes, frames << PAGE_SHIFT, __ATOMIC_RELEASE);
 }
 
 /* Whole pages between the two. */
@@ -153,9 +155,9 @@ static size_t high_frames(size_t limit)
     return limit / SHARES * HIGH_SHARE / page_globals.nodes >> PAGE_SHIFT;
 }
 
-bool kmem_pages_are_mine(void)
+bool kmem_pages_are_anothers(void)
 {
-    return page_globals.bytes && pool.process == getpid();
+    return __atomic_load_n(&page_globals.bytes, __ATOMIC_ACQUIRE) && pool.process != getpid();
 }
 
 void kmem_pages_limit(size_t limit, void (*told)(void))
@@ -186,11 +188,13 @@ void kmem_pages_cells_apart(void)
     pool.cells_in_front = false;
 }
 
-void kmem_pages_limit_cells(void)
+void kmem_pages_limit_cells(size_t least)
 {
-    if (!take_locks())
+    size_t frames = larger(least, page_globals.frames);
+
+    if (frames >= pool.cell_frames || !take_locks())
         return;
-    unmap_between(pool.cells + page_globals.frames, pool.cells + pool.cell_frames);
-    pool.cell_frames = page_globals.frames;
+    unmap_between(pool.cells + frames, pool.cells + pool.cell_frames);
+    pool.cell_frames = frames;
     drop_locks();
 }

@@ -106,13 +106,13 @@ uint16_t *kmem_pages_cells(void);
 /*
  * Where address space is not limited and the pool is no larger than so many frames, the cells are those of so
  * many (of a TiB), and end where the pool starts: who knows one address then knows the other. Those beyond the
- * pool read as zero.
+ * pool read as zero. No longer once address space is limited: see below.
  */
 #define CELLS_IN_FRONT ((size_t)1 << 28)
 bool kmem_pages_cells_in_front(void);
 
-/* There is a pool, and this process made it or inherited it by fork(): a child of vfork() uses its parent's. */
-bool kmem_pages_are_mine(void);
+/* There is a pool, and this process neither made it nor inherited it by fork(): a child of vfork() uses its parent's. */
+bool kmem_pages_are_anothers(void);
 
 /*
  * Address space is to be limited to `limit` bytes: what there is beyond the shares that the pool would have got at a
@@ -121,11 +121,11 @@ bool kmem_pages_are_mine(void);
  * interrupted this layer is served with nothing.
  *
  * Cells beyond the pool go with the last of these functions alone, when nobody reads them any more: behind the first,
- * which makes kmem_pages_cells_in_front() say no, and the second.
+ * which makes kmem_pages_cells_in_front() say no, and the second. Those of `least` frames stay in any case.
  */
 void kmem_pages_cells_apart(void);
 void kmem_pages_limit(size_t limit, void (*told)(void));
-void kmem_pages_limit_cells(void);
+void kmem_pages_limit_cells(size_t least);
 
 /*
  * For the entrances of programs, whose first call may be any: starts everything with the configuration of

@@ -66,6 +66,10 @@ struct node {
     uint8_t by_distance[MAX_NUMNODES];
 };
 
+/*
+ * Written at the start; later only what is atomic, by limit.c limited, cells_in_front and cell_frames, and in the child
+ * of a fork process.
+ */
 struct pool {
     struct page_config config;
     struct node *nodes;
@@ -80,7 +84,7 @@ struct pool {
     bool size_chosen;            /* by who configured it */
     bool limited;                /* kmem_pages_limit() was called */
     pid_t process;               /* whose memory this is: not that of a child of vfork() */
-    size_t failures, reclaims;
+    size_t failures, reclaims;   /* atomic */
 };
 
 extern struct pool pool;
@@ -132,6 +136,17 @@ static inline void set_pageblock(const struct zone *z, size_t frame, enum mobili
 static inline void *frame_address(size_t frame)
 {
     return (void *)(page_globals.base + (frame << PAGE_SHIFT));
+}
+
+/*
+ * For those without the zone's lock. The end first: HIGHMEM may just move down (limit.c), and too many are counted
+ * rather than none.
+ */
+static inline size_t zone_frames(const struct zone *z)
+{
+    size_t end = __atomic_load_n(&z->end, __ATOMIC_ACQUIRE);
+
+    return end - __atomic_load_n(&z->start, __ATOMIC_RELAXED);
 }
 
 /* Frames that could still be given out, without regard to the watermarks. */

@@ -302,7 +302,7 @@ struct zone *zone_next(struct zone *z)
             z = node_zone(z->node + 1, ZONE_DMA);
         else
             return NULL;
-        if (z->start != z->end)
+        if (zone_frames(z))
             return z;
     }
 }
@@ -311,7 +311,7 @@ struct zone *zone_first(void)
 {
     struct zone *z = node_zone(0, ZONE_DMA);
 
-    return z->start != z->end ? z : zone_next(z);
+    return zone_frames(z) ? z : zone_next(z);
 }
 
 int node_by_distance(int node, unsigned nth)

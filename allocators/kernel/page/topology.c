@@ -13,23 +13,13 @@
 
 enum { CPUS_MAX = 4096, TEXT_BYTES = 4096 };
 
-/* Reads a number; NULL: there is none. */
-static const char *read_number(const char *text, unsigned *n)
-{
-    if (*text < '0' || *text > '9')
-        return NULL;
-    for (*n = 0; *text >= '0' && *text <= '9'; text++)
-        *n = *n * 10 + (unsigned)(*text - '0');
-    return text;
-}
-
 /* Reads "0-3" or "7" and the comma behind it; NULL at the end. */
 static const char *read_range(const char *text, unsigned *first, unsigned *last)
 {
-    if (!(text = read_number(text, first)))
+    if (!(text = os_read_number(text, first)))
         return NULL;
     *last = *first;
-    if (*text == '-' && !(text = read_number(text + 1, last)))
+    if (*text == '-' && !(text = os_read_number(text + 1, last)))
         return NULL;
     return *text == ',' ? text + 1 : text;
 }
@@ -132,7 +122,7 @@ static void read_distances(const struct topology *t, unsigned node, unsigned *di
     const char *at = text;
     for (const char *ids = online; (ids = read_range(ids, &first, &last)) != NULL;)
         for (unsigned id = first; id <= last; id++) {
-            if (!(at = read_number(at, &d)))
+            if (!(at = os_read_number(at, &d)))
                 return;
             at += *at == ' ';
             for (unsigned n = 0; n < t->nodes; n++)

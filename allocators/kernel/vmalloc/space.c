@@ -1,7 +1,5 @@
 #include "space.h"
 
-#include <stdlib.h>
-
 #include "../os.h"
 #include "../page/pool.h"
 
@@ -13,23 +11,23 @@ enum { MAPPINGS_SHARE = 2, MAPPINGS_USUAL = 65530 };
 
 struct vmalloc_space vmalloc_space;
 
-static size_t memory_bytes(void)
+size_t space_frames(void)
 {
     size_t frames = 0;
 
     for (struct zone *z = zone_first(); z; z = zone_next(z))
         if (z->shared)
-            frames += z->end - z->start;
-    return frames << PAGE_SHIFT;
+            frames += zone_frames(z);
+    return frames;
 }
 
 static size_t mappings_max(void)
 {
     char text[32];
-    unsigned long allowed = 0;
+    unsigned allowed = 0;
 
     if (kmem_os.read_text("/proc/sys/vm/max_map_count", text, sizeof text) > 0)
-        allowed = strtoul(text, NULL, 10);
+        (void)os_read_number(text, &allowed);
     return (allowed ? allowed : MAPPINGS_USUAL) / MAPPINGS_SHARE;
 }
 
@@ -51,7 +49,7 @@ static bool add_range(uintptr_t start, size_t bytes)
 
 static bool reserve_range(void)
 {
-    size_t least = memory_bytes();
+    size_t least = space_frames() << PAGE_SHIFT;
 
     for (size_t bytes = least * RANGE_TIMES_MEMORY; bytes && bytes >= least; bytes /= 2) {
         /* More than asked for, to have it aligned for huge blocks. */
@@ -91,10 +89,14 @@ static void end_range_at(uintptr_t end)
     (void)kmem_os.unmap((void *)end, behind); /* refused: nobody uses them */
 }
 
-/* In the handler of a signal that interrupted who has the lock nothing can be done. */
-void kmem_vmalloc_limit(void)
+/*
+ * Of HIGHMEM there may be more than its share: what was made readable stays. In the handler of a signal that
+ * interrupted who has the lock nothing can be done.
+ */
+void kmem_vmalloc_limit(size_t limit)
 {
     struct vmalloc_space *v = &vmalloc_space;
+    size_t memory = space_frames() << PAGE_SHIFT, share = limit / SHARES * HIGH_SHARE;
 
     if (!__atomic_load_n(&v->start, __ATOMIC_ACQUIRE))
         return;
@@ -103,7 +105,7 @@ void kmem_vmalloc_limit(void)
             return;
         lock_take(&v->lock);
     }
-    end_range_at(v->start + memory_bytes() * RANGE_TIMES_MEMORY);
+    end_range_at(v->start + (memory < share ? memory : share) * RANGE_TIMES_MEMORY);
     lock_drop(&v->lock);
 }
 

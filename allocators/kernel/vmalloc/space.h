@@ -23,6 +23,9 @@ struct vmalloc_space {
 
 extern struct vmalloc_space vmalloc_space;
 
+/* Frames vmalloc() could get if nothing else were allocated: also of other nodes than the one that is preferred. */
+size_t space_frames(void);
+
 /* Reserves the range when it is first needed. False: the system refused. */
 bool space_start(void);
 

@@ -17,17 +17,6 @@ enum { HUGE_ORDER = 9, BULK = 64 };
 #define HUGE_PAGES ((size_t)1 << HUGE_ORDER)
 #define HUGE_BYTES (PAGE_SIZE << HUGE_ORDER)
 
-/* Frames vmalloc() could get if nothing else were allocated: also of other nodes than the one that is preferred. */
-static size_t frames_there_are(void)
-{
-    size_t frames = 0;
-
-    for (struct zone *z = zone_first(); z; z = zone_next(z))
-        if (z->shared)
-            frames += z->end - z->start;
-    return frames;
-}
-
 /* Blocks of 2 MiB as far as they can be had without effort: each is one mapping. */
 static size_t add_huge(struct vmap_area *a, size_t pages, gfp_t gfp)
 {
@@ -151,8 +140,8 @@ static void *vmalloc_with(size_t size, gfp_t gfp, int node)
     gfp |= __GFP_HIGHMEM;
     if (node != NUMA_NO_NODE && (unsigned)node >= node_count())
         return NULL;
-    if (pages == 0 || !(gfp & __GFP_DIRECT_RECLAIM) || gfp & __GFP_DMA ||
-        pages > frames_there_are() || !space_start())
+    if (pages == 0 || !(gfp & __GFP_DIRECT_RECLAIM) || gfp & __GFP_DMA || pages > space_frames() ||
+        !space_start())
         return NULL;
     a = lazy_take(pages, node);
     if (a) {

@@ -31,8 +31,11 @@ void kmem_vmalloc_stats(struct vmalloc_stats *stats);
 /* Like kmem_pages_check(). Waits for purges under way. */
 bool kmem_vmalloc_check(char *why, size_t bytes);
 
-/* After kmem_pages_limit(): addresses that are free, beyond what HIGHMEM is good for now, go back to the system. */
-void kmem_vmalloc_limit(void);
+/*
+ * After kmem_pages_limit(): addresses that are free, beyond what HIGHMEM's share of the limit is good for, go back to
+ * the system.
+ */
+void kmem_vmalloc_limit(size_t limit);
 
 /*
  * Around fork(), before (after) the same of the page layer: makes the child have the areas, too. Also
