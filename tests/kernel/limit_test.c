@@ -22,15 +22,6 @@
 #include "page/pool.h"
 #include "slub/slub.h"
 
-/* In a child the framework's assertions would end nothing but the child, and as if all were well. */
-#define expect(what)                                               \
-    do {                                                           \
-        if (!(what)) {                                             \
-            fprintf(stderr, "line %d: not %s\n", __LINE__, #what); \
-            _exit(1);                                              \
-        }                                                          \
-    } while (0)
-
 #define LIMIT (2048 * MIB)
 
 enum { BLOCKS = 4096, THREADS = 3, ROUNDS = 20000, SLOTS = 100 };
