@@ -139,6 +139,16 @@ static void test_own_node_by_name(void **state)
     kfree(p);
 }
 
+/* Otherwise this thread stays on its CPU, and so on its node. */
+static void skip_on_one_node(struct kmem_cache *s)
+{
+    if (node_count() < 2) {
+        kmem_cache_destroy(s);
+        skip();
+    }
+    stay_on_this_cpu();
+}
+
 static int node_of_cpu_slab(const struct kmem_cache *s)
 {
     struct slab *slab =
@@ -159,11 +169,7 @@ static void test_own_node_among_others(void **state)
     int here, there;
 
     (void)state;
-    if (node_count() < 2) {
-        kmem_cache_destroy(s);
-        skip();
-    }
-    stay_on_this_cpu();
+    skip_on_one_node(s);
     here = percpu_node();
     there = !here;
     for (int i = 0; i < OBJECTS; i++) {
@@ -283,11 +289,7 @@ static void test_rob(void **state)
     int here, there;
 
     (void)state;
-    if (node_count() < 2) {
-        kmem_cache_destroy(s);
-        skip();
-    }
-    stay_on_this_cpu();
+    skip_on_one_node(s);
     here = percpu_node();
     there = !here;
     for (int i = 0; i < 400; i++)

@@ -24,9 +24,10 @@ static inline __attribute__((always_inline)) bool malloc_fast(size_t size, void 
 {
     size_t step = (size - 1) / 16;
     char *none = percpu_none();
+    void *ahead;
 
     return likely(step < __atomic_load_n(&percpu_area.sizes, __ATOMIC_RELAXED)) &&
-           likely(percpu_take_fast(none, percpu_cell_of_step(none, step), memory));
+           likely(percpu_take_fast(none, percpu_cell_of_step(none, step), memory, &ahead));
 }
 
 /*

@@ -189,12 +189,12 @@ static inline __attribute__((always_inline)) char *percpu_none(void)
 
 /*
  * The two fast paths, after percpu_start(). `cell` is a PERCPU_SHEAF_CELL of a cache; for put, of node
- * and cache.
+ * and cache. `ahead` is what will be taken PERCPU_AHEAD calls later, or an address whose line may be asked for.
  */
 static inline __attribute__((always_inline)) bool percpu_take_fast(char *none, size_t cell,
-                                                                   void **object)
+                                                                   void **object, void **ahead)
 {
-    return rseq_pop(percpu_area.rseq, PERCPU_ALLOC, none, cell, object);
+    return rseq_pop(percpu_area.rseq, PERCPU_ALLOC, none, cell, 8 * PERCPU_AHEAD, object, ahead);
 }
 
 static inline __attribute__((always_inline)) bool percpu_put_fast(size_t cell, void *object)

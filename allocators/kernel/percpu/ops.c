@@ -18,10 +18,11 @@ static void *cell_in(struct cpu_block *b, size_t cell)
 
 void *percpu_take(unsigned index)
 {
-    void *object = NULL;
+    void *object = NULL, *ahead;
 
     if (percpu_mode != PERCPU_THREAD)
-        return percpu_take_fast(PERCPU_NONE, PERCPU_SHEAF_CELL(index), &object) ? object : NULL;
+        return percpu_take_fast(PERCPU_NONE, PERCPU_SHEAF_CELL(index), &object, &ahead) ? object
+                                                                                        : NULL;
     in_slot (b) {
         struct cpu_sheaf *s = block_sheaf(b, index);
 

@@ -76,11 +76,13 @@
 /* The two fast ones know the fields of struct cpu_sheaf: magic, at 16 top and end. */
 
 /*
- * Takes the object on top of the array in `cell`; false: the array is empty. The flags of the test
- * for that are the answer, so nothing after it may change them.
+ * Takes the object on top of the array in `cell`, and says which lies `below` bytes under it (a constant); false: the
+ * array is empty. The flags of the test for that are the answer, so nothing after it may change them.
  */
 static inline __attribute__((always_inline)) bool rseq_pop(ptrdiff_t rseq, const size_t table,
-                                                           void *area, size_t cell, void **object)
+                                                           void *area, size_t cell,
+                                                           const size_t below, void **object,
+                                                           void **ahead)
 {
     uintptr_t block;
     void **top;
@@ -91,12 +93,19 @@ static inline __attribute__((always_inline)) bool rseq_pop(ptrdiff_t rseq, const
                                             "testq %[object], %[object]\n\t"
                                             "je 72f\n\t"
                                             "leaq -8(%[top]), %[top]\n\t"
+                                            "movq -%c[below](%[top]), %[ahead]\n\t"
                                             "movq %[top], 16(%[block])\n" RSEQ_END
                      : "=@ccnz"(got), [block] "=&r"(block), [object] "=&a"(*object),
-                       [top] "=&r"(top)
-                     : RSEQ_INPUTS
+                       [top] "=&r"(top), [ahead] "=&r"(*ahead)
+                     : RSEQ_INPUTS, [below] "i"(below)
                      : "memory");
     return got;
+}
+
+/* Asks for the line to write to. A CPU that does not know the instruction does nothing for it. */
+static inline __attribute__((always_inline)) void rseq_ask_for(const void *line)
+{
+    __asm__ volatile("prefetchw (%0)" : : "r"(line));
 }
 
 /*

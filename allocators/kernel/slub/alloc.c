@@ -85,19 +85,31 @@ void slab_free_slow(struct kmem_cache *s, struct slab *slab, void *object, gfp_t
     }
 }
 
+static __attribute__((noinline)) void *zeroed(const struct kmem_cache *s, void *object)
+{
+    return memset(object, 0, s->object_size);
+}
+
+static __attribute__((noinline)) void *alloc_slowly(struct kmem_cache *s, gfp_t gfp)
+{
+    void *object = slab_alloc_slow(s, gfp);
+
+    return object && gfp & __GFP_ZERO ? zeroed(s, object) : object;
+}
+
+/*
+ * What is rare ends in a call, so that the way of most needs no frame. The line of an object that will be taken soon
+ * is asked for as malloc does (rseq_x86_64.h); of a large one it may lie where nobody has touched the page.
+ */
 static inline __attribute__((always_inline)) void *alloc(struct kmem_cache *s, gfp_t gfp)
 {
-    void *object;
+    void *object, *ahead;
 
     if (unlikely(s->stats ||
-                 !percpu_take_fast(PERCPU_NONE, PERCPU_SHEAF_CELL(s->index), &object))) {
-        object = slab_alloc_slow(s, gfp);
-        if (!object)
-            return NULL;
-    }
-    if (unlikely(gfp & __GFP_ZERO))
-        memset(object, 0, s->object_size);
-    return object;
+                 !percpu_take_fast(PERCPU_NONE, PERCPU_SHEAF_CELL(s->index), &object, &ahead)))
+        return alloc_slowly(s, gfp);
+    rseq_ask_for(s->size <= SLAB_PAGEWISE_MAX ? ahead : object);
+    return unlikely(gfp & __GFP_ZERO) ? zeroed(s, object) : object;
 }
 
 void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp)

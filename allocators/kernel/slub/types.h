@@ -138,11 +138,12 @@ enum cache_path {
 struct kmem_cache {
     unsigned index; /* of its cells; 0: it has none, and PATH_DIRECT */
     slab_flags_t flags;
-    unsigned size;        /* of an object with all that belongs to it */
-    uint64_t magic;       /* of the size: see object_starts_at(), and cell_magic() */
-    unsigned object_size; /* without */
-    unsigned offset;      /* of the link */
-    unsigned inuse;       /* bytes up to the end of what the object needs */
+    struct cache_stats *stats; /* NULL without the knob stats=1 */
+    unsigned size;             /* of an object with all that belongs to it */
+    uint64_t magic;            /* of the size: see object_starts_at(), and cell_magic() */
+    unsigned object_size;      /* without */
+    unsigned offset;           /* of the link */
+    unsigned inuse;            /* bytes up to the end of what the object needs */
     unsigned align;
     unsigned order, objects; /* of a slab; see `colour` */
     unsigned order_min;      /* when memory is short */
@@ -161,7 +162,6 @@ struct kmem_cache {
     void (*ctor)(void *);
     void (*user_ctor)(void *); /* with debug: `ctor` is that of debug.c, and calls this */
     bool debug;                /* see debug.h */
-    struct cache_stats *stats; /* NULL without the knob stats=1 */
     unsigned long number;      /* counts the caches that were ever made */
     struct kmem_cache *next;   /* of slab_caches, the last made first */
     char name[32];
