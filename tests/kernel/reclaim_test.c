@@ -1,9 +1,8 @@
 /*
- * When pages run out: what is merely kept free goes first, of all caches, then shrinkers are asked, who may do
- * what their users may; nobody is asked for what something else would do in place of. Each test exhausts a
- * pool of its own, in a child.
+ * When pages run out: what is merely kept free goes first, of all caches, then shrinkers are asked, and nobody for
+ * what something else would do in place of. Each test exhausts a pool of its own, in a child.
  */
-#include "support.h"
+#include "reclaim_support.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,51 +20,9 @@
 #include "slub/slub.h"
 #include "vmalloc/space.h"
 
-#define NORETRY (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
-
 enum { MANY = 1 << 20, FAILURES = 200 };
 
 static void *objects[MANY];
-
-static void begin(void)
-{
-    alarm(60);
-    slub_start();
-}
-
-/* Pages in a list through their first word; how many. */
-static size_t take_pages(void **list, gfp_t gfp)
-{
-    size_t n = 0;
-    void **page;
-
-    for (; (page = (void **)__get_free_pages(gfp, 0)) != NULL; n++) {
-        *page = *list;
-        *list = page;
-    }
-    return n;
-}
-
-/* Every one of them, or every second: what is freed then are single pages. */
-static size_t free_list(void **list, bool second)
-{
-    void **page, *kept = NULL;
-    size_t n = 0, freed = 0;
-
-    while ((page = *list) != NULL) {
-        *list = *page;
-        if (second && (uintptr_t)page >> PAGE_SHIFT & 1) {
-            *page = kept;
-            kept = page;
-        } else {
-            free_pages((unsigned long)page, 0);
-            freed++;
-        }
-        n++;
-    }
-    *list = kept;
-    return freed;
-}
 
 static size_t fill_with(size_t size)
 {
@@ -84,42 +41,10 @@ static void free_objects(size_t n)
 
 /* ---- a shrinker, and who keeps what, as they are called ---- */
 
-static size_t asked, flushes;
-static void (*hook)(void);
-
-static unsigned long count_some(struct shrinker *s, struct shrink_control *sc)
-{
-    (void)s;
-    (void)sc;
-    return 1000;
-}
-
-static unsigned long ask(struct shrinker *s, struct shrink_control *sc)
-{
-    (void)s;
-    (void)sc;
-    if (asked++ == 0 && hook)
-        hook();
-    return SHRINK_STOP;
-}
-
-static struct shrinker shrinker = {.count_objects = count_some, .scan_objects = ask};
-
 static bool has_idle(void)
 {
     expect(!in_reclaim && !in_atomic);
     return slub_keeper.has_idle();
-}
-
-static bool count_flush(void)
-{
-    __atomic_add_fetch(&flushes, 1, __ATOMIC_RELAXED);
-    return slub_keeper.flush_idle();
-}
-
-static void in_vain(void)
-{
-    slub_keeper.in_vain();
 }
 
 static const struct page_keeper counting = {
@@ -470,134 +395,6 @@ static void beside_forks(void)
     _exit(0);
 }
 
-/* ---- what hooks may do: all that kmem.h does not forbid ---- */
-
-static struct kmem_cache *made_before;
-
-static void use_caches(void)
-{
-    struct kmem_cache *s = kmem_cache_create("of a hook", 72, 0, SLAB_NO_MERGE, NULL);
-    void *p = kmalloc(1000, GFP_KERNEL), *q = slub_malloc(20000); /* the first of their sizes */
-
-    kfree(p);
-    slub_free(q);
-    kmem_cache_destroy(s);
-    kmem_cache_destroy(made_before);
-    made_before = NULL;
-}
-
-static size_t idle_asked;
-
-static bool count_has_idle(void)
-{
-    idle_asked++;
-    return slub_keeper.has_idle();
-}
-
-static void ask_in_vain(void)
-{
-    note_idle();
-    idle_asked = flushes = 0;
-    while (__get_free_pages(GFP_KERNEL | __GFP_NOWARN, 0))
-        ;
-    expect(idle_asked == 0 && flushes == 0);
-}
-
-/* Who frees memory is refused some: nothing is flushed for it, nor is another shrinker asked. */
-static void out_of_memory_inside(void)
-{
-    static const struct page_keeper keeper = {
-        .has_idle = count_has_idle,
-        .flush_idle = count_flush,
-        .in_vain = in_vain,
-    };
-    void *pages = NULL;
-
-    begin();
-    page_keeper = &keeper;
-    expect(register_shrinker(&shrinker) == 0);
-    hook = ask_in_vain;
-    take_pages(&pages, NORETRY);
-    expect(asked > 0 && pool.reclaims > 0);
-    free_list(&pages, false);
-    expect(kmem_check() == 0);
-    _exit(0);
-}
-
-/* Also inside a reclaim that began with the making of a cache. */
-static void making_caches(void)
-{
-    struct kmem_cache *s;
-    void *pages = NULL;
-    int made = 0;
-
-    begin();
-    made_before = kmem_cache_create("made before", 88, 0, SLAB_NO_MERGE, NULL);
-    take_pages(&pages, NORETRY);
-    expect(register_shrinker(&shrinker) == 0);
-    hook = use_caches;
-    while (asked == 0 && (s = kmem_cache_create("one more", 104, 0, SLAB_NO_MERGE, NULL)) != NULL)
-        made++;
-    expect(asked > 0 && !made_before);
-    free_list(&pages, false);
-    expect(kmem_check() == 0);
-    _exit(0);
-}
-
-/* The first vmalloc() of a process, and the first vmap(): what they start must not need what is held here. */
-static void map_for_the_first_time(void)
-{
-    struct page *page = kmem_alloc_pages(NORETRY | __GFP_HIGHMEM, 0);
-    void *area = vmap(&page, 1, VM_MAP, PAGE_KERNEL), *p = vmalloc(100000);
-
-    expect(page && area && p);
-    vunmap(area);
-    vfree(p);
-    vm_unmap_aliases();
-}
-
-static void *vmalloc_for_the_first_time(void *unused)
-{
-    (void)unused;
-    return vmalloc(8192);
-}
-
-/* The hook's work is done by another thread, for which it waits. */
-static void have_it_mapped(void)
-{
-    pthread_t thread;
-    void *p;
-
-    expect(pthread_create(&thread, NULL, vmalloc_for_the_first_time, NULL) == 0);
-    pthread_join(thread, &p);
-    expect(p);
-}
-
-static void with_vmalloc_in(void (*its_hook)(void))
-{
-    void *pages = NULL;
-
-    begin();
-    alarm(20);
-    expect(register_shrinker(&shrinker) == 0);
-    hook = its_hook;
-    take_pages(&pages, NORETRY);
-    expect(asked > 0 && is_vmalloc_addr((void *)vmalloc_space.start));
-    free_list(&pages, false);
-    expect(kmem_check() == 0);
-    _exit(0);
-}
-
-static void first_vmalloc(void)
-{
-    with_vmalloc_in(map_for_the_first_time);
-}
-
-static void first_vmalloc_elsewhere(void)
-{
-    with_vmalloc_in(have_it_mapped);
-}
-
 /* ---- what would be nice to have, and something else will do for ---- */
 
 static void single_pages(void)
@@ -703,10 +500,6 @@ TEST(with_the_mutex)
 TEST(without_barriers)
 TEST(beside_a_flush)
 TEST(beside_forks)
-TEST(making_caches)
-TEST(out_of_memory_inside)
-TEST(first_vmalloc)
-TEST(first_vmalloc_elsewhere)
 TEST(single_pages)
 TEST(single_frames)
 TEST(malloc_goes_on)
@@ -719,11 +512,9 @@ int main(void)
         cmocka_unit_test(test_full_pool),        cmocka_unit_test(test_failing_refills),
         cmocka_unit_test(test_ways_to_idle),     cmocka_unit_test(test_with_the_mutex),
         cmocka_unit_test(test_without_barriers), cmocka_unit_test(test_beside_forks),
-        cmocka_unit_test(test_making_caches),    cmocka_unit_test(test_single_pages),
-        cmocka_unit_test(test_single_frames),    cmocka_unit_test(test_malloc_goes_on),
-        cmocka_unit_test(test_large_from_idle),  cmocka_unit_test(test_little_by_little),
-        cmocka_unit_test(test_beside_a_flush),   cmocka_unit_test(test_out_of_memory_inside),
-        cmocka_unit_test(test_first_vmalloc),    cmocka_unit_test(test_first_vmalloc_elsewhere),
+        cmocka_unit_test(test_single_pages),     cmocka_unit_test(test_single_frames),
+        cmocka_unit_test(test_malloc_goes_on),   cmocka_unit_test(test_large_from_idle),
+        cmocka_unit_test(test_little_by_little), cmocka_unit_test(test_beside_a_flush),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

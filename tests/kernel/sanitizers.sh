@@ -13,6 +13,7 @@ beside() {
     case $1 in
     malloc_model | inject) echo "$root/tests/ptmalloc/model.c" ;;
     malloc_api) echo "$root/tests/ptmalloc/api_shared.c" ;;
+    reclaim | hooks) echo "$tests/reclaim_support.c" ;;
     page_* | vmalloc*) echo "$tests/page_support.c" ;;
     esac
 }
@@ -24,7 +25,7 @@ once="malloc_model inject slub_grow slub_slabs slub_sheaf slub_check percpu_stor
 pages="page_buddy page_gfp page_misuse page_nodes page_refusal page_threads page_watermark vmalloc vmalloc_random"
 # shellcheck disable=SC2086
 build asan "-fsanitize=address,undefined -fno-sanitize-recover=all" $slub $once $barn $pages
-build tsan "-fsanitize=thread -Wno-tsan" percpu_storm page_threads reclaim
+build tsan "-fsanitize=thread -Wno-tsan" percpu_storm page_threads reclaim hooks
 # shellcheck disable=SC2086
 under_asan $pages
 under_tsan page_threads
@@ -40,7 +41,7 @@ export HEAPMARK_SLUB=pool=256m
 under_asan $once
 # Flushes beside threads that fill and free.
 echo "HEAPMARK_SLUB='percpu=thread:pool=64m'"
-HEAPMARK_SLUB=percpu=thread:pool=64m under_tsan reclaim
+HEAPMARK_SLUB=percpu=thread:pool=64m under_tsan reclaim hooks
 # On two pretended CPUs, with a barn or a node each.
 for knobs in "percpu=thread" "percpu=thread:nodes=2:pool=256m"; do
     echo "HEAPMARK_SLUB='$knobs'"

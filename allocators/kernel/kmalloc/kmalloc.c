@@ -11,7 +11,7 @@
 enum kmalloc_type { KMALLOC_NORMAL, KMALLOC_RECLAIM, KMALLOC_DMA, NR_KMALLOC_TYPES };
 
 /* Index 1 and 2 are 96 and 192 bytes, any other n is 2^n. */
-enum { KMALLOC_SHIFT_LOW = 3, KMALLOC_SHIFT_HIGH = 13 };
+enum { KMALLOC_SHIFT_HIGH = 13 };
 
 static struct kmem_cache *kmalloc_caches[NR_KMALLOC_TYPES][KMALLOC_SHIFT_HIGH + 1];
 
